@@ -1,0 +1,2 @@
+//! The `eddyline` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Collections whose use cannot depend on history.

@@ -1,0 +1,379 @@
+//! Configuration under Java's own keys (`StreamsConfig`, with the consumer and producer keys that
+//! a Streams client uses).
+//!
+//! ```
+//! use eddyline_core::config::StreamsConfig;
+//!
+//! let config = StreamsConfig::new("word-count", "localhost:9092")
+//!     .and_then(|config| config.set("commit.interval.ms", "1000"))
+//!     .expect("valid configuration");
+//! assert_eq!(config.commit_interval_ms(), 1000);
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::types::AutoOffsetReset;
+
+/// A configuration that cannot be used: which key, which value, what would be right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The value of a known key is not acceptable.
+    Invalid {
+        /// The configuration key.
+        key: String,
+        /// The value given.
+        value: String,
+        /// What is allowed.
+        allowed: String,
+    },
+    /// No such key.
+    Unknown {
+        /// The key given.
+        key: String,
+    },
+}
+
+impl ConfigError {
+    fn invalid(key: &str, value: &str, allowed: impl Into<String>) -> Self {
+        Self::Invalid {
+            key: key.into(),
+            value: value.into(),
+            allowed: allowed.into(),
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid {
+                key,
+                value,
+                allowed,
+            } => {
+                write!(
+                    f,
+                    "configuration {key} = {value:?} is not valid: give {allowed}"
+                )
+            }
+            Self::Unknown { key } => write!(f, "configuration key {key:?} is not known"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// A broker's address as the user gave it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostPort {
+    /// Host name or IP address (IPv6 without brackets).
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl HostPort {
+    /// Parses `host:port` or `[ipv6]:port`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] for the key `bootstrap.servers` when it is neither.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let invalid = || ConfigError::invalid("bootstrap.servers", text, "HOST:PORT");
+        let (host, port) = text.trim().rsplit_once(':').ok_or_else(invalid)?;
+        let bracketed = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
+        let host = bracketed.unwrap_or(host);
+        if host.is_empty() || (bracketed.is_none() && host.contains(':')) {
+            return Err(invalid());
+        }
+        match port.parse() {
+            Ok(port) if port > 0 => Ok(Self {
+                host: host.into(),
+                port,
+            }),
+            _ => Err(invalid()),
+        }
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+macro_rules! streams_config {
+    ($( $(#[$doc:meta])* $field:ident : $type:ty = $key:literal, $default:expr, $min:expr, $max:expr; )*) => {
+        /// A valid configuration. Made by [`StreamsConfig::new`] and [`StreamsConfig::set`] only.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct StreamsConfig {
+            application_id: String,
+            bootstrap_servers: Vec<HostPort>,
+            client_id: String,
+            auto_offset_reset: AutoOffsetReset,
+            topic_configs: BTreeMap<String, String>,
+            rng_seed: Option<u64>,
+            $( $field: $type, )*
+        }
+
+        impl StreamsConfig {
+            fn with_defaults(application_id: String, bootstrap_servers: Vec<HostPort>) -> Self {
+                Self {
+                    application_id,
+                    bootstrap_servers,
+                    client_id: String::new(),
+                    auto_offset_reset: AutoOffsetReset::Earliest,
+                    topic_configs: BTreeMap::new(),
+                    rng_seed: None,
+                    $( $field: $default, )*
+                }
+            }
+
+            fn set_number(&mut self, key: &str, value: &str) -> Result<(), ConfigError> {
+                match key {
+                    $( $key => {
+                        let allowed = || format!("a whole number from {} to {}", $min, $max);
+                        let parsed: $type = value
+                            .trim()
+                            .parse()
+                            .map_err(|_| ConfigError::invalid(key, value, allowed()))?;
+                        #[allow(unused_comparisons)]
+                        if parsed < $min || parsed > $max {
+                            return Err(ConfigError::invalid(key, value, allowed()));
+                        }
+                        self.$field = parsed;
+                        Ok(())
+                    } )*
+                    _ => Err(ConfigError::Unknown { key: key.into() }),
+                }
+            }
+
+            $( $(#[$doc])* #[doc = concat!("\n\nKey: `", $key, "`.")]
+            pub const fn $field(&self) -> $type {
+                self.$field
+            } )*
+        }
+    };
+}
+
+const DAY_MS: u64 = 86_400_000;
+
+streams_config! {
+    /// Stream threads, each a member of the group with a client and a task runner of its own.
+    num_stream_threads: usize = "num.stream.threads", 1, 1, 1024;
+    /// How often caches are flushed and offsets committed, in milliseconds.
+    commit_interval_ms: u64 = "commit.interval.ms", 30_000, 0, i64::MAX as u64;
+    /// Bytes of record cache over all threads of this instance.
+    statestore_cache_max_bytes: usize = "statestore.cache.max.bytes", 10 * 1024 * 1024, 0, isize::MAX as usize;
+    /// The longest that user code may keep a thread busy before the member leaves the group.
+    max_poll_interval_ms: u64 = "max.poll.interval.ms", 300_000, 1, i32::MAX as u64;
+    /// Most records processed before outputs and messages are looked at again.
+    max_poll_records: usize = "max.poll.records", 1000, 1, i32::MAX as usize;
+    /// Buffered input records of one partition above which its fetching pauses.
+    buffered_records_per_partition: usize = "buffered.records.per.partition", 1000, 1, i32::MAX as usize;
+    /// How long to wait for the answer to a request before the connection is given up.
+    request_timeout_ms: u64 = "request.timeout.ms", 40_000, 1, i32::MAX as u64;
+    /// First wait before a failed request is tried again.
+    retry_backoff_ms: u64 = "retry.backoff.ms", 100, 0, i32::MAX as u64;
+    /// Longest wait before a failed request is tried again.
+    retry_backoff_max_ms: u64 = "retry.backoff.max.ms", 1000, 0, i32::MAX as u64;
+    /// First wait before a broker is connected to again.
+    reconnect_backoff_ms: u64 = "reconnect.backoff.ms", 50, 0, i32::MAX as u64;
+    /// Longest wait before a broker is connected to again.
+    reconnect_backoff_max_ms: u64 = "reconnect.backoff.max.ms", 1000, 0, i32::MAX as u64;
+    /// How old metadata may grow before it is fetched again unasked.
+    metadata_max_age_ms: u64 = "metadata.max.age.ms", 300_000, 0, i64::MAX as u64;
+    /// How long a task may be blocked by time-outs before its thread fails.
+    task_timeout_ms: u64 = "task.timeout.ms", 300_000, 0, i64::MAX as u64;
+    /// How long a record may stay unacknowledged before its send fails.
+    delivery_timeout_ms: u64 = "delivery.timeout.ms", 120_000, 1, i32::MAX as u64;
+    /// How long a batch waits for more records while requests are not back to back.
+    linger_ms: u64 = "linger.ms", 100, 0, i32::MAX as u64;
+    /// Size at which a batch is sealed and sent.
+    batch_size: usize = "batch.size", 256 * 1024, 1, 64 * 1024 * 1024;
+    /// Largest request and largest record sent.
+    max_request_size: usize = "max.request.size", 1_048_576, 1, 256 * 1024 * 1024;
+    /// Bytes of unacknowledged records above which processing waits.
+    buffer_memory: usize = "buffer.memory", 32 * 1024 * 1024, 1, isize::MAX as usize;
+    /// Most bytes of one fetch answer.
+    fetch_max_bytes: i32 = "fetch.max.bytes", 50 * 1024 * 1024, 1, i32::MAX;
+    /// Most bytes of one partition in one fetch answer.
+    max_partition_fetch_bytes: i32 = "max.partition.fetch.bytes", 1024 * 1024, 1, i32::MAX;
+    /// How long a broker may hold a fetch that finds nothing.
+    fetch_max_wait_ms: u64 = "fetch.max.wait.ms", 500, 0, i32::MAX as u64;
+    /// Replicas of internal topics; -1 takes the broker's default.
+    replication_factor: i16 = "replication.factor", -1, -1, i16::MAX;
+    /// How long a task with an empty input partition waits for it (-1: not at all).
+    max_task_idle_ms: i64 = "max.task.idle.ms", 0, -1, i64::MAX;
+    /// Added to the retention of windowed changelogs.
+    windowstore_changelog_additional_retention_ms: u64 = "windowstore.changelog.additional.retention.ms", DAY_MS, 0, i64::MAX as u64;
+}
+
+impl StreamsConfig {
+    /// The two settings that have no default: `application.id`, which is also the group id and the
+    /// prefix of internal topics, and `bootstrap.servers`, a comma-separated list of `HOST:PORT`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] when the id cannot be part of a topic name or an address is wrong.
+    pub fn new(
+        application_id: impl Into<String>,
+        bootstrap_servers: impl AsRef<str>,
+    ) -> Result<Self, ConfigError> {
+        let application_id = application_id.into();
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if application_id.is_empty()
+            || application_id.len() > 200
+            || !application_id.chars().all(legal)
+        {
+            return Err(ConfigError::invalid(
+                "application.id",
+                &application_id,
+                "1 to 200 letters, digits, '.', '_' or '-'",
+            ));
+        }
+        let servers = parse_servers(bootstrap_servers.as_ref())?;
+        Ok(Self::with_defaults(application_id, servers))
+    }
+
+    /// This configuration with `key` set to `value`, both as in a Java properties file. The prefixes
+    /// `consumer.`, `main.consumer.` and `producer.` are accepted; `topic.KEY` sets a configuration
+    /// of internal topics.
+    ///
+    /// # Errors
+    /// [`ConfigError::Unknown`] for a key this version does not know, [`ConfigError::Invalid`] for a
+    /// value out of range.
+    pub fn set(mut self, key: &str, value: impl ToString) -> Result<Self, ConfigError> {
+        let value = value.to_string();
+        if let Some(topic_key) = key.strip_prefix("topic.") {
+            self.topic_configs.insert(topic_key.into(), value);
+            return Ok(self);
+        }
+        let plain = ["main.consumer.", "consumer.", "producer."]
+            .iter()
+            .find_map(|prefix| key.strip_prefix(prefix))
+            .unwrap_or(key);
+        match plain {
+            "bootstrap.servers" => self.bootstrap_servers = parse_servers(&value)?,
+            "client.id" => self.client_id = value,
+            "auto.offset.reset" => {
+                self.auto_offset_reset = match value.as_str() {
+                    "earliest" => AutoOffsetReset::Earliest,
+                    "latest" => AutoOffsetReset::Latest,
+                    "none" => AutoOffsetReset::None,
+                    _ => {
+                        return Err(ConfigError::invalid(
+                            key,
+                            &value,
+                            "earliest, latest or none",
+                        ));
+                    }
+                }
+            }
+            "processing.guarantee" if value == "at_least_once" => {}
+            "processing.guarantee" => {
+                return Err(ConfigError::invalid(
+                    key,
+                    &value,
+                    "at_least_once, the one guarantee of this version",
+                ));
+            }
+            _ => self.set_number(plain, &value)?,
+        }
+        Ok(self)
+    }
+
+    /// This configuration with the seed of every random choice; by default the driver draws one.
+    pub fn with_rng_seed(mut self, seed: u64) -> Self {
+        self.rng_seed = Some(seed);
+        self
+    }
+
+    /// Key: `application.id`.
+    pub fn application_id(&self) -> &str {
+        &self.application_id
+    }
+
+    /// Key: `bootstrap.servers`.
+    pub fn bootstrap_servers(&self) -> &[HostPort] {
+        &self.bootstrap_servers
+    }
+
+    /// Key: `client.id`; the application id where it is not set.
+    pub fn client_id(&self) -> &str {
+        if self.client_id.is_empty() {
+            &self.application_id
+        } else {
+            &self.client_id
+        }
+    }
+
+    /// Key: `auto.offset.reset`.
+    pub const fn auto_offset_reset(&self) -> AutoOffsetReset {
+        self.auto_offset_reset
+    }
+
+    /// Configurations of internal topics given with the prefix `topic.`, sorted by key.
+    pub const fn topic_configs(&self) -> &BTreeMap<String, String> {
+        &self.topic_configs
+    }
+
+    /// The seed of every random choice, if one was given.
+    pub const fn rng_seed(&self) -> Option<u64> {
+        self.rng_seed
+    }
+}
+
+fn parse_servers(text: &str) -> Result<Vec<HostPort>, ConfigError> {
+    let servers: Result<Vec<_>, _> = text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(HostPort::parse)
+        .collect();
+    match servers {
+        Ok(servers) if servers.is_empty() => Err(ConfigError::invalid(
+            "bootstrap.servers",
+            text,
+            "at least one HOST:PORT",
+        )),
+        servers => servers,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_checked_and_named() {
+        let config = StreamsConfig::new("app", "a:1, [::1]:2").expect("valid");
+        assert_eq!(config.bootstrap_servers()[1].to_string(), "[::1]:2");
+        let error = config
+            .clone()
+            .set("num.stream.threads", "0")
+            .expect_err("refused");
+        assert_eq!(
+            error.to_string(),
+            "configuration num.stream.threads = \"0\" is not valid: give a whole number from 1 to 1024"
+        );
+        assert!(matches!(
+            config.clone().set("no.such", 1),
+            Err(ConfigError::Unknown { .. })
+        ));
+        assert!(StreamsConfig::new("a b", "a:1").is_err());
+        assert!(StreamsConfig::new("a", "").is_err());
+        assert!(StreamsConfig::new("a", "host").is_err());
+        assert!(StreamsConfig::new("a", "host:99999").is_err());
+        let config = config
+            .set("producer.linger.ms", 5)
+            .and_then(|c| c.set("topic.x", "y"));
+        assert_eq!(config.map(|c| c.linger_ms()), Ok(5));
+    }
+}

@@ -1,0 +1,127 @@
+//! Errors that reach a user. Each names what failed and what to do; retriable broker answers never
+//! get here.
+
+use std::fmt;
+
+use crate::types::{TaskId, TopicPartition};
+
+/// What stopped a stream thread (Java: `StreamsException` and its subclasses).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StreamsError {
+    /// The broker refused something for good: error code, Kafka's name for it, and its words.
+    Broker {
+        /// What was being done.
+        operation: String,
+        /// Kafka's error code.
+        code: i16,
+        /// The broker's message, or the name of the code.
+        message: String,
+    },
+    /// The cluster cannot run this client: an API, version or feature is missing.
+    Unsupported(String),
+    /// No broker answered within the time given.
+    Unreachable(String),
+    /// A source topic does not exist (Java: `MissingSourceTopicException`).
+    MissingSourceTopics(String),
+    /// The group found the topology unusable (Java: `TopologyException`).
+    Topology(String),
+    /// User code failed (Java: `StreamsException` around the cause).
+    Processing {
+        /// The task.
+        task: TaskId,
+        /// The processor node.
+        node: String,
+        /// The input record, where there is one.
+        input: Option<(TopicPartition, i64)>,
+        /// What the processor said.
+        message: String,
+    },
+    /// Bytes that a serde could not read (Java: `DeserializationException`).
+    Deserialization {
+        /// The task.
+        task: TaskId,
+        /// The partition and offset of the record.
+        input: (TopicPartition, i64),
+        /// What the serde said.
+        message: String,
+    },
+    /// A state store could not do its work (Java: `ProcessorStateException`).
+    State {
+        /// The store.
+        store: String,
+        /// What went wrong.
+        message: String,
+    },
+    /// A committed or fetched position lies outside the log and `auto.offset.reset` is `none`.
+    OffsetOutOfRange(TopicPartition),
+    /// Records could not be delivered in time.
+    Delivery {
+        /// Where to.
+        partition: TopicPartition,
+        /// Why not.
+        message: String,
+    },
+    /// A broker sent something that is not Kafka.
+    Protocol(String),
+    /// Another member asked the whole application to stop (`SHUTDOWN_APPLICATION`).
+    ShutdownRequested,
+}
+
+impl fmt::Display for StreamsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Broker {
+                operation,
+                code,
+                message,
+            } => {
+                write!(
+                    f,
+                    "{operation} was refused by the broker with error {code}: {message}"
+                )
+            }
+            Self::Unsupported(message)
+            | Self::Unreachable(message)
+            | Self::MissingSourceTopics(message)
+            | Self::Topology(message)
+            | Self::Protocol(message) => f.write_str(message),
+            Self::Processing {
+                task,
+                node,
+                input,
+                message,
+            } => {
+                write!(f, "processor {node} of task {task} failed")?;
+                if let Some((partition, offset)) = input {
+                    write!(f, " at {partition} offset {offset}")?;
+                }
+                write!(f, ": {message}")
+            }
+            Self::Deserialization {
+                task,
+                input: (partition, offset),
+                message,
+            } => write!(
+                f,
+                "task {task} cannot read the record at {partition} offset {offset}: {message}"
+            ),
+            Self::State { store, message } => write!(f, "state store {store}: {message}"),
+            Self::OffsetOutOfRange(partition) => write!(
+                f,
+                "the position in {partition} is outside its log and auto.offset.reset is none"
+            ),
+            Self::Delivery { partition, message } => {
+                write!(
+                    f,
+                    "records for {partition} could not be delivered: {message}"
+                )
+            }
+            Self::ShutdownRequested => {
+                f.write_str("a member of the group asked the whole application to shut down")
+            }
+        }
+    }
+}
+
+impl std::error::Error for StreamsError {}

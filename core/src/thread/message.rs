@@ -1,0 +1,129 @@
+//! What the two machines of a stream thread say to each other. A driver carries these messages
+//! unopened and in order: through a channel between two OS threads, or within one loop.
+
+use crate::error::StreamsError;
+use crate::group::Assignment;
+use crate::types::{OffsetAndMetadata, TaskId, TopicName, TopicPartition};
+use crate::wire::{RecordBatch, SealedBatch};
+
+/// Names a question so that its answer finds the asker.
+pub(crate) type Ticket = u64;
+
+/// From the client to the task runner.
+#[derive(Debug)]
+pub struct ToRunner(pub(crate) RunnerMessage);
+
+/// From the task runner to the client.
+#[derive(Debug)]
+pub struct ToClient(pub(crate) ClientMessage);
+
+/// Where to begin reading a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StartFrom {
+    /// At the group's committed offset; without one, by `auto.offset.reset`.
+    Committed,
+    /// A changelog, from the first record there is to what is its end now.
+    Restore,
+    /// A changelog whose records before this offset are in the store already.
+    RestoreFrom(i64),
+}
+
+#[derive(Debug)]
+pub(crate) enum RunnerMessage {
+    /// Partition counts of every topic the topology reads or writes, before the first `Assign`
+    /// and whenever one changes.
+    PartitionCounts(Vec<(TopicName, i32)>),
+    /// Suspend, commit and close these active tasks, then answer `Revoked`.
+    Revoke { ticket: Ticket, tasks: Vec<TaskId> },
+    /// The full target: create what is new, close standbys that are gone, answer `Assigned`
+    /// once every task object exists (restoring goes on afterwards).
+    Assign {
+        ticket: Ticket,
+        assignment: Assignment,
+    },
+    /// Every task is lost: close dirty, commit nothing, answer `Released`.
+    Lose { ticket: Ticket },
+    /// Processing may go on (`true`) or must wait (`false`: the group is not ready).
+    Ready(bool),
+    /// Reading began. `end` is the log end at that time, for restores only.
+    Started {
+        partition: TopicPartition,
+        offset: i64,
+        end: Option<i64>,
+        metadata: String,
+    },
+    /// Fetched batches in offset order; `next_offset` follows the last of them, and also moves
+    /// over what needs no processing (control batches, compacted tails).
+    Records {
+        partition: TopicPartition,
+        batches: Vec<RecordBatch>,
+        next_offset: i64,
+        log_end: i64,
+    },
+    /// A produced batch was written (`Ok`: its base offset) or never will be.
+    Produced {
+        ticket: Ticket,
+        result: Result<i64, StreamsError>,
+    },
+    /// Offsets were committed, or the group refused them (`Migrated`), or retrying is useless.
+    Committed {
+        ticket: Ticket,
+        result: Result<(), CommitFailure>,
+    },
+    /// Commit, close every task clean, answer `Closed`.
+    Close,
+    /// The thread cannot go on: close every task dirty, answer `Closed`.
+    Abort(StreamsError),
+}
+
+/// Why offsets were not committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CommitFailure {
+    /// The member is no longer what it was: its tasks are about to be lost (Java:
+    /// `TaskMigratedException`).
+    Migrated,
+    /// Refused for good.
+    Fatal(StreamsError),
+}
+
+#[derive(Debug)]
+pub(crate) enum ClientMessage {
+    /// User code is not stuck: restarts the `max.poll.interval.ms` timer.
+    Polled,
+    /// The tasks of `Revoke` are committed and closed.
+    Revoked { ticket: Ticket },
+    /// The assignment is what the runner now owns.
+    Assigned { ticket: Ticket },
+    /// Every task is gone.
+    Released { ticket: Ticket },
+    /// Begin (or begin again) to read a partition.
+    Start {
+        partition: TopicPartition,
+        from: StartFrom,
+    },
+    /// Read no further; what is still on the way is dropped by the runner.
+    Stop { partition: TopicPartition },
+    /// This many fetched bytes of the partition (batch bytes as in `RecordBatch::size_bytes`)
+    /// are processed: as much more may be fetched.
+    Consumed {
+        partition: TopicPartition,
+        bytes: usize,
+    },
+    /// Write a sealed batch; answered by `Produced`. Batches of one partition keep their order.
+    Produce {
+        ticket: Ticket,
+        partition: TopicPartition,
+        batch: SealedBatch,
+    },
+    /// Commit offsets with member id and epoch; answered by `Committed`.
+    Commit {
+        ticket: Ticket,
+        offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+    },
+    /// Tasks exist and all active ones are restored (`true`), or some are not (`false`).
+    Restored(bool),
+    /// The runner cannot go on; it has closed its tasks dirty.
+    Failed(StreamsError),
+    /// Every task is closed after `Close` or `Abort`.
+    Closed,
+}

@@ -1,0 +1,10 @@
+//! A stream thread: one member of the streams group, as two machines joined by messages.
+//!
+//! The client machine is the network side (connections, membership, fetching, producing,
+//! committing); the task runner runs tasks, stores and user code. Java beats from a thread of its
+//! own so that a slow `process()` keeps its membership; here the client machine does.
+
+mod message;
+
+pub(crate) use message::{ClientMessage, CommitFailure, RunnerMessage, StartFrom, Ticket};
+pub use message::{ToClient, ToRunner};
