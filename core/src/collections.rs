@@ -115,11 +115,6 @@ impl SlotIndex {
             entry.remove();
         }
     }
-
-    /// Removes everything and frees the memory.
-    pub(crate) fn clear(&mut self) {
-        self.slots = HashTable::new();
-    }
 }
 
 /// The hash of a byte string, for [`SlotIndex`].
