@@ -3,6 +3,8 @@
 
 mod build;
 mod read;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
