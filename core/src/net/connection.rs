@@ -101,7 +101,7 @@ impl Connection {
             state: State::Connecting {
                 deadline: now.plus_ms(SETUP_TIMEOUT_MS),
             },
-            decoder: FrameDecoder::new(MAX_FRAME_BYTES),
+            decoder: FrameDecoder::new(wire::MAX_FRAME_BYTES),
             next_correlation: 0,
             in_flight: VecDeque::new(),
         }
@@ -109,7 +109,7 @@ impl Connection {
 
     /// The transport is there: the bytes that begin the handshake.
     pub(crate) fn connected(&mut self) -> Result<Bytes, EncodeError> {
-        let newest = wire::supported_versions(ApiKey::ApiVersions).map_or(0, |(_, max)| max);
+        let (_, newest) = wire::supported_versions(ApiKey::ApiVersions);
         self.handshake(newest)
     }
 
@@ -291,10 +291,6 @@ const MAX_IN_FLIGHT: usize = 5;
 
 /// `socket.connection.setup.timeout.ms`, for transport and handshake together.
 const SETUP_TIMEOUT_MS: u64 = 10_000;
-
-/// `socket.request.max.bytes` of a broker; a fetch answer is bounded by `fetch.max.bytes` and one
-/// batch.
-const MAX_FRAME_BYTES: usize = 100 * 1024 * 1024;
 
 /// `UNSUPPORTED_VERSION`.
 const UNSUPPORTED_VERSION: i16 = 35;

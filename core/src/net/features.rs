@@ -33,18 +33,14 @@ impl BrokerFeatures {
 
     /// The highest version of an API that the broker and this library both know.
     pub fn version(&self, api: ApiKey) -> Option<i16> {
-        let (our_min, our_max) = wire::supported_versions(api)?;
-        let (min, max) = *self.apis.get(&api.code())?;
-        let version = our_max.min(max);
-        (version >= our_min && version >= min).then_some(version)
+        wire::negotiate(api, *self.apis.get(&api.code())?)
     }
 
     /// Whether the broker and this library both know this version of an API.
     pub fn knows(&self, api: ApiKey, version: i16) -> bool {
-        let within = |range: Option<(i16, i16)>| {
-            range.is_some_and(|(min, max)| (min..=max).contains(&version))
-        };
-        within(wire::supported_versions(api)) && within(self.apis.get(&api.code()).copied())
+        let within = |(min, max): (i16, i16)| (min..=max).contains(&version);
+        let offered = self.apis.get(&api.code()).copied();
+        within(wire::supported_versions(api)) && offered.is_some_and(within)
     }
 
     /// The finalized level of a feature: 0 where the cluster has it off, `None` where the broker

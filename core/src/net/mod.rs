@@ -7,6 +7,8 @@ mod driver;
 mod features;
 mod metadata;
 mod request;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use backoff::Backoff;
 pub use cluster::{Cluster, ClusterConfig, ClusterEvent};

@@ -12,8 +12,9 @@ use crate::time::Instant;
 use crate::trace::{Level, LogEvent};
 use crate::types::{BrokerId, TopicName};
 use crate::wire::messages::{
-    FindCoordinatorRequest, FindCoordinatorResponse, MetadataRequest, MetadataRequestTopic,
-    MetadataResponse, MetadataResponseTopic, StrBytes, TopicName as KafkaTopicName,
+    FindCoordinatorRequest, FindCoordinatorResponse, MetadataRequest, MetadataResponse, StrBytes,
+    TopicName as KafkaTopicName, metadata_request::MetadataRequestTopic,
+    metadata_response::MetadataResponseTopic,
 };
 use crate::wire::{self, ApiKey, Request, Response, Uuid};
 
@@ -26,8 +27,9 @@ pub(super) const COORDINATOR_TOKEN: RequestToken = RequestToken(u64::MAX - 1);
 pub(super) struct Refresh {
     topics: BTreeSet<TopicName>,
     in_flight: bool,
-    /// Asked for while an answer was on its way.
-    again: bool,
+    /// Asked for while an answer was on its way: when to ask once more.
+    again: Option<Instant>,
+    answers: u64,
     due: Instant,
     last_answer: Option<Instant>,
     backoff: Backoff,
@@ -39,7 +41,8 @@ impl Refresh {
         Self {
             topics: BTreeSet::new(),
             in_flight: false,
-            again: false,
+            again: None,
+            answers: 0,
             due: Instant::ZERO,
             last_answer: None,
             backoff: Backoff::new(config.retry_backoff_ms, config.retry_backoff_max_ms),
@@ -51,12 +54,21 @@ impl Refresh {
         let before = self.topics.len();
         self.topics.extend(topics);
         if self.topics.len() > before {
-            self.again = self.in_flight;
+            self.again = self.in_flight.then_some(now);
             self.due = self.due.min(now);
         }
     }
 
+    pub(super) const fn answers(&self) -> u64 {
+        self.answers
+    }
+
     pub(super) fn request(&mut self, now: Instant) {
+        if self.in_flight {
+            // The answer on its way may be older than what made the caller ask.
+            self.again.get_or_insert(now.plus_ms(self.retry_backoff_ms));
+            return;
+        }
         let earliest = match self.last_answer {
             Some(last) => now.max(last.plus_ms(self.retry_backoff_ms)),
             None => now,
@@ -128,7 +140,7 @@ impl Cluster {
             .with_topics(Some(topics.collect()))
             .with_allow_auto_topic_creation(false);
         self.refresh.in_flight = true;
-        self.refresh.again = false;
+        self.refresh.again = None;
         self.ask(now, key, METADATA_TOKEN, Request::Metadata(request));
         false
     }
@@ -153,6 +165,7 @@ impl Cluster {
             Ok(Response::Metadata(response)) => match self.take_metadata(now, &response) {
                 Ok(complete) => {
                     self.refresh.last_answer = Some(now);
+                    self.refresh.answers += 1;
                     if complete {
                         self.refresh.backoff.succeeded();
                         let age = self.config.metadata_max_age_ms;
@@ -161,8 +174,8 @@ impl Cluster {
                         self.refresh.backoff.failed(now, &mut self.rng);
                         self.refresh.due = self.refresh.backoff.until();
                     }
-                    if self.refresh.again {
-                        self.refresh.due = now;
+                    if let Some(at) = self.refresh.again.take() {
+                        self.refresh.due = self.refresh.due.min(at);
                     }
                     return;
                 }

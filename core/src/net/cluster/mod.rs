@@ -159,6 +159,16 @@ impl Cluster {
         &self.metadata
     }
 
+    /// How many metadata answers were understood so far.
+    pub const fn metadata_answers(&self) -> u64 {
+        self.refresh.answers()
+    }
+
+    /// Makes a broker known that another answer named; metadata answers may overrule it.
+    pub fn add_broker(&mut self, broker: BrokerId, address: HostPort) {
+        self.metadata.set_broker(broker, address);
+    }
+
     /// What the broker that connected last can do.
     pub const fn features(&self) -> Option<&BrokerFeatures> {
         self.features.as_ref()
@@ -188,9 +198,10 @@ impl Cluster {
         };
         let features = self.links.get(&key).and_then(Link::features);
         match features {
-            Some(features) => features
-                .version(api)
-                .or_else(|| wire::supported_versions(api).map(|(_, max)| max)),
+            Some(features) => {
+                let version = features.version(api);
+                version.or(Some(wire::supported_versions(api).1))
+            }
             None => {
                 self.wishes.borrow_mut().insert(key);
                 None

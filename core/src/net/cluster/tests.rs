@@ -3,16 +3,10 @@
 use bytes::Bytes;
 
 use super::*;
+use crate::net::testing::{self, api_versions, coordinator};
 use crate::rng::SeedTree;
-use crate::wire::messages::{
-    ApiVersionsResponse, BrokerId as KafkaBrokerId, FetchRequest, FinalizedFeatureKey,
-    FindCoordinatorResponse, ListOffsetsRequest, MetadataResponse, StrBytes,
-    TopicName as KafkaTopicName,
-    api_versions_response::ApiVersion,
-    find_coordinator_response::Coordinator as FoundCoordinator,
-    metadata_response::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic},
-};
-use crate::wire::{FrameDecoder, Request, RequestFrame, Uuid};
+use crate::wire::messages::{ApiVersionsResponse, FetchRequest, ListOffsetsRequest};
+use crate::wire::{FrameDecoder, Request, RequestFrame};
 
 /// A cluster, a clock, and the far ends of its connections.
 struct World {
@@ -160,69 +154,9 @@ impl World {
     }
 }
 
-fn api_versions() -> Response {
-    let keys = [
-        ApiKey::ApiVersions,
-        ApiKey::Metadata,
-        ApiKey::FindCoordinator,
-        ApiKey::Fetch,
-        ApiKey::ListOffsets,
-        ApiKey::StreamsGroupHeartbeat,
-    ];
-    let keys = keys.into_iter().map(|api| {
-        let (min, max) = wire::supported_versions(api).expect("supported");
-        ApiVersion::default()
-            .with_api_key(api.code())
-            .with_min_version(min)
-            .with_max_version(max)
-    });
-    let feature = FinalizedFeatureKey::default()
-        .with_name(StrBytes::from_static_str("streams.version"))
-        .with_max_version_level(1);
-    Response::ApiVersions(
-        ApiVersionsResponse::default()
-            .with_api_keys(keys.collect())
-            .with_finalized_features_epoch(1)
-            .with_finalized_features(vec![feature]),
-    )
-}
-
-/// Brokers 1 and 2; topic `t` whose partitions have these leaders and epochs.
+/// Topic `t`, whose partitions have these leaders and epochs.
 fn metadata(leaders: &[(i32, i32)]) -> Response {
-    let brokers = [1, 2].map(|id| {
-        MetadataResponseBroker::default()
-            .with_node_id(KafkaBrokerId(id))
-            .with_host(StrBytes::from_string(format!("broker{id}")))
-            .with_port(9092)
-    });
-    let partitions = leaders.iter().zip(0..).map(|((leader, epoch), index)| {
-        MetadataResponsePartition::default()
-            .with_partition_index(index)
-            .with_leader_id(KafkaBrokerId(*leader))
-            .with_leader_epoch(*epoch)
-    });
-    let mut topic = MetadataResponseTopic::default()
-        .with_name(Some(KafkaTopicName(StrBytes::from_static_str("t"))))
-        .with_topic_id(Uuid::from_u128(9))
-        .with_partitions(partitions.collect());
-    if leaders.is_empty() {
-        topic.error_code = 3;
-        topic.topic_id = Uuid::nil();
-    }
-    Response::Metadata(
-        MetadataResponse::default()
-            .with_brokers(brokers.to_vec())
-            .with_topics(vec![topic]),
-    )
-}
-
-fn coordinator(broker: i32) -> Response {
-    let found = FoundCoordinator::default()
-        .with_key(StrBytes::from_static_str("app"))
-        .with_node_id(KafkaBrokerId(broker))
-        .with_host(StrBytes::from_string(format!("broker{broker}")))
-        .with_port(9092);
-    Response::FindCoordinator(FindCoordinatorResponse::default().with_coordinators(vec![found]))
+    testing::metadata(&[("t", leaders)])
 }
 
 fn list_offsets() -> Request {
