@@ -644,7 +644,7 @@ fn read_committed(
     let mut take = |topic: &KafkaTopicName, index, code, offset| {
         refused(operation, code, None)?;
         found.insert(TopicPartition::new(&*topic.0, index), offset);
-        Ok(())
+        Ok::<(), StreamsError>(())
     };
     match response.groups.first() {
         Some(group) => {

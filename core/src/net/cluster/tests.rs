@@ -501,3 +501,96 @@ fn a_leader_hint_moves_the_partition_and_an_old_one_does_not() {
     assert_eq!(token, RequestToken(2));
     assert_eq!(result.err(), Some(RequestError::Disconnected));
 }
+
+/// Whatever the network does: one response a request, no connection used after its end, no busy
+/// loop, and all is well again once the faults stop.
+#[test]
+fn random_faults_lose_no_request() {
+    for seed in 0..150 {
+        let mut rng = SeedTree::new(seed).rng();
+        let mut world = World::new("boot:1,boot:2", Some("app"));
+        world.cluster.want_topics(world.now, [TopicName::new("t")]);
+        world.drain();
+        let mut sent = 0;
+        for _ in 0..300 {
+            random_step(&mut world, &mut rng, &mut sent);
+        }
+        let mut steps = 0;
+        while world.responses.len() < sent || world.cluster.coordinator().is_none() {
+            steps += 1;
+            assert!(steps < 2000, "seed {seed} does not come to rest");
+            if !world.connecting.is_empty() {
+                world.accept();
+            } else if let Some((id, frame)) = world.requests.pop_front() {
+                world.reply(id, &frame, &right_answer(&frame));
+            } else {
+                world.advance_to_timeout();
+            }
+        }
+        let mut tokens: Vec<u64> = world.responses.iter().map(|(t, _)| t.0).collect();
+        tokens.sort_unstable();
+        assert_eq!(tokens, (0..sent as u64).collect::<Vec<_>>(), "seed {seed}");
+    }
+}
+
+fn right_answer(frame: &RequestFrame) -> Response {
+    match frame.api_key {
+        ApiKey::ApiVersions => api_versions(),
+        ApiKey::Metadata => metadata(&[(1, 1), (2, 1)]),
+        ApiKey::FindCoordinator => coordinator(2),
+        ApiKey::Fetch => Response::Fetch(Default::default()),
+        _ => Response::ListOffsets(Default::default()),
+    }
+}
+
+fn random_step(world: &mut World, rng: &mut Rng, sent: &mut usize) {
+    match rng.below(8) {
+        0 if !world.connecting.is_empty() => {
+            let (id, _) = world.connecting.pop_front().expect("checked");
+            world.input(Input::ConnectFailed(id, "refused".into()));
+        }
+        0 | 1 if !world.connecting.is_empty() => {
+            world.accept();
+        }
+        2 => {
+            let open: Vec<ConnectionId> = world.sockets.keys().copied().collect();
+            if rng.chance(1, 4) && !open.is_empty() {
+                let id = open[rng.below(open.len() as u64) as usize];
+                world.requests.retain(|(from, _)| *from != id);
+                world.input(Input::Disconnected(id));
+                world.sockets.remove(&id);
+            }
+        }
+        3 => {
+            let target = match rng.below(4) {
+                0 => Target::AnyBroker,
+                1 => Target::GroupCoordinator,
+                broker => Target::Broker(BrokerId(broker as i32 - 1)),
+            };
+            let request = if rng.chance(1, 2) {
+                Request::Fetch(FetchRequest::default())
+            } else {
+                list_offsets()
+            };
+            world.send(*sent as u64, target, request);
+            *sent += 1;
+        }
+        4 => world.advance(rng.below(2000)),
+        5 if rng.chance(1, 10) => world.cluster.coordinator_lost(),
+        _ => {
+            if let Some((id, frame)) = world.requests.pop_front() {
+                let bytes = World::reply_bytes(&frame, &right_answer(&frame));
+                let cut = rng.below(bytes.len() as u64 + 1) as usize;
+                world.input(Input::Received(id, bytes.slice(..cut)));
+                if rng.chance(1, 20) {
+                    world.input(Input::Received(id, Bytes::from_static(&[0xff; 9])));
+                } else {
+                    world.input(Input::Received(id, bytes.slice(cut..)));
+                }
+            }
+        }
+    }
+    world.drain();
+    let open: BTreeSet<ConnectionId> = world.sockets.keys().copied().collect();
+    world.requests.retain(|(id, _)| open.contains(id));
+}
