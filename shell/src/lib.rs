@@ -1,1 +1,12 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+
+mod clock;
+mod sockets;
+mod stream_thread;
+mod streams;
+
+pub use eddyline_core::{config, dsl, error, processor, serde, state, thread, time, topology, trace, types};
+pub use eddyline_core::config::StreamsConfig;
+pub use eddyline_core::dsl::StreamsBuilder;
+pub use eddyline_core::topology::Topology;
+pub use streams::{CloseError, KafkaStreams, RunningStreams, StartError, State};

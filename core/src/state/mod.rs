@@ -1,1 +1,218 @@
-//! Under construction.
+//! State stores: typed stores over an ordered byte store, with an optional record cache and a
+//! changelog buffer between.
+//!
+//! The layers of one store, from the top (Java: `Metered*`, `Caching*`, `ChangeLogging*`, bytes):
+//!
+//! 1. [`KeyValueStore`] and [`TimestampedKeyValueStore`]: serdes, once per operation.
+//! 2. [`RecordCache`]: the last writes of a task, bounded in bytes over all stores of a thread
+//!    ([`CacheBudget`]). A flush or an eviction hands its entries to
+//! 3. [`ChangelogBuffer`]: records for the changelog topic, in write order, and
+//! 4. [`ByteKeyValueStore`]: the rows.
+//!
+//! A store never calls back. A flush is pulled: [`StateStore::begin_flush`] marks what is dirty and
+//! every [`StateStore::next_flushed`] moves one entry down and hands it out, so that the caller can
+//! forward it with the store back in its place. Reads and writes between two such calls are
+//! allowed; what is queued stays readable until it is in the rows, and a key written again while it
+//! waits goes down twice, old value first.
+
+mod budget;
+mod builder;
+mod byte_store;
+mod bytes;
+mod cache;
+mod changelog;
+mod key_value;
+mod list;
+mod merged;
+mod slab;
+mod stack;
+
+use std::any::Any;
+use std::fmt;
+
+use ::bytes::Bytes;
+
+use crate::serde::SerdeError;
+use crate::types::{Headers, RecordContext, TopicName};
+
+pub use self::budget::CacheBudget;
+pub use self::builder::{
+    KeyValueBytesStoreSupplier, KeyValueStoreBuilder, StoreBuilder, Stores,
+    TimestampedKeyValueStoreBuilder,
+};
+pub use self::byte_store::{
+    ByteBounds, ByteKeyValueStore, ByteRow, ByteRows, Direction, InMemoryKeyValueStore, WriteBatch,
+};
+pub use self::bytes::StoreBytes;
+pub use self::cache::{CachedEntry, RecordCache};
+pub use self::changelog::{ChangelogBuffer, ChangelogEntry};
+pub use self::key_value::{
+    FlushedChange, KeyValueIterator, KeyValueStore, TimestampedKeyValueStore, ValueAndTimestamp,
+};
+pub use self::stack::{KeyValueBytesStore, KeyValueStoreOptions, ValueFormat};
+
+/// A store of any kind, as the task that owns it sees it (Java: `StateStore` with `CachedStateStore`
+/// and the restore callbacks).
+pub trait StateStore: Any {
+    /// The name given by the user or made up by the DSL.
+    fn name(&self) -> &str;
+
+    /// True when there is a changelog topic.
+    fn is_logged(&self) -> bool;
+
+    /// True when writes stay in the record cache until a flush.
+    fn is_cached(&self) -> bool;
+
+    /// Names the changelog topic, which serdes are told; the store's name until then.
+    fn set_changelog_topic(&mut self, topic: &TopicName);
+
+    /// Applies one record of the changelog topic: below the cache, never logged again.
+    fn restore(&mut self, record: ChangelogRecord) -> Result<(), StateError>;
+
+    /// Hands out what is to be written to the changelog topic, in write order, without copying,
+    /// and forgets it.
+    fn visit_changelog(&mut self, visit: &mut dyn FnMut(ChangelogEntry<'_>));
+
+    /// [`visit_changelog`](Self::visit_changelog) into owned records.
+    fn drain_changelog(&mut self, into: &mut Vec<ChangelogRecord>) {
+        self.visit_changelog(&mut |entry| {
+            into.push(ChangelogRecord {
+                key: Bytes::copy_from_slice(entry.key),
+                value: entry.value.map(Bytes::copy_from_slice),
+                timestamp: entry.timestamp,
+                headers: entry.headers.clone(),
+            });
+        });
+    }
+
+    /// Flushed entries are to be handed out by [`next_flushed`](Self::next_flushed) (Java:
+    /// `setFlushListener`); `send_old_values` asks for the value before. Without effect on a store
+    /// without cache.
+    fn set_flush_listener(&mut self, send_old_values: bool);
+
+    /// Queues every dirty entry of the cache, in order of last write. They stay in the cache as
+    /// clean ones, tombstones leave it.
+    fn begin_flush(&mut self);
+
+    /// Moves queued entries, of a flush or of an eviction, to the rows and the changelog, up to
+    /// and including the next one to forward, and returns that; `None` when the queue is empty.
+    /// Entries with neither an old nor a new value leave no trace, and a store without listener
+    /// hands out nothing.
+    fn next_flushed(&mut self) -> Result<Option<FlushedEntry>, StateError>;
+
+    /// True when [`next_flushed`](Self::next_flushed) has something to do. Any write, and a read
+    /// that fills the cache, may evict.
+    fn has_pending(&self) -> bool;
+
+    /// Evicts until the budget of the thread holds or the cache of this store is empty: to be
+    /// called for one store after the other when the budget was made smaller.
+    fn shrink_cache(&mut self);
+
+    /// Drops cache, rows and changelog buffer: for a dirty close.
+    fn clear(&mut self) -> Result<(), StateError>;
+
+    /// About how many rows there are, without the cache (Java: `approximateNumEntries`).
+    fn approximate_num_entries(&self) -> u64;
+
+    /// The store as what it is.
+    fn as_any(&self) -> &dyn Any;
+
+    /// The store as what it is, to write to it.
+    fn as_any_mut(&mut self) -> &mut dyn Any;
+}
+
+/// One record of a changelog topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangelogRecord {
+    /// The key of the row.
+    pub key: Bytes,
+    /// The value as it is in the topic (a timestamped store's without the timestamp); `None`
+    /// deletes the row.
+    pub value: Option<Bytes>,
+    /// The timestamp of the record in milliseconds.
+    pub timestamp: i64,
+    /// The headers of the record.
+    pub headers: Headers,
+}
+
+/// A cache entry on its way down, to be forwarded to the children of the store's processor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlushedEntry {
+    /// The key.
+    pub key: Bytes,
+    /// The value now, in the format of the store; `None` says that the row was deleted.
+    pub new: Option<Bytes>,
+    /// The value of the last flush, in the format of the store; only where old values are sent.
+    pub old: Option<Bytes>,
+    /// The context of the record that made the last write.
+    pub context: RecordContext,
+}
+
+/// Why a store could not do its work (Java: `ProcessorStateException`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StateError {
+    /// A key that is null.
+    NullKey {
+        /// The store.
+        store: String,
+    },
+    /// A serde failed.
+    Serde {
+        /// The store.
+        store: String,
+        /// What the serde said.
+        error: SerdeError,
+    },
+    /// A row that its format does not allow.
+    Corrupt {
+        /// The store.
+        store: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// The storage below failed.
+    Storage {
+        /// The store.
+        store: String,
+        /// What it said.
+        message: String,
+    },
+}
+
+impl StateError {
+    /// The name of the store.
+    pub fn store(&self) -> &str {
+        match self {
+            Self::NullKey { store }
+            | Self::Serde { store, .. }
+            | Self::Corrupt { store, .. }
+            | Self::Storage { store, .. } => store,
+        }
+    }
+}
+
+impl fmt::Display for StateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NullKey { store } => {
+                write!(f, "store {store} has no null keys: filter them out before")
+            }
+            Self::Serde { store, error } => write!(f, "store {store}: {error}"),
+            Self::Corrupt { store, message } | Self::Storage { store, message } => {
+                write!(f, "store {store}: {message}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for StateError {}
+
+impl From<StateError> for crate::error::StreamsError {
+    fn from(error: StateError) -> Self {
+        Self::State {
+            store: error.store().to_owned(),
+            message: error.to_string(),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+import java.util.Arrays;
+import java.util.Properties;
+import java.util.concurrent.CountDownLatch;
+import org.apache.kafka.common.serialization.Serdes;
+import org.apache.kafka.streams.KafkaStreams;
+import org.apache.kafka.streams.StreamsBuilder;
+import org.apache.kafka.streams.StreamsConfig;
+import org.apache.kafka.streams.kstream.Consumed;
+import org.apache.kafka.streams.kstream.Grouped;
+import org.apache.kafka.streams.kstream.Materialized;
+import org.apache.kafka.streams.kstream.Produced;
+import org.apache.kafka.streams.state.Stores;
+
+/**
+ * The benchmark's word count on Kafka Streams: one thread, streams protocol, in-memory store.
+ * Prints RUNNING when its state is RUNNING and ends when its standard input does.
+ */
+public class WordCountApp {
+  public static void main(String[] args) throws Exception {
+    String bootstrap = args[0], application = args[1], input = args[2], output = args[3];
+    Properties config = new Properties();
+    config.put(StreamsConfig.APPLICATION_ID_CONFIG, application);
+    config.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, bootstrap);
+    config.put(StreamsConfig.GROUP_PROTOCOL_CONFIG, "streams");
+    config.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, 1);
+    config.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, Integer.parseInt(args[4]));
+    config.put(StreamsConfig.STATE_DIR_CONFIG, args[5]);
+    config.put("enable.metrics.push", false);
+    StreamsBuilder builder = new StreamsBuilder();
+    builder.stream(input, Consumed.with(Serdes.String(), Serdes.String()))
+        .flatMapValues(line -> Arrays.asList(line.toLowerCase().split("[^a-z]+")))
+        .filter((key, word) -> !word.isEmpty())
+        .groupBy((key, word) -> word, Grouped.with(Serdes.String(), Serdes.String()))
+        .count(Materialized.<String, Long>as(Stores.inMemoryKeyValueStore("counts"))
+            .withKeySerde(Serdes.String()).withValueSerde(Serdes.Long()))
+        .toStream()
+        .to(output, Produced.with(Serdes.String(), Serdes.Long()));
+    KafkaStreams streams = new KafkaStreams(builder.build(), config);
+    CountDownLatch running = new CountDownLatch(1);
+    streams.setStateListener((now, before) -> {
+      if (now == KafkaStreams.State.RUNNING) running.countDown();
+    });
+    streams.start();
+    running.await();
+    System.out.println("RUNNING");
+    System.out.flush();
+    while (System.in.read() >= 0) { }
+    streams.close();
+  }
+}

@@ -1,0 +1,353 @@
+//! The layers of a key-value store below its serdes.
+
+use std::sync::Arc;
+
+use super::budget::CacheBudget;
+use super::byte_store::{
+    ByteBounds, ByteKeyValueStore, ByteRows, Direction, prefix_bounds, prefix_end,
+};
+use super::bytes::StoreBytes;
+use super::cache::{CachedEntry, RecordCache};
+use super::changelog::{ChangelogBuffer, ChangelogEntry};
+use super::merged::MergedRows;
+use super::{ChangelogRecord, FlushedEntry, StateError};
+use crate::types::{Headers, RecordContext};
+
+/// What the value of a row is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueFormat {
+    /// The value alone.
+    Plain,
+    /// The timestamp in 8 bytes, big-endian, and the value; the changelog has the value alone and
+    /// the timestamp as that of the record.
+    Timestamped,
+}
+
+/// What a key-value store is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyValueStoreOptions {
+    /// What its values are made of.
+    pub format: ValueFormat,
+    /// True to keep writes in the record cache until a flush.
+    pub is_cached: bool,
+    /// True to write a changelog.
+    pub is_logged: bool,
+}
+
+/// Cache over changelog over rows, all of it in bytes. See [the module](super) for the layers and
+/// [`StateStore`](super::StateStore) for what flush and restore mean.
+pub struct KeyValueBytesStore {
+    name: Arc<str>,
+    rows: Box<dyn ByteKeyValueStore>,
+    log: Option<ChangelogBuffer>,
+    cache: Option<RecordCache>,
+    format: ValueFormat,
+    listener: Option<Listener>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Listener {
+    send_old_values: bool,
+}
+
+impl KeyValueBytesStore {
+    /// A store called `name` over `rows`.
+    pub fn new(
+        name: impl Into<Arc<str>>,
+        rows: Box<dyn ByteKeyValueStore>,
+        options: KeyValueStoreOptions,
+        budget: &CacheBudget,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            rows,
+            log: options.is_logged.then(ChangelogBuffer::new),
+            cache: options.is_cached.then(|| RecordCache::new(budget.clone())),
+            format: options.format,
+            listener: None,
+        }
+    }
+
+    /// The name of the store.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// True when there is a changelog.
+    pub fn is_logged(&self) -> bool {
+        self.log.is_some()
+    }
+
+    /// True when writes stay in the record cache until a flush.
+    pub fn is_cached(&self) -> bool {
+        self.cache.is_some()
+    }
+
+    /// What the values are made of.
+    pub fn format(&self) -> ValueFormat {
+        self.format
+    }
+
+    /// The value of `key`. What was read from the rows goes to the cache, which may evict.
+    pub fn get(&mut self, key: &[u8]) -> Result<Option<StoreBytes>, StateError> {
+        let Some(cache) = &mut self.cache else {
+            return self.rows.get(key);
+        };
+        if let Some(known) = cache.get(key) {
+            return Ok(known.cloned());
+        }
+        let found = self.rows.get(key)?;
+        if let Some(value) = &found {
+            cache.put_clean(key, value);
+            self.settle()?;
+        }
+        Ok(found)
+    }
+
+    /// The value of `key`, without a change to the cache but for the order of eviction: for
+    /// queries from outside the task.
+    pub fn peek(&self, key: &[u8]) -> Result<Option<StoreBytes>, StateError> {
+        match self.cache.as_ref().and_then(|cache| cache.get(key)) {
+            Some(known) => Ok(known.cloned()),
+            None => self.rows.get(key),
+        }
+    }
+
+    /// Sets the value of `key`, `None` deletes it; `context` is of the record that is processed.
+    pub fn put(
+        &mut self,
+        key: &[u8],
+        value: Option<&[u8]>,
+        context: &RecordContext,
+    ) -> Result<(), StateError> {
+        if let Some(cache) = &mut self.cache {
+            cache.put(key, value, context);
+            return self.settle();
+        }
+        match value {
+            Some(value) => self.rows.put(key, value)?,
+            None => self.rows.delete(key)?,
+        }
+        self.append(key, value, context.timestamp)
+    }
+
+    /// Sets the value of `key` if it has none, and returns the one it has otherwise.
+    pub fn put_if_absent(
+        &mut self,
+        key: &[u8],
+        value: Option<&[u8]>,
+        context: &RecordContext,
+    ) -> Result<Option<StoreBytes>, StateError> {
+        let previous = self.get(key)?;
+        if previous.is_none() {
+            self.put(key, value, context)?;
+        }
+        Ok(previous)
+    }
+
+    /// Deletes `key` and returns the value it had. The deletion is logged even if it had none.
+    pub fn delete(
+        &mut self,
+        key: &[u8],
+        context: &RecordContext,
+    ) -> Result<Option<StoreBytes>, StateError> {
+        let previous = self.get(key)?;
+        self.put(key, None, context)?;
+        Ok(previous)
+    }
+
+    /// The rows within `bounds` as the cache shows them.
+    pub fn range(&self, bounds: ByteBounds<'_>, direction: Direction) -> ByteRows<'_> {
+        let rows = self.rows.range(bounds, direction);
+        match &self.cache {
+            Some(cache) => {
+                let cached = cache.range(bounds, direction);
+                Box::new(MergedRows::new(cached, rows, direction))
+            }
+            None => rows,
+        }
+    }
+
+    /// The rows whose keys begin with `prefix`, as the cache shows them.
+    pub fn prefix(&self, prefix: &[u8], direction: Direction) -> ByteRows<'_> {
+        let end = prefix_end(prefix);
+        self.range(prefix_bounds(prefix, end.as_deref()), direction)
+    }
+
+    /// About how many rows there are below the cache.
+    pub fn approximate_num_entries(&self) -> u64 {
+        self.rows.approximate_num_entries()
+    }
+
+    /// See [`StateStore::restore`](super::StateStore::restore).
+    pub fn restore(&mut self, record: &ChangelogRecord) -> Result<(), StateError> {
+        let Some(value) = &record.value else {
+            return self.rows.delete(&record.key);
+        };
+        match self.format {
+            ValueFormat::Plain => self.rows.put(&record.key, value),
+            ValueFormat::Timestamped => {
+                let mut stored = Vec::with_capacity(TIMESTAMP_BYTES + value.len());
+                stored.extend_from_slice(&record.timestamp.to_be_bytes());
+                stored.extend_from_slice(value);
+                self.rows.put(&record.key, &stored)
+            }
+        }
+    }
+
+    /// See [`StateStore::visit_changelog`](super::StateStore::visit_changelog).
+    pub fn visit_changelog(&mut self, visit: &mut dyn FnMut(ChangelogEntry<'_>)) {
+        if let Some(log) = &mut self.log {
+            log.visit(visit);
+        }
+    }
+
+    /// See [`StateStore::set_flush_listener`](super::StateStore::set_flush_listener).
+    pub fn set_flush_listener(&mut self, send_old_values: bool) {
+        if self.is_cached() {
+            self.listener = Some(Listener { send_old_values });
+        }
+    }
+
+    /// See [`StateStore::begin_flush`](super::StateStore::begin_flush).
+    pub fn begin_flush(&mut self) {
+        if let Some(cache) = &mut self.cache {
+            cache.begin_flush();
+        }
+    }
+
+    /// See [`StateStore::next_flushed`](super::StateStore::next_flushed).
+    pub fn next_flushed(&mut self) -> Result<Option<FlushedEntry>, StateError> {
+        while let Some(entry) = self.cache.as_mut().and_then(RecordCache::pop_queued) {
+            let old = match self.listener {
+                Some(listener) if entry.value.is_none() || listener.send_old_values => {
+                    self.rows.get(&entry.key)?
+                }
+                _ => None,
+            };
+            if self.listener.is_some() && entry.value.is_none() && old.is_none() {
+                // Written and deleted between two flushes: nothing below ever knew of it.
+                continue;
+            }
+            self.write_down(&entry)?;
+            if let Some(listener) = self.listener {
+                return Ok(Some(FlushedEntry {
+                    key: entry.key.to_bytes(),
+                    new: entry.value.as_ref().map(StoreBytes::to_bytes),
+                    old: old
+                        .filter(|_| listener.send_old_values)
+                        .as_ref()
+                        .map(StoreBytes::to_bytes),
+                    context: entry.context,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// See [`StateStore::has_pending`](super::StateStore::has_pending).
+    #[inline]
+    pub fn has_pending(&self) -> bool {
+        self.cache.as_ref().is_some_and(RecordCache::has_queued)
+    }
+
+    /// See [`StateStore::shrink_cache`](super::StateStore::shrink_cache). Without a listener what
+    /// was evicted waits for [`next_flushed`](Self::next_flushed) all the same.
+    pub fn shrink_cache(&mut self) {
+        if let Some(cache) = &mut self.cache {
+            cache.shrink();
+        }
+    }
+
+    /// See [`StateStore::clear`](super::StateStore::clear).
+    pub fn clear(&mut self) -> Result<(), StateError> {
+        if let Some(cache) = &mut self.cache {
+            cache.clear();
+        }
+        if let Some(log) = &mut self.log {
+            log.clear();
+        }
+        self.rows.clear()
+    }
+
+    /// Without a listener there is nobody to wait for: evicted entries go down at once.
+    #[inline]
+    fn settle(&mut self) -> Result<(), StateError> {
+        if self.listener.is_none() && self.has_pending() {
+            let forwarded = self.next_flushed()?;
+            debug_assert!(
+                forwarded.is_none(),
+                "nothing is forwarded without a listener"
+            );
+        }
+        Ok(())
+    }
+
+    fn write_down(&mut self, entry: &CachedEntry) -> Result<(), StateError> {
+        match &entry.value {
+            Some(value) => self.rows.put_shared(&entry.key, value)?,
+            None => self.rows.delete(&entry.key)?,
+        }
+        let value = entry.value.as_deref();
+        self.append(&entry.key, value, entry.context.timestamp)
+    }
+
+    /// Appends a changelog record; `timestamp` is for values that do not bring their own.
+    fn append(
+        &mut self,
+        key: &[u8],
+        stored: Option<&[u8]>,
+        timestamp: i64,
+    ) -> Result<(), StateError> {
+        let Some(log) = &mut self.log else {
+            return Ok(());
+        };
+        let (timestamp, value) = match (self.format, stored) {
+            (ValueFormat::Timestamped, Some(stored)) => {
+                let (timestamp, value) = split_timestamp(&self.name, stored)?;
+                (timestamp, Some(value))
+            }
+            (_, stored) => (timestamp, stored),
+        };
+        log.push(ChangelogEntry {
+            key,
+            value,
+            timestamp,
+            headers: &NO_HEADERS,
+        });
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for KeyValueBytesStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyValueBytesStore")
+            .field("name", &self.name)
+            .field("format", &self.format)
+            .field("is_cached", &self.is_cached())
+            .field("is_logged", &self.is_logged())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The timestamp and the value of a row of a timestamped store.
+#[inline]
+pub(crate) fn split_timestamp<'a>(
+    store: &str,
+    stored: &'a [u8],
+) -> Result<(i64, &'a [u8]), StateError> {
+    match stored.split_first_chunk::<TIMESTAMP_BYTES>() {
+        Some((timestamp, value)) => Ok((i64::from_be_bytes(*timestamp), value)),
+        None => Err(StateError::Corrupt {
+            store: store.to_owned(),
+            message: format!(
+                "a row of {} bytes is too short for a timestamp and a value",
+                stored.len()
+            ),
+        }),
+    }
+}
+
+pub(crate) const TIMESTAMP_BYTES: usize = 8;
+
+static NO_HEADERS: Headers = Headers::new();

@@ -1,0 +1,183 @@
+//! Kafka's flexible encoding, as far as the hand-written messages need it.
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+
+use super::codec::DecodeError;
+
+/// Reads a message from its bytes.
+pub(super) struct Reader(pub(super) Bytes);
+
+/// Writes a message.
+pub(super) struct Writer(pub(super) BytesMut);
+
+/// Something with a place in a flexible message.
+pub(super) trait Wire: Sized {
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError>;
+    fn write(&self, writer: &mut Writer);
+}
+
+impl Reader {
+    fn need(&self, count: usize) -> Result<(), DecodeError> {
+        if self.0.remaining() < count {
+            Err(DecodeError::Truncated)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn uvarint(&mut self) -> Result<u32, DecodeError> {
+        let mut value = 0;
+        for shift in (0..35).step_by(7) {
+            self.need(1)?;
+            let byte = self.0.get_u8();
+            if shift == 28 && byte > 0x0f {
+                return Err(DecodeError::Malformed("a varint of more than 32 bits"));
+            }
+            value |= u32::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(DecodeError::Malformed("a varint that does not end"))
+    }
+
+    /// A compact length; `None` is null.
+    fn length(&mut self) -> Result<Option<usize>, DecodeError> {
+        let length = self.uvarint()?.checked_sub(1).map(|length| length as usize);
+        self.need(length.unwrap_or(0))?;
+        Ok(length)
+    }
+
+    /// The tagged fields at the end of a struct; version 0 defines none.
+    pub(super) fn tags(&mut self) -> Result<(), DecodeError> {
+        for _ in 0..self.uvarint()? {
+            self.uvarint()?;
+            let size = self.uvarint()? as usize;
+            self.need(size)?;
+            self.0.advance(size);
+        }
+        Ok(())
+    }
+}
+
+impl Writer {
+    fn uvarint(&mut self, mut value: u32) {
+        while value >= 0x80 {
+            self.0.put_u8(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.put_u8(value as u8);
+    }
+
+    pub(super) fn tags(&mut self) {
+        self.0.put_u8(0);
+    }
+}
+
+macro_rules! number {
+    ($type:ty, $size:literal, $get:ident, $put:ident) => {
+        impl Wire for $type {
+            fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+                reader.need($size)?;
+                Ok(reader.0.$get())
+            }
+            fn write(&self, writer: &mut Writer) {
+                writer.0.$put(*self);
+            }
+        }
+    };
+}
+
+number!(i8, 1, get_i8, put_i8);
+number!(i16, 2, get_i16, put_i16);
+number!(u16, 2, get_u16, put_u16);
+number!(i32, 4, get_i32, put_i32);
+number!(i64, 8, get_i64, put_i64);
+
+impl Wire for bool {
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(i8::read(reader)? != 0)
+    }
+    fn write(&self, writer: &mut Writer) {
+        i8::from(*self).write(writer);
+    }
+}
+
+impl Wire for Option<String> {
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        let Some(length) = reader.length()? else {
+            return Ok(None);
+        };
+        let bytes = reader.0.split_to(length);
+        let text = std::str::from_utf8(&bytes).map_err(DecodeError::new)?;
+        Ok(Some(text.to_owned()))
+    }
+    fn write(&self, writer: &mut Writer) {
+        match self {
+            None => writer.uvarint(0),
+            Some(text) => text.write(writer),
+        }
+    }
+}
+
+impl Wire for String {
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Option::read(reader)?.ok_or(DecodeError::Malformed("a null where text must be"))
+    }
+    fn write(&self, writer: &mut Writer) {
+        writer.uvarint(self.len() as u32 + 1);
+        writer.0.put_slice(self.as_bytes());
+    }
+}
+
+impl<T: Wire> Wire for Option<Vec<T>> {
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        // An element takes at least a byte, so the length is checked against what is there; room is
+        // made only as elements are read.
+        let Some(length) = reader.length()? else {
+            return Ok(None);
+        };
+        let mut elements = Vec::new();
+        for _ in 0..length {
+            elements.push(T::read(reader)?);
+        }
+        Ok(Some(elements))
+    }
+    fn write(&self, writer: &mut Writer) {
+        match self {
+            None => writer.uvarint(0),
+            Some(elements) => elements.write(writer),
+        }
+    }
+}
+
+impl<T: Wire> Wire for Vec<T> {
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Option::read(reader)?.ok_or(DecodeError::Malformed("a null where an array must be"))
+    }
+    fn write(&self, writer: &mut Writer) {
+        writer.uvarint(self.len() as u32 + 1);
+        for element in self {
+            element.write(writer);
+        }
+    }
+}
+
+/// A nullable struct: one byte says whether it is there.
+pub(super) fn read_nullable<T: Wire>(reader: &mut Reader) -> Result<Option<T>, DecodeError> {
+    match i8::read(reader)? {
+        -1 => Ok(None),
+        1 => T::read(reader).map(Some),
+        _ => Err(DecodeError::Malformed("a struct neither null nor there")),
+    }
+}
+
+pub(super) fn write_nullable<T: Wire>(value: Option<&T>, writer: &mut Writer) {
+    match value {
+        None => (-1_i8).write(writer),
+        Some(value) => {
+            1_i8.write(writer);
+            value.write(writer);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Writing record batches.
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+
+use super::{CRC_AT, CRC_FROM, HEADER_BYTES};
+use crate::types::Headers;
+
+/// Collects records into one batch. Every record is encoded once, where it stays.
+#[derive(Debug, Default)]
+pub struct RecordBatchBuilder {
+    records: Vec<u8>,
+    count: i32,
+    base_timestamp: i64,
+    max_timestamp: i64,
+}
+
+impl RecordBatchBuilder {
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty batch with room for `bytes` of records.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self {
+            records: Vec::with_capacity(bytes + HEADER_BYTES),
+            ..Self::default()
+        }
+    }
+
+    /// Appends a record; `timestamp` in milliseconds.
+    pub fn append(
+        &mut self,
+        timestamp: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &Headers,
+    ) {
+        if self.count == 0 {
+            // Room for the header, so that sealing does not move the records.
+            self.records.resize(HEADER_BYTES, 0);
+            (self.base_timestamp, self.max_timestamp) = (timestamp, timestamp);
+        }
+        self.max_timestamp = self.max_timestamp.max(timestamp);
+        let timestamp_delta = timestamp.wrapping_sub(self.base_timestamp);
+        let size = 1
+            + varint_size(timestamp_delta)
+            + varint_size(i64::from(self.count))
+            + field_size(key)
+            + field_size(value)
+            + headers_size(headers);
+        let out = &mut self.records;
+        put_varint(out, size as i64);
+        out.push(0);
+        put_varint(out, timestamp_delta);
+        put_varint(out, i64::from(self.count));
+        put_field(out, key);
+        put_field(out, value);
+        put_varint(out, headers.as_slice().len() as i64);
+        for header in headers.as_slice() {
+            put_varint(out, header.key.len() as i64);
+            out.extend_from_slice(header.key.as_bytes());
+            put_field(out, header.value.as_deref());
+        }
+        self.count += 1;
+    }
+
+    /// Bytes of the batch as it would be sent now.
+    pub fn size_bytes(&self) -> usize {
+        self.records.len().max(HEADER_BYTES)
+    }
+
+    /// Records so far.
+    pub const fn record_count(&self) -> i32 {
+        self.count
+    }
+
+    /// The batch, ready to be sent.
+    pub fn seal(self) -> SealedBatch {
+        let mut records = self.records;
+        records.resize(records.len().max(HEADER_BYTES), 0);
+        SealedBatch {
+            bytes: Bytes::from(records),
+            count: self.count,
+            base_timestamp: self.base_timestamp,
+            max_timestamp: self.max_timestamp,
+        }
+    }
+}
+
+/// A batch that takes no more records; producer id and sequence are given when it is sent.
+#[derive(Clone, Debug)]
+pub struct SealedBatch {
+    /// Room for the header, then the records.
+    bytes: Bytes,
+    count: i32,
+    base_timestamp: i64,
+    max_timestamp: i64,
+}
+
+impl SealedBatch {
+    /// How many records it holds.
+    pub const fn record_count(&self) -> i32 {
+        self.count
+    }
+
+    /// Its bytes on the wire.
+    pub fn size_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The wire form with the producer's id, epoch and the sequence of the first record (all -1
+    /// without idempotence), checksummed. Copies the records once:
+    /// the batch is kept for a retry.
+    pub fn encode(&self, producer_id: i64, producer_epoch: i16, base_sequence: i32) -> Bytes {
+        let mut out = BytesMut::from(self.bytes.as_ref());
+        let length = (out.len() - 12) as i32;
+        {
+            let mut header = &mut out[..HEADER_BYTES];
+            header.put_i64(0);
+            header.put_i32(length);
+            header.put_i32(-1);
+            header.put_i8(2);
+            header.put_u32(0);
+            header.put_i16(0);
+            header.put_i32(self.count - 1);
+            header.put_i64(self.base_timestamp);
+            header.put_i64(self.max_timestamp);
+            header.put_i64(producer_id);
+            header.put_i16(producer_epoch);
+            header.put_i32(base_sequence);
+            header.put_i32(self.count);
+        }
+        let crc = crc32c::crc32c(&out[CRC_FROM..]);
+        out[CRC_AT..CRC_FROM].copy_from_slice(&crc.to_be_bytes());
+        out.freeze()
+    }
+}
+
+const fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+fn varint_size(value: i64) -> usize {
+    // Seven bits a byte, at least one byte.
+    (70 - (zigzag(value) | 1).leading_zeros() as usize) / 7
+}
+
+fn put_varint(out: &mut Vec<u8>, value: i64) {
+    let mut value = zigzag(value);
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn field_size(field: Option<&[u8]>) -> usize {
+    field.map_or(1, |bytes| varint_size(bytes.len() as i64) + bytes.len())
+}
+
+fn put_field(out: &mut Vec<u8>, field: Option<&[u8]>) {
+    match field {
+        None => out.push(1),
+        Some(bytes) => {
+            put_varint(out, bytes.len() as i64);
+            out.extend_from_slice(bytes);
+        }
+    }
+}
+
+fn headers_size(headers: &Headers) -> usize {
+    let headers = headers.as_slice();
+    let each = headers.iter().map(|header| {
+        varint_size(header.key.len() as i64)
+            + header.key.len()
+            + field_size(header.value.as_deref())
+    });
+    varint_size(headers.len() as i64) + each.sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn varint_sizes_are_what_is_written() {
+        for shift in 0..64 {
+            for value in [
+                1_i64 << shift,
+                (1_i64 << shift).wrapping_sub(1),
+                -(1_i64 << (shift % 63)),
+            ] {
+                let mut out = Vec::new();
+                put_varint(&mut out, value);
+                assert_eq!(out.len(), varint_size(value), "{value}");
+            }
+        }
+    }
+}

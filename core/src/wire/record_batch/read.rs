@@ -1,0 +1,283 @@
+//! Reading record batches.
+
+use bytes::{Bytes, BytesMut};
+
+use super::{CRC_AT, CRC_FROM, HEADER_BYTES, Record, RecordError};
+use crate::types::{Header, Headers};
+
+/// What stands at the head of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchHeader {
+    /// Offset of the first record there once was (compaction may have removed it).
+    pub base_offset: i64,
+    /// Offset of the last record there once was.
+    pub last_offset: i64,
+    /// The leader epoch under which the batch was written.
+    pub partition_leader_epoch: i32,
+    /// Timestamp that the records' deltas refer to.
+    pub base_timestamp: i64,
+    /// The highest timestamp; that of every record where the broker stamps them.
+    pub max_timestamp: i64,
+    /// The producer; -1 without idempotence.
+    pub producer_id: i64,
+    /// The producer's epoch.
+    pub producer_epoch: i16,
+    /// The sequence number of the first record.
+    pub base_sequence: i32,
+    /// Records in the batch.
+    pub record_count: i32,
+    /// True for commit and abort markers.
+    pub is_control: bool,
+    /// True inside a transaction.
+    pub is_transactional: bool,
+    /// True where the broker stamps records (`message.timestamp.type=LogAppendTime`).
+    pub is_log_append_time: bool,
+}
+
+/// A checked batch: a slice of the answer it came in.
+#[derive(Clone, Debug)]
+pub struct RecordBatch {
+    header: BatchHeader,
+    bytes: Bytes,
+}
+
+impl RecordBatch {
+    /// What stands at its head.
+    pub const fn header(&self) -> &BatchHeader {
+        &self.header
+    }
+
+    /// Its bytes on the wire.
+    pub fn size_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Its bytes.
+    pub const fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Its records in offset order. Ends after the first error.
+    pub fn records(&self) -> Records {
+        Records {
+            header: self.header,
+            rest: self.bytes.slice(HEADER_BYTES..),
+            left: self.header.record_count,
+        }
+    }
+}
+
+fn number<const N: usize>(bytes: &[u8], at: usize) -> Result<[u8; N], RecordError> {
+    let found = bytes.get(at..).and_then(|rest| rest.first_chunk::<N>());
+    found
+        .copied()
+        .ok_or(RecordError::Malformed("too few bytes for its header"))
+}
+
+/// The batches in `bytes`, each checked against its CRC. A last batch that is cut short, as brokers
+/// may send it at a size limit, is left out.
+///
+/// # Errors
+/// When a whole batch is not what it must be; nothing of the bytes can be trusted then.
+pub fn decode_batches(mut bytes: Bytes) -> Result<Vec<RecordBatch>, RecordError> {
+    let mut batches = Vec::new();
+    while bytes.len() > CRC_AT {
+        let length = i32::from_be_bytes(number(&bytes, 8)?);
+        let magic = i8::from_be_bytes(number(&bytes, 16)?);
+        if magic < 2 {
+            return Err(RecordError::OldMagic(magic));
+        }
+        if magic > 2 {
+            return Err(RecordError::Malformed(
+                "a format newer than this version knows",
+            ));
+        }
+        let size = usize::try_from(length)
+            .ok()
+            .map(|length| length.saturating_add(12))
+            .filter(|size| *size >= HEADER_BYTES)
+            .ok_or(RecordError::Malformed("an impossible length"))?;
+        if size > bytes.len() {
+            break;
+        }
+        let batch = bytes.split_to(size);
+        batches.push(RecordBatch {
+            header: check(&batch)?,
+            bytes: batch,
+        });
+    }
+    Ok(batches)
+}
+
+fn check(bytes: &[u8]) -> Result<BatchHeader, RecordError> {
+    let base_offset = i64::from_be_bytes(number(bytes, 0)?);
+    let crc = u32::from_be_bytes(number(bytes, CRC_AT)?);
+    if crc32c::crc32c(&bytes[CRC_FROM..]) != crc {
+        return Err(RecordError::Corrupt { base_offset });
+    }
+    let attributes = i16::from_be_bytes(number(bytes, 21)?);
+    match attributes & 7 {
+        0 => {}
+        1 => return Err(RecordError::Compressed("gzip")),
+        2 => return Err(RecordError::Compressed("snappy")),
+        3 => return Err(RecordError::Compressed("lz4")),
+        4 => return Err(RecordError::Compressed("zstd")),
+        _ => return Err(RecordError::Malformed("an unknown compression")),
+    }
+    let last_offset_delta = i32::from_be_bytes(number(bytes, 23)?);
+    let record_count = i32::from_be_bytes(number(bytes, 57)?);
+    // A record takes at least seven bytes.
+    let records_fit = usize::try_from(record_count)
+        .is_ok_and(|count| count.saturating_mul(7) <= bytes.len() - HEADER_BYTES);
+    if last_offset_delta < 0 || base_offset < 0 || !records_fit {
+        return Err(RecordError::Malformed("impossible offsets or counts"));
+    }
+    let last_offset = base_offset
+        .checked_add(i64::from(last_offset_delta))
+        .filter(|last| *last < i64::MAX)
+        .ok_or(RecordError::Malformed("offsets beyond the end of the log"))?;
+    Ok(BatchHeader {
+        base_offset,
+        last_offset,
+        partition_leader_epoch: i32::from_be_bytes(number(bytes, 12)?),
+        base_timestamp: i64::from_be_bytes(number(bytes, 27)?),
+        max_timestamp: i64::from_be_bytes(number(bytes, 35)?),
+        producer_id: i64::from_be_bytes(number(bytes, 43)?),
+        producer_epoch: i16::from_be_bytes(number(bytes, 51)?),
+        base_sequence: i32::from_be_bytes(number(bytes, 53)?),
+        record_count,
+        is_control: attributes & 0x20 != 0,
+        is_transactional: attributes & 0x10 != 0,
+        is_log_append_time: attributes & 8 != 0,
+    })
+}
+
+/// Stamps what a broker decides, which the CRC does not cover, and gives the bytes to store.
+pub fn assign_offsets(batch: &RecordBatch, base_offset: i64, leader_epoch: i32) -> Bytes {
+    let mut bytes = BytesMut::from(batch.bytes.as_ref());
+    bytes[..8].copy_from_slice(&base_offset.to_be_bytes());
+    bytes[12..16].copy_from_slice(&leader_epoch.to_be_bytes());
+    bytes.freeze()
+}
+
+/// The records of one batch; see [`RecordBatch::records`].
+#[derive(Clone, Debug)]
+pub struct Records {
+    header: BatchHeader,
+    rest: Bytes,
+    left: i32,
+}
+
+impl Iterator for Records {
+    type Item = Result<Record, RecordError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left == 0 {
+            return None;
+        }
+        self.left -= 1;
+        let record = self.record();
+        if record.is_err() {
+            self.left = 0;
+        }
+        Some(record)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, usize::try_from(self.left).ok())
+    }
+}
+
+impl Records {
+    fn record(&mut self) -> Result<Record, RecordError> {
+        let mut at = 0;
+        let size = length(&self.rest, &mut at)?;
+        let end = at.checked_add(size).filter(|end| *end <= self.rest.len());
+        let end = end.ok_or(RecordError::Malformed("a record beyond its end"))?;
+        let bytes = self.rest.split_to(end);
+        // Attributes: none is defined.
+        at += 1;
+        let timestamp_delta = varint(&bytes, &mut at)?;
+        let offset_delta = varint(&bytes, &mut at)?;
+        let key = field(&bytes, &mut at)?;
+        let value = field(&bytes, &mut at)?;
+        let headers = headers(&bytes, &mut at)?;
+        if at != bytes.len() {
+            return Err(RecordError::Malformed("a record with bytes left over"));
+        }
+        let offset = self.header.base_offset.checked_add(offset_delta);
+        let in_batch =
+            |offset: &i64| *offset >= self.header.base_offset && *offset <= self.header.last_offset;
+        let timestamp = if self.header.is_log_append_time {
+            self.header.max_timestamp
+        } else {
+            self.header.base_timestamp.wrapping_add(timestamp_delta)
+        };
+        Ok(Record {
+            offset: offset.filter(in_batch).ok_or(RecordError::Malformed(
+                "a record with an offset outside of it",
+            ))?,
+            timestamp,
+            key,
+            value,
+            headers,
+        })
+    }
+}
+
+fn varint(bytes: &[u8], at: &mut usize) -> Result<i64, RecordError> {
+    let mut value = 0_u64;
+    for shift in (0..70).step_by(7) {
+        let byte = *bytes
+            .get(*at)
+            .ok_or(RecordError::Malformed("a record cut short"))?;
+        *at += 1;
+        value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
+        if byte & 0x80 == 0 {
+            return Ok((value >> 1) as i64 ^ -((value & 1) as i64));
+        }
+    }
+    Err(RecordError::Malformed("a varint that does not end"))
+}
+
+fn length(bytes: &[u8], at: &mut usize) -> Result<usize, RecordError> {
+    usize::try_from(varint(bytes, at)?).map_err(|_| RecordError::Malformed("a negative length"))
+}
+
+fn slice(bytes: &Bytes, at: &mut usize, size: usize) -> Result<Bytes, RecordError> {
+    let end = at.checked_add(size).filter(|end| *end <= bytes.len());
+    let end = end.ok_or(RecordError::Malformed("a field beyond its record"))?;
+    let field = bytes.slice(*at..end);
+    *at = end;
+    Ok(field)
+}
+
+fn field(bytes: &Bytes, at: &mut usize) -> Result<Option<Bytes>, RecordError> {
+    match varint(bytes, at)? {
+        -1 => Ok(None),
+        size => {
+            let size =
+                usize::try_from(size).map_err(|_| RecordError::Malformed("a negative length"))?;
+            slice(bytes, at, size).map(Some)
+        }
+    }
+}
+
+fn headers(bytes: &Bytes, at: &mut usize) -> Result<Headers, RecordError> {
+    let count = length(bytes, at)?;
+    if count == 0 {
+        return Ok(Headers::new());
+    }
+    let mut headers = Vec::new();
+    for _ in 0..count {
+        let size = length(bytes, at)?;
+        let key = slice(bytes, at, size)?;
+        let key = std::str::from_utf8(&key)
+            .map_err(|_| RecordError::Malformed("a header key that is not UTF-8"))?;
+        headers.push(Header {
+            key: key.into(),
+            value: field(bytes, at)?,
+        });
+    }
+    Ok(Headers::from(headers))
+}
