@@ -63,12 +63,17 @@ impl Broker {
         let mut results = Vec::with_capacity(request.topics.len());
         for topic in &request.topics {
             let result = CreatableTopicResult::default().with_name(topic.name.clone());
-            let repeated = request.topics.iter().filter(|t| t.name == topic.name).count() > 1;
+            let repeated = request
+                .topics
+                .iter()
+                .filter(|t| t.name == topic.name)
+                .count()
+                > 1;
             let created = if repeated {
                 let reason = "Found multiple entries for this topic.".to_owned();
                 Err((codes::INVALID_REQUEST, reason))
             } else {
-                self.create_topic(topic, request.validate_only)
+                self.create_requested(topic, request.validate_only)
             };
             results.push(match created {
                 Ok((id, partitions, replicas)) => result
@@ -86,7 +91,7 @@ impl Broker {
         Response::CreateTopics(CreateTopicsResponse::default().with_topics(results))
     }
 
-    fn create_topic(
+    fn create_requested(
         &mut self,
         topic: &CreatableTopic,
         validate_only: bool,
@@ -169,7 +174,8 @@ impl Broker {
         let nodes: Vec<_> = self.alive_nodes().map(|node| node.id).collect();
         let partitions = usize::try_from(partitions).unwrap_or(0);
         let replicas = usize::try_from(replicas).unwrap_or(0);
-        self.topics.create(name, partitions, replicas, configs, &nodes)
+        self.topics
+            .create(name, partitions, replicas, configs, &nodes)
     }
 
     /// Makes a topic unless that is refused (then nothing happens, and false comes back).
@@ -196,7 +202,11 @@ impl Broker {
         }
     }
 
-    pub(super) fn delete_topics(&mut self, version: i16, request: &DeleteTopicsRequest) -> Response {
+    pub(super) fn delete_topics(
+        &mut self,
+        version: i16,
+        request: &DeleteTopicsRequest,
+    ) -> Response {
         let mut results = Vec::new();
         if version >= 6 {
             for topic in &request.topics {
@@ -375,8 +385,14 @@ impl Broker {
 /// The `streams.*` keys of a group (KIP-1071).
 fn group_configs(config: &GroupConfig) -> [(&'static str, u32); 5] {
     [
-        ("streams.assignment.interval.ms", config.assignment_interval_ms),
-        ("streams.heartbeat.interval.ms", config.heartbeat_interval_ms),
+        (
+            "streams.assignment.interval.ms",
+            config.assignment_interval_ms,
+        ),
+        (
+            "streams.heartbeat.interval.ms",
+            config.heartbeat_interval_ms,
+        ),
         (
             "streams.initial.rebalance.delay.ms",
             config.initial_rebalance_delay_ms,
@@ -413,10 +429,13 @@ fn set_group_config(
             &mut config.initial_rebalance_delay_ms,
             default.initial_rebalance_delay_ms,
         ),
-        "streams.num.standby.replicas" => {
-            (&mut config.num_standby_replicas, default.num_standby_replicas)
+        "streams.num.standby.replicas" => (
+            &mut config.num_standby_replicas,
+            default.num_standby_replicas,
+        ),
+        "streams.session.timeout.ms" => {
+            (&mut config.session_timeout_ms, default.session_timeout_ms)
         }
-        "streams.session.timeout.ms" => (&mut config.session_timeout_ms, default.session_timeout_ms),
         _ => return Err(format!("Unknown group config name: {key}")),
     };
     *field = value.unwrap_or(default);

@@ -81,8 +81,7 @@ impl Faults {
     pub(super) fn take(&mut self, api: ApiKey, node: BrokerId) -> Option<Fault> {
         let mut found = None;
         for rule in &mut self.rules {
-            let matches =
-                rule.api.is_none_or(|a| a == api) && rule.node.is_none_or(|n| n == node);
+            let matches = rule.api.is_none_or(|a| a == api) && rule.node.is_none_or(|n| n == node);
             if !matches || rule.times == 0 {
                 continue;
             }
@@ -155,11 +154,7 @@ fn refuse_metadata(request: &MetadataRequest, code: i16) -> Response {
     Response::Metadata(MetadataResponse::default().with_topics(topics.collect()))
 }
 
-fn refuse_find_coordinator(
-    version: i16,
-    request: &FindCoordinatorRequest,
-    code: i16,
-) -> Response {
+fn refuse_find_coordinator(version: i16, request: &FindCoordinatorRequest, code: i16) -> Response {
     let response = FindCoordinatorResponse::default();
     if version < 4 {
         let response = response.with_error_code(code);

@@ -2,11 +2,11 @@
 
 use eddyline_core::time::Instant;
 use eddyline_core::types::BrokerId;
-use eddyline_core::wire::{Response, Uuid};
 use eddyline_core::wire::messages::fetch_response::{
     FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
 };
 use eddyline_core::wire::messages::{self, FetchRequest, FetchResponse};
+use eddyline_core::wire::{Response, Uuid};
 
 use super::sessions::{FetchScope, PartitionKey, SessionRequest, Wanted};
 use super::topics::{Partition, TopicRef, Topics};
@@ -27,7 +27,7 @@ pub(crate) struct HeldFetch {
 }
 
 #[derive(Debug)]
-struct FetchContext {
+pub(super) struct FetchContext {
     node: BrokerId,
     scope: FetchScope,
     min_bytes: usize,

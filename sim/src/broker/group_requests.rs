@@ -6,8 +6,8 @@ use eddyline_core::wire::Response;
 use eddyline_core::wire::messages::list_groups_response::ListedGroup;
 use eddyline_core::wire::messages::{
     self, ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, DescribeGroupsRequest,
-    DescribeGroupsResponse, ListGroupsRequest, ListGroupsResponse, consumer_group_describe_response,
-    describe_groups_response,
+    DescribeGroupsResponse, ListGroupsRequest, ListGroupsResponse,
+    consumer_group_describe_response, describe_groups_response,
 };
 use eddyline_core::wire::streams_group::{
     DescribedGroup, StreamsGroupDescribeRequest, StreamsGroupDescribeResponse,

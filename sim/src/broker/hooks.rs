@@ -55,7 +55,10 @@ impl Broker {
         topics
             .flat_map(|(topic, partitions)| {
                 partitions.iter().map(|(&partition, offset)| {
-                    (TopicPartition::new(topic.as_str(), partition), offset.clone())
+                    (
+                        TopicPartition::new(topic.as_str(), partition),
+                        offset.clone(),
+                    )
                 })
             })
             .collect()
@@ -164,7 +167,10 @@ impl Broker {
         let alive: Vec<BrokerId> = self.alive_nodes().map(|node| node.id).collect();
         for topic in self.topics.iter_mut() {
             for partition in &mut topic.partitions {
-                if partition.leader.is_some_and(|leader| alive.contains(&leader)) {
+                if partition
+                    .leader
+                    .is_some_and(|leader| alive.contains(&leader))
+                {
                     continue;
                 }
                 let replicas = partition.replicas.iter();
@@ -207,9 +213,11 @@ impl Broker {
             return Some(current);
         }
         let alive: Vec<BrokerId> = self.alive_nodes().map(|node| node.id).collect();
-        let hash = group_id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
+        let hash = group_id
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+            });
         let count = u64::try_from(alive.len()).ok().filter(|count| *count > 0)?;
         let chosen = *alive.get(usize::try_from(hash % count).ok()?)?;
         self.coordinators.insert(group_id.to_owned(), chosen);

@@ -111,8 +111,7 @@ impl Broker {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for wanted in &topic.partitions {
                 let name = topic.name.0.as_str();
-                let deleted =
-                    self.delete_before(node, name, wanted.partition_index, wanted.offset);
+                let deleted = self.delete_before(node, name, wanted.partition_index, wanted.offset);
                 let result = DeleteRecordsPartitionResult::default()
                     .with_partition_index(wanted.partition_index);
                 partitions.push(match deleted {
@@ -142,7 +141,11 @@ impl Broker {
         let partition = partition.ok_or(codes::UNKNOWN_TOPIC_OR_PARTITION)?;
         let log = &mut partition.log;
         // -1 means everything there is.
-        let offset = if offset == -1 { log.end_offset() } else { offset };
+        let offset = if offset == -1 {
+            log.end_offset()
+        } else {
+            offset
+        };
         if offset < 0 || offset > log.end_offset() {
             return Err(codes::OFFSET_OUT_OF_RANGE);
         }

@@ -121,7 +121,7 @@ impl PartitionLog {
         batch: &RecordBatch,
         leader_epoch: i32,
     ) -> Result<Appended, i16> {
-        if batch.producer_id >= 0
+        if batch.header().producer_id >= 0
             && let Some(base_offset) = self.check_producer(batch)?
         {
             return Ok(Appended {
@@ -130,17 +130,17 @@ impl PartitionLog {
             });
         }
         let base_offset = self.end_offset;
-        let length = batch.last_offset - batch.base_offset;
+        let length = batch.header().last_offset - batch.header().base_offset;
         let bytes = wire::assign_offsets(batch, base_offset, leader_epoch);
         self.size_bytes += bytes.len();
         self.batches.push_back(StoredBatch {
             base_offset,
             last_offset: base_offset + length,
-            max_timestamp: batch.max_timestamp,
+            max_timestamp: batch.header().max_timestamp,
             bytes,
         });
         self.end_offset = base_offset + length + 1;
-        if batch.producer_id >= 0 {
+        if batch.header().producer_id >= 0 {
             self.remember(batch, base_offset);
         }
         self.begin_epoch_at(leader_epoch, base_offset);
@@ -153,14 +153,14 @@ impl PartitionLog {
     /// Kafka's rules for idempotent producers (Java: `ProducerAppendInfo`); gives the offset of a
     /// duplicate. A producer nothing is known of may start with any sequence.
     fn check_producer(&self, batch: &RecordBatch) -> Result<Option<i64>, i16> {
-        let Some(state) = self.producers.get(&batch.producer_id) else {
+        let Some(state) = self.producers.get(&batch.header().producer_id) else {
             return Ok(None);
         };
-        let (first, last) = (batch.base_sequence, last_sequence(batch));
-        if batch.producer_epoch < state.epoch {
+        let (first, last) = (batch.header().base_sequence, last_sequence(batch));
+        if batch.header().producer_epoch < state.epoch {
             return Err(codes::INVALID_PRODUCER_EPOCH);
         }
-        if batch.producer_epoch > state.epoch {
+        if batch.header().producer_epoch > state.epoch {
             return if first == 0 {
                 Ok(None)
             } else {
@@ -183,20 +183,20 @@ impl PartitionLog {
     }
 
     fn remember(&mut self, batch: &RecordBatch, base_offset: i64) {
-        let entry = self.producers.entry(batch.producer_id);
+        let entry = self.producers.entry(batch.header().producer_id);
         let state = entry.or_insert_with(|| ProducerState {
-            epoch: batch.producer_epoch,
+            epoch: batch.header().producer_epoch,
             recent: VecDeque::with_capacity(REMEMBERED_BATCHES),
         });
-        if state.epoch != batch.producer_epoch {
-            state.epoch = batch.producer_epoch;
+        if state.epoch != batch.header().producer_epoch {
+            state.epoch = batch.header().producer_epoch;
             state.recent.clear();
         }
         if state.recent.len() == REMEMBERED_BATCHES {
             state.recent.pop_front();
         }
         state.recent.push_back(SequenceRange {
-            first: batch.base_sequence,
+            first: batch.header().base_sequence,
             last: last_sequence(batch),
             base_offset,
         });
@@ -325,9 +325,9 @@ impl PartitionLog {
 }
 
 fn last_sequence(batch: &RecordBatch) -> i32 {
-    let length = batch.last_offset - batch.base_offset;
+    let length = batch.header().last_offset - batch.header().base_offset;
     let length = i32::try_from(length).unwrap_or(i32::MAX);
-    let sequence = batch.base_sequence;
+    let sequence = batch.header().base_sequence;
     // Sequences wrap from 2^31 - 1 to 0.
     if sequence > i32::MAX - length {
         length - (i32::MAX - sequence) - 1

@@ -115,7 +115,9 @@ impl Broker {
             }
             _ => {
                 let topics = self.topics.iter();
-                topics.map(|topic| topic_metadata(topic, operations)).collect()
+                topics
+                    .map(|topic| topic_metadata(topic, operations))
+                    .collect()
             }
         };
         let brokers = self.alive_nodes().map(|node| {

@@ -36,8 +36,8 @@ use eddyline_core::wire::{
 };
 
 pub use config::{BrokerConfig, GroupConfig, NodeConfig};
-pub use faults::{CoordinatorFault, Fault, FaultRule};
 use faults::Faults;
+pub use faults::{CoordinatorFault, Fault, FaultRule};
 use fetch::HeldFetch;
 use groups::Groups;
 pub use groups::{AssignedTasks, GroupState, Member, MemberState, StreamsGroup, Task, Tasks};
@@ -298,7 +298,13 @@ impl Broker {
             }
             Ok(response) => {
                 self.deadlines.remove(&(deadline, connection));
-                self.transmit(connection, ApiKey::Fetch, version, correlation_id, &response);
+                self.transmit(
+                    connection,
+                    ApiKey::Fetch,
+                    version,
+                    correlation_id,
+                    &response,
+                );
                 self.runnable.push_back(connection);
             }
         }
@@ -336,7 +342,13 @@ impl Broker {
         } = *error
         {
             let response = self.api_versions(codes::UNSUPPORTED_VERSION);
-            self.transmit(connection, ApiKey::ApiVersions, 0, correlation_id, &response);
+            self.transmit(
+                connection,
+                ApiKey::ApiVersions,
+                0,
+                correlation_id,
+                &response,
+            );
         } else {
             self.close(connection, Some(error.to_string()));
         }

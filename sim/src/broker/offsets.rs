@@ -50,7 +50,10 @@ impl Validator<'_> {
         let subtopologies = group.topology().map_or(&[][..], |t| &t.subtopologies[..]);
         let subtopology = subtopologies.iter().find(|sub| {
             sub.source_topics.iter().any(|name| name == topic)
-                || sub.repartition_source_topics.iter().any(|t| t.name == topic)
+                || sub
+                    .repartition_source_topics
+                    .iter()
+                    .any(|t| t.name == topic)
         });
         let subtopology = subtopology.ok_or(codes::STALE_MEMBER_EPOCH)?;
         let task = Task::new(&subtopology.subtopology_id, partition);
@@ -73,7 +76,11 @@ fn check_exists(broker: &Broker, topic: &str, partition: i32) -> Result<(), i16>
 }
 
 impl Broker {
-    pub(super) fn offset_commit(&mut self, version: i16, request: &OffsetCommitRequest) -> Response {
+    pub(super) fn offset_commit(
+        &mut self,
+        version: i16,
+        request: &OffsetCommitRequest,
+    ) -> Response {
         let outcome = self.check_commit(version, request);
         let (accepted, rejected) = match outcome {
             Ok(accepted) => (accepted, None),
@@ -227,7 +234,9 @@ impl Broker {
         let topics = match &request.topics {
             None => {
                 let topics = offsets.iter().map(|(name, partitions)| {
-                    let partitions = partitions.iter().map(|(&p, offset)| fetched(p, Some(offset)));
+                    let partitions = partitions
+                        .iter()
+                        .map(|(&p, offset)| fetched(p, Some(offset)));
                     OffsetFetchResponseTopics::default()
                         .with_name(messages::TopicName(name.clone().into()))
                         .with_partitions(partitions.collect())

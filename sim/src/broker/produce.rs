@@ -63,7 +63,10 @@ impl Broker {
     /// Nobody waits for an answer: an error closes the connection instead, as in Kafka.
     fn unacknowledged(&mut self, topics: &[TopicProduceResponse]) -> Handled {
         let responses = topics.iter().flat_map(|topic| &topic.partition_responses);
-        match responses.map(|r| r.error_code).find(|&code| code != codes::NONE) {
+        match responses
+            .map(|r| r.error_code)
+            .find(|&code| code != codes::NONE)
+        {
             None => Handled::Silent,
             Some(code) => Handled::Close(format!(
                 "a produce request without acknowledgement failed: {}",
@@ -113,7 +116,12 @@ impl Broker {
         }
     }
 
-    fn produce_leader(&self, version: i16, topic: &TopicProduceData, index: i32) -> LeaderIdAndEpoch {
+    fn produce_leader(
+        &self,
+        version: i16,
+        topic: &TopicProduceData,
+        index: i32,
+    ) -> LeaderIdAndEpoch {
         let name = topic.name.0.as_str();
         let key = TopicRef::new(topic.topic_id, name, version, IDS_FROM);
         let known = self.topics.resolve(&key);
@@ -165,7 +173,7 @@ fn check_records(data: &PartitionProduceData, max: usize) -> Result<RecordBatch,
         // Only CORRUPT_MESSAGE makes producers try again; the batch itself does not get better.
         let code = match error {
             wire::RecordError::Corrupt { .. } => codes::CORRUPT_MESSAGE,
-            wire::RecordError::UnsupportedCompression { .. } => codes::UNSUPPORTED_COMPRESSION_TYPE,
+            wire::RecordError::Compressed(_) => codes::UNSUPPORTED_COMPRESSION_TYPE,
             _ => codes::INVALID_RECORD,
         };
         (code, error.to_string())
@@ -180,18 +188,20 @@ fn check_records(data: &PartitionProduceData, max: usize) -> Result<RecordBatch,
         return Err((codes::CORRUPT_MESSAGE, reason));
     }
     if length > max {
-        let reason = format!(
-            "The record batch has {length} bytes, more than message.max.bytes = {max}."
-        );
+        let reason =
+            format!("The record batch has {length} bytes, more than message.max.bytes = {max}.");
         return Err((codes::RECORD_TOO_LARGE, reason));
     }
-    let offsets = batch.last_offset.checked_sub(batch.base_offset);
+    let offsets = batch
+        .header()
+        .last_offset
+        .checked_sub(batch.header().base_offset);
     let offsets = offsets.and_then(|delta| delta.checked_add(1));
-    if batch.record_count < 1 || offsets != Some(i64::from(batch.record_count)) {
+    if batch.header().record_count < 1 || offsets != Some(i64::from(batch.header().record_count)) {
         let reason = "The record count of the batch does not match its offsets".to_owned();
         return Err((codes::INVALID_RECORD, reason));
     }
-    if batch.is_control || batch.is_transactional {
+    if batch.header().is_control || batch.header().is_transactional {
         let reason = "Transactions are not supported by this broker".to_owned();
         return Err((codes::INVALID_RECORD, reason));
     }

@@ -57,7 +57,11 @@ impl Quota {
         Self {
             tasks,
             members,
-            per_member: if members == 0 { 0 } else { tasks.div_ceil(members) },
+            per_member: if members == 0 {
+                0
+            } else {
+                tasks.div_ceil(members)
+            },
         }
     }
 
@@ -340,7 +344,10 @@ mod tests {
     }
 
     fn active_counts(assignment: &BTreeMap<String, Tasks>) -> Vec<usize> {
-        assignment.values().map(|tasks| tasks.active.len()).collect()
+        assignment
+            .values()
+            .map(|tasks| tasks.active.len())
+            .collect()
     }
 
     #[test]
@@ -356,7 +363,12 @@ mod tests {
 
     #[test]
     fn a_joining_member_takes_only_its_share() {
-        let first = run(&BTreeMap::new(), &[("a", "p1")], &subtopologies(4, false), 0);
+        let first = run(
+            &BTreeMap::new(),
+            &[("a", "p1")],
+            &subtopologies(4, false),
+            0,
+        );
         let members = [("a", "p1"), ("b", "p2")];
         let second = run(&first, &members, &subtopologies(4, false), 0);
         assert_eq!(active_counts(&second), [2, 2]);

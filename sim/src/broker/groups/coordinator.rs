@@ -7,7 +7,7 @@ use eddyline_core::time::Instant;
 use eddyline_core::wire::Uuid;
 use eddyline_core::wire::streams_group::{
     EndpointToPartitions, Status, StreamsGroupHeartbeatRequest, StreamsGroupHeartbeatResponse,
-    TopicPartition, Topology,
+    TopicPartitions, Topology,
 };
 
 use super::assignor::{self, MemberSpec, SubtopologySpec};
@@ -312,9 +312,8 @@ fn assign(group: &mut StreamsGroup, now: Instant, standbys: u32) -> Result<(), G
         // Kafka answers UNKNOWN_SERVER_ERROR with this text.
         assignor::assign(&members, &specs, standbys as usize).map_err(|reason| {
             let epoch = group.group_epoch;
-            let text = format!(
-                "Failed to compute a new target assignment for epoch {epoch}: {reason}"
-            );
+            let text =
+                format!("Failed to compute a new target assignment for epoch {epoch}: {reason}");
             GroupError::new(codes::UNKNOWN_SERVER_ERROR, text)
         })?
     } else {
@@ -432,11 +431,7 @@ impl Heartbeat<'_> {
         seen
     }
 
-    fn update(
-        &mut self,
-        group: &StreamsGroup,
-        from: Requester<'_>,
-    ) -> Result<Update, GroupError> {
+    fn update(&mut self, group: &StreamsGroup, from: Requester<'_>) -> Result<Update, GroupError> {
         let request = self.request;
         let known = group.members.get(&request.member_id);
         let new = Member::new(&request.member_id);
@@ -610,7 +605,7 @@ impl Heartbeat<'_> {
 
     /// The source partitions of tasks. A topic with fewer partitions than the member has tasks
     /// of the sub-topology gets the lowest ones, existing or not: Java's arithmetic.
-    fn partitions(&self, group: &StreamsGroup, tasks: &BTreeSet<Task>) -> Vec<TopicPartition> {
+    fn partitions(&self, group: &StreamsGroup, tasks: &BTreeSet<Task>) -> Vec<TopicPartitions> {
         let configured = group.configured.as_ref();
         let Some(subtopologies) = configured.and_then(|c| c.subtopologies.as_ref()) else {
             return Vec::new();
@@ -625,7 +620,7 @@ impl Heartbeat<'_> {
                 let count = usize::try_from(count).unwrap_or(0);
                 let mut partitions = ids.partitions.clone();
                 partitions.truncate(count);
-                list.push(TopicPartition {
+                list.push(TopicPartitions {
                     topic: topic.clone(),
                     partitions,
                 });

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use eddyline_core::wire::streams_group::{
-    Assignment, DescribedGroup, DescribedSubtopology, DescribedTopology, KeyValue,
-    Member as DescribedMember, TopicInfo, Topology,
+    DescribedGroup, DescribedMember, DescribedSubtopology, DescribedTopology, KeyValue,
+    MemberAssignment as Assignment, TopicInfo, Topology,
 };
 
 use super::group::{Member, StreamsGroup};
@@ -34,7 +34,9 @@ impl Groups {
                 group_state: group.state().name().to_owned(),
                 group_epoch: group.group_epoch,
                 assignment_epoch: group.assignment_epoch,
-                topology: group.topology().map(|topology| describe_topology(group, topology)),
+                topology: group
+                    .topology()
+                    .map(|topology| describe_topology(group, topology)),
                 members: group
                     .members
                     .values()

@@ -263,7 +263,10 @@ impl Decider<'_> {
                 )));
             }
         }
-        Ok(repartition.into_keys().map(|topic| (topic, count)).collect())
+        Ok(repartition
+            .into_keys()
+            .map(|topic| (topic, count))
+            .collect())
     }
 
     /// Java looks at every fixed repartition topic of the topology here, not only the group's.
@@ -329,7 +332,12 @@ impl Decider<'_> {
         Ok(ConfiguredSubtopology {
             tasks,
             stateful: !sub.state_changelog_topics.is_empty(),
-            source_topics: sub.source_topics.iter().cloned().chain(repartition).collect(),
+            source_topics: sub
+                .source_topics
+                .iter()
+                .cloned()
+                .chain(repartition)
+                .collect(),
             internal_partitions,
         })
     }

@@ -69,12 +69,15 @@ impl Reconciler<'_> {
             if current.active.contains_key(task) {
                 continue;
             }
-            let held = self.owners.is_active_anywhere(task)
-                || self.owners.is_copied_in(task, process);
+            let held =
+                self.owners.is_active_anywhere(task) || self.owners.is_copied_in(task, process);
             if held {
                 difference.unreleased = true;
             } else {
-                difference.assign.active.insert(task.clone(), self.target_epoch);
+                difference
+                    .assign
+                    .active
+                    .insert(task.clone(), self.target_epoch);
             }
         }
         let held = |task: &Task| {
@@ -92,8 +95,16 @@ impl Reconciler<'_> {
         };
         let standby: [BTreeSet<Task>; 3] = copies(&current.standby, &self.target.standby);
         let warmup: [BTreeSet<Task>; 3] = copies(&current.warmup, &self.target.warmup);
-        [difference.stay.standby, difference.revoke.standby, difference.assign.standby] = standby;
-        [difference.stay.warmup, difference.revoke.warmup, difference.assign.warmup] = warmup;
+        [
+            difference.stay.standby,
+            difference.revoke.standby,
+            difference.assign.standby,
+        ] = standby;
+        [
+            difference.stay.warmup,
+            difference.revoke.warmup,
+            difference.assign.warmup,
+        ] = warmup;
         difference.unreleased |= unreleased;
         difference
     }

@@ -46,7 +46,12 @@ fn topic_names(topology: &Topology) -> Check {
     let mut topics: Vec<&str> = Vec::new();
     for subtopology in &topology.subtopologies {
         topics.extend(subtopology.source_topics.iter().map(String::as_str));
-        topics.extend(subtopology.repartition_sink_topics.iter().map(String::as_str));
+        topics.extend(
+            subtopology
+                .repartition_sink_topics
+                .iter()
+                .map(String::as_str),
+        );
         let internal = subtopology.repartition_source_topics.iter();
         let internal = internal.chain(&subtopology.state_changelog_topics);
         topics.extend(internal.map(|topic| topic.name.as_str()));
@@ -65,7 +70,11 @@ fn topic_names(topology: &Topology) -> Check {
         "in a Kafka Streams topology is prohibited.",
     )?;
     let illegal = topics.iter().copied().filter(|t| !is_valid_topic_name(t));
-    refuse(illegal.collect(), "Topic names", "are not valid topic names.")
+    refuse(
+        illegal.collect(),
+        "Topic names",
+        "are not valid topic names.",
+    )
 }
 
 fn unsupported(request: &StreamsGroupHeartbeatRequest) -> Check {
