@@ -10,6 +10,8 @@ mod group;
 mod internal_topics;
 mod reconcile;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod validate;
 
