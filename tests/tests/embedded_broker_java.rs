@@ -1,0 +1,276 @@
+//! The embedded broker judged by Kafka's own clients: the command-line tools and a Kafka Streams
+//! application, all of version 4.3.1.
+//!
+//! Runs with `EDDYLINE_JAVA_TESTS=1`, which needs `java` (17 or later) and `mvn`.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use eddyline_sim::serve::{EmbeddedBroker, EmbeddedBrokerConfig};
+
+const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
+const PRODUCER: &str = "org.apache.kafka.tools.ConsoleProducer";
+const CONSUMER: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
+const GROUPS: &str = "org.apache.kafka.tools.streams.StreamsGroupCommand";
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/kafka/kafka-broker");
+
+/// Whether the tests that need Java run; says why if they do not.
+fn enabled(test: &str) -> bool {
+    if std::env::var("EDDYLINE_JAVA_TESTS").is_ok_and(|value| value == "1") {
+        for program in ["java", "mvn"] {
+            let found = Command::new(program).arg("-version").output();
+            assert!(
+                found.is_ok(),
+                "EDDYLINE_JAVA_TESTS=1 needs `{program}` on the path"
+            );
+        }
+        return true;
+    }
+    eprintln!("{test}: skipped, it needs Java and Maven; EDDYLINE_JAVA_TESTS=1 runs it");
+    false
+}
+
+fn scratch(name: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&directory).expect("the target folder is writable");
+    directory
+}
+
+/// An embedded broker and the tools that talk to it.
+struct Cluster {
+    broker: EmbeddedBroker,
+}
+
+impl Cluster {
+    fn start() -> Self {
+        let config = EmbeddedBrokerConfig {
+            log: Some(|event| eprintln!("broker: {}", event.message)),
+            ..EmbeddedBrokerConfig::default()
+        };
+        let broker = EmbeddedBroker::start(config).expect("a free port");
+        Self { broker }
+    }
+
+    /// Runs a tool with `input` and returns what it printed.
+    fn tool(&self, class: &str, arguments: &[&str], input: &str) -> String {
+        let mut child = Command::new(SCRIPT)
+            .arg("tool")
+            .arg(scratch("kafka-tools"))
+            .arg(class)
+            .args(["--bootstrap-server", &self.broker.bootstrap_servers()])
+            .args(arguments)
+            .env("KAFKA_HEAP", "256m")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the script runs");
+        let mut stdin = child.stdin.take().expect("its input is piped");
+        stdin
+            .write_all(input.as_bytes())
+            .expect("it reads its input");
+        drop(stdin);
+        let output = child.wait_with_output().expect("it ends");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "{class} {arguments:?} failed: {text}{errors}"
+        );
+        text
+    }
+
+    /// Reads `count` records of a partition with the console consumer: key, tab, value.
+    fn consume(&self, topic: &str, partition: &str, offset: &str, count: &str) -> Vec<String> {
+        let arguments = [
+            "--topic",
+            topic,
+            "--partition",
+            partition,
+            "--offset",
+            offset,
+            "--max-messages",
+            count,
+            "--timeout-ms",
+            "30000",
+            "--formatter-property",
+            "print.key=true",
+        ];
+        let text = self.tool(CONSUMER, &arguments, "");
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Waits until the last value of every key in `counts` is as expected.
+    fn wait_for_counts(&self, expected: &BTreeMap<String, i64>) {
+        let started = Instant::now();
+        loop {
+            let records = self.broker.with(|broker, _| {
+                let log = broker.log("counts", 0).expect("the topic exists");
+                log.records().expect("Java writes sound batches")
+            });
+            let counts = records.into_iter().map(|record| {
+                let key = record.key.expect("counts have keys");
+                let value = record.value.expect("counts are never removed");
+                let value = value.as_ref().try_into().expect("a long has eight bytes");
+                let key = String::from_utf8(key.to_vec()).expect("words are text");
+                (key, i64::from_be_bytes(value))
+            });
+            let counts: BTreeMap<String, i64> = counts.collect();
+            if counts == *expected {
+                return;
+            }
+            // Far more than it takes; not a measurement.
+            assert!(
+                started.elapsed() < Duration::from_secs(120),
+                "last seen: {counts:?}"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn end_offset(&self, topic: &str, partition: i32) -> i64 {
+        self.broker.with(|broker, _| {
+            let log = broker.log(topic, partition);
+            log.map_or(0, eddyline_sim::broker::PartitionLog::end_offset)
+        })
+    }
+}
+
+#[test]
+fn command_line_tools_create_produce_and_consume() {
+    if !enabled("command_line_tools_create_produce_and_consume") {
+        return;
+    }
+    let cluster = Cluster::start();
+    let create = "--create --topic words --partitions 2 --config cleanup.policy=compact";
+    let create: Vec<&str> = create.split(' ').collect();
+    assert_eq!(
+        cluster.tool(TOPICS, &create, "").trim(),
+        "Created topic words."
+    );
+    assert_eq!(cluster.tool(TOPICS, &["--list"], "").trim(), "words");
+    let described = cluster.tool(TOPICS, &["--describe", "--topic", "words"], "");
+    assert!(described.contains("PartitionCount: 2"), "{described}");
+    assert!(described.contains("cleanup.policy=compact"), "{described}");
+
+    let keyed = [
+        "--reader-property",
+        "parse.key=true",
+        "--reader-property",
+        "key.separator=:",
+    ];
+    let arguments = [&["--topic", "words"][..], &keyed].concat();
+    cluster.tool(PRODUCER, &arguments, "a:1\na:2\na:3\n");
+    let plain = [&arguments[..], &["--compression-codec", "none", "--sync"]].concat();
+    cluster.tool(PRODUCER, &plain, "a:4\n");
+
+    // One key, so one partition; the producer's hash decides which.
+    let partition = i32::from(cluster.end_offset("words", 1) > 0);
+    assert_eq!(cluster.end_offset("words", partition), 4);
+    let partition = partition.to_string();
+    let all = cluster.consume("words", &partition, "earliest", "4");
+    assert_eq!(all, ["a\t1", "a\t2", "a\t3", "a\t4"]);
+    let tail = cluster.consume("words", &partition, "2", "2");
+    assert_eq!(tail, ["a\t3", "a\t4"]);
+}
+
+/// A Kafka Streams application as a process; killed when dropped.
+struct StreamsApplication(Child);
+
+impl StreamsApplication {
+    fn start(bootstrap_servers: &str, application: &str) -> Self {
+        let java = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bench/java");
+        let jars = scratch("kafka-streams-jars");
+        let status = Command::new("mvn")
+            .args([
+                "-q",
+                "-B",
+                "dependency:copy-dependencies",
+                "-DincludeScope=runtime",
+                "-f",
+            ])
+            .arg(java.join("pom.xml"))
+            .arg(format!("-DoutputDirectory={}", jars.display()))
+            .status();
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "Maven copies the jars"
+        );
+        let state = scratch("kafka-streams-state");
+        // What an earlier run left would only make Kafka Streams warn.
+        let _ = std::fs::remove_dir_all(&state);
+        let mut child = Command::new("java")
+            .args([
+                "-Xmx256m",
+                "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+                "-cp",
+            ])
+            .arg(jars.join("*"))
+            .arg(java.join("src/main/java/WordCountApp.java"))
+            .args([bootstrap_servers, application, "lines", "counts", "100"])
+            .arg(&state)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("java runs");
+        let output = child.stdout.take().expect("its output is piped");
+        let mut lines = BufReader::new(output).lines();
+        let running = lines.any(|line| line.is_ok_and(|line| line == "RUNNING"));
+        assert!(running, "the application ended before it was running");
+        Self(child)
+    }
+
+    /// The application closes when its input ends.
+    fn close(mut self) {
+        drop(self.0.stdin.take());
+        let status = self.0.wait().expect("the application ends");
+        assert!(status.success(), "the application closed with {status}");
+    }
+}
+
+impl Drop for StreamsApplication {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_kafka_streams_application_runs_and_is_described() {
+    if !enabled("a_kafka_streams_application_runs_and_is_described") {
+        return;
+    }
+    let cluster = Cluster::start();
+    cluster.broker.with(|broker, _| {
+        assert!(broker.create_topic("lines", 2));
+        assert!(broker.create_topic("counts", 1));
+    });
+    let application = StreamsApplication::start(&cluster.broker.bootstrap_servers(), "words");
+    cluster.tool(PRODUCER, &["--topic", "lines"], "to be or not to be\n");
+    let expected = BTreeMap::from([("be", 2), ("not", 1), ("or", 1), ("to", 2)]);
+    let expected = expected
+        .into_iter()
+        .map(|(word, count)| (word.to_owned(), count));
+    cluster.wait_for_counts(&expected.collect());
+
+    assert_eq!(cluster.tool(GROUPS, &["--list"], "").trim(), "words");
+    let describe = |what: &str| cluster.tool(GROUPS, &["--describe", "--group", "words", what], "");
+    let members = describe("--members");
+    assert!(members.contains("0:[0,1]; 1:[0,1];"), "{members}");
+    let state = describe("--state");
+    assert!(state.contains("Stable"), "{state}");
+    let offsets = describe("--offsets");
+    assert!(offsets.contains("words-counts-repartition"), "{offsets}");
+
+    let topics = cluster.broker.with(|broker, _| broker.topics());
+    let names: Vec<&str> = topics.keys().map(String::as_str).collect();
+    let internal = ["words-counts-changelog", "words-counts-repartition"];
+    assert_eq!(names, [&["counts", "lines"][..], &internal].concat());
+
+    application.close();
+    let state = describe("--state");
+    assert!(state.contains("Empty"), "{state}");
+}
