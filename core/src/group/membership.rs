@@ -1,0 +1,757 @@
+//! The membership machine (Java: `StreamsMembershipManager` with `StreamsGroupHeartbeatRequestManager`).
+//!
+//! Two things Java does are not done here: a joining or acknowledging member keeps to its backoff,
+//! and an assignment is never applied to partitions that do not exist.
+
+use std::collections::VecDeque;
+
+use super::{
+    HeartbeatFailure, MemberState, MembershipConfig, MembershipEvent, Tasks, heartbeat, task_ids,
+};
+use crate::error::StreamsError;
+use crate::rng::Rng;
+use crate::time::Instant;
+use crate::trace::{Level, LogEvent};
+use crate::types::MemberEpoch;
+use crate::wire::error_name;
+use crate::wire::streams_group::{
+    StatusCode, StreamsGroupHeartbeatRequest, StreamsGroupHeartbeatResponse,
+};
+
+/// A reconciliation under way: towards the target captured when it began.
+struct Reconciliation {
+    ticket: u64,
+    target: Tasks,
+    revoking: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum InFlight {
+    Beat,
+    Leave,
+}
+
+/// One member of a streams group. Requests are answered in the order they were given out.
+pub struct Membership {
+    config: MembershipConfig,
+    rng: Rng,
+    state: MemberState,
+    epoch: i32,
+    endpoint_epoch: i32,
+    subscribed: bool,
+    coordinator_known: bool,
+    /// What the coordinator wants the member to have.
+    target: Tasks,
+    /// What the member has applied.
+    current: Tasks,
+    last_sent: Option<Tasks>,
+    ready: bool,
+    statuses: Vec<(StatusCode, String)>,
+    reconciliation: Option<Reconciliation>,
+    /// The `Lose` that was not answered yet.
+    releasing: Option<u64>,
+    in_flight: VecDeque<InFlight>,
+    /// True while leaving because the application did not poll.
+    poll_expired: bool,
+    heartbeat_interval_ms: u64,
+    next_heartbeat: Instant,
+    failures: u32,
+    backoff_until: Instant,
+    poll_deadline: Option<Instant>,
+    tickets: u64,
+    events: VecDeque<MembershipEvent>,
+}
+
+impl Membership {
+    /// A member that has not joined.
+    pub fn new(config: MembershipConfig, rng: Rng) -> Self {
+        Self {
+            config,
+            rng,
+            state: MemberState::Unsubscribed,
+            epoch: 0,
+            endpoint_epoch: -1,
+            subscribed: false,
+            coordinator_known: false,
+            target: Tasks::default(),
+            current: Tasks::default(),
+            last_sent: None,
+            ready: false,
+            statuses: Vec::new(),
+            reconciliation: None,
+            releasing: None,
+            in_flight: VecDeque::new(),
+            poll_expired: false,
+            heartbeat_interval_ms: 0,
+            next_heartbeat: Instant::ZERO,
+            failures: 0,
+            backoff_until: Instant::ZERO,
+            poll_deadline: None,
+            tickets: 0,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// The member's id, fixed for its life.
+    pub fn member_id(&self) -> &str {
+        &self.config.member_id
+    }
+
+    /// The member's epoch; commits carry it.
+    pub const fn member_epoch(&self) -> MemberEpoch {
+        MemberEpoch(self.epoch)
+    }
+
+    /// Where the member stands.
+    pub const fn state(&self) -> MemberState {
+        self.state
+    }
+
+    /// Whether the group is ready to process.
+    pub const fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// Joins at the next [`Membership::application_polled`].
+    pub fn subscribe(&mut self) {
+        self.subscribed = true;
+    }
+
+    /// The application is alive: restarts the timer of `max.poll.interval.ms`, and joins or rejoins.
+    pub fn application_polled(&mut self, now: Instant) {
+        self.poll_deadline = Some(now.plus_ms(self.config.max_poll_interval_ms));
+        let may_join = match self.state {
+            MemberState::Unsubscribed => self.subscribed,
+            MemberState::Stale => self.releasing.is_none(),
+            _ => false,
+        };
+        if may_join {
+            self.join(now);
+        }
+    }
+
+    fn join(&mut self, now: Instant) {
+        self.epoch = MemberEpoch::JOIN.0;
+        self.target = Tasks::default();
+        self.current = Tasks::default();
+        self.last_sent = None;
+        self.next_heartbeat = now;
+        self.transition(MemberState::Joining);
+    }
+
+    fn transition(&mut self, to: MemberState) {
+        let from = std::mem::replace(&mut self.state, to);
+        if from != to {
+            self.events
+                .push_back(MembershipEvent::StateChanged { from, to });
+        }
+    }
+
+    fn log(&mut self, level: Level, message: String) {
+        self.events
+            .push_back(MembershipEvent::Log(LogEvent::new(level, message)));
+    }
+
+    const fn next_ticket(&mut self) -> u64 {
+        self.tickets += 1;
+        self.tickets
+    }
+
+    /// The tasks of a `Revoke` are committed and closed.
+    pub fn revoked(&mut self, _now: Instant, ticket: u64) {
+        let Some(reconciliation) = &mut self.reconciliation else {
+            return;
+        };
+        if reconciliation.ticket != ticket || !reconciliation.revoking {
+            return;
+        }
+        reconciliation.revoking = false;
+        let target = reconciliation.target.clone();
+        self.emit_assign(target);
+    }
+
+    fn emit_assign(&mut self, target: Tasks) {
+        let ticket = self.next_ticket();
+        let Tasks {
+            active,
+            standby,
+            warmup,
+        } = target.clone();
+        self.reconciliation = Some(Reconciliation {
+            ticket,
+            target,
+            revoking: false,
+        });
+        self.events.push_back(MembershipEvent::Assign {
+            ticket,
+            active,
+            standby,
+            warmup,
+        });
+    }
+
+    /// The tasks of an `Assign` exist.
+    pub fn assigned(&mut self, _now: Instant, ticket: u64) {
+        match self.reconciliation.take() {
+            Some(done) if done.ticket == ticket && !done.revoking => {
+                self.current = done.target;
+                self.transition(MemberState::Acknowledging);
+            }
+            other => self.reconciliation = other,
+        }
+    }
+
+    /// Every task of a `Lose` is closed.
+    pub fn released(&mut self, now: Instant, ticket: u64) {
+        if self.releasing != Some(ticket) {
+            return;
+        }
+        self.releasing = None;
+        // A stale member waits for the application's next poll.
+        if self.state == MemberState::Fenced {
+            self.join(now);
+        }
+    }
+
+    fn lose(&mut self) {
+        self.reconciliation = None;
+        self.target = Tasks::default();
+        self.current = Tasks::default();
+        self.last_sent = None;
+        let ticket = self.next_ticket();
+        self.releasing = Some(ticket);
+        self.events.push_back(MembershipEvent::Lose { ticket });
+    }
+
+    /// Leaves the group for good; the application has closed its tasks. Ends with `Left`.
+    pub fn leave(&mut self, _now: Instant) {
+        self.subscribed = false;
+        self.poll_deadline = None;
+        match self.state {
+            MemberState::Joining
+            | MemberState::Stable
+            | MemberState::Reconciling
+            | MemberState::Acknowledging => {
+                self.reconciliation = None;
+                self.poll_expired = false;
+                self.transition(MemberState::PrepareLeaving);
+                self.epoch = MemberEpoch::LEAVE.0;
+                if self.coordinator_known {
+                    self.transition(MemberState::Leaving);
+                } else {
+                    self.left();
+                }
+            }
+            MemberState::Leaving => self.poll_expired = false,
+            MemberState::PrepareLeaving
+            | MemberState::Unsubscribed
+            | MemberState::Fenced
+            | MemberState::Stale
+            | MemberState::Fatal => self.left(),
+        }
+    }
+
+    fn left(&mut self) {
+        self.transition(MemberState::Unsubscribed);
+        self.events.push_back(MembershipEvent::Left);
+    }
+
+    /// Whether the group's coordinator is known.
+    pub fn handle_coordinator(&mut self, known: bool) {
+        self.coordinator_known = known;
+        // A leave is never retried, and never waits for a coordinator.
+        if !known
+            && self.state == MemberState::Leaving
+            && !self.in_flight.contains(&InFlight::Leave)
+        {
+            self.finish_leave();
+        }
+    }
+
+    fn finish_leave(&mut self) {
+        if self.poll_expired {
+            self.poll_expired = false;
+            self.transition(MemberState::Stale);
+            self.lose();
+        } else {
+            self.left();
+        }
+    }
+
+    const fn is_in_group(&self) -> bool {
+        matches!(
+            self.state,
+            MemberState::Joining
+                | MemberState::Stable
+                | MemberState::Reconciling
+                | MemberState::Acknowledging
+        )
+    }
+
+    /// The request to send to the coordinator now, if there is one.
+    pub fn poll_request(&mut self, now: Instant) -> Option<StreamsGroupHeartbeatRequest> {
+        self.check_poll_timer(now);
+        self.start_reconciliation(now);
+        if !self.coordinator_known {
+            return None;
+        }
+        if self.state == MemberState::Leaving {
+            return self.leave_request();
+        }
+        if !self.in_flight.is_empty() || self.due_at().is_none_or(|due| due > now) {
+            return None;
+        }
+        let request = if self.state == MemberState::Joining {
+            heartbeat::join(&self.config, self.endpoint_epoch)
+        } else {
+            let changed = self.last_sent.as_ref() != Some(&self.current);
+            let tasks = changed.then_some(&self.current);
+            let request = heartbeat::beat(&self.config, self.epoch, self.endpoint_epoch, tasks);
+            self.last_sent = Some(self.current.clone());
+            request
+        };
+        if self.state == MemberState::Acknowledging {
+            let done = self.target == self.current;
+            self.transition(if done {
+                MemberState::Stable
+            } else {
+                MemberState::Reconciling
+            });
+            self.start_reconciliation(now);
+        }
+        self.next_heartbeat = now.plus_ms(self.heartbeat_interval_ms);
+        self.in_flight.push_back(InFlight::Beat);
+        Some(request)
+    }
+
+    fn leave_request(&mut self) -> Option<StreamsGroupHeartbeatRequest> {
+        if self.in_flight.contains(&InFlight::Leave) {
+            return None;
+        }
+        self.in_flight.push_back(InFlight::Leave);
+        let epoch = MemberEpoch::LEAVE.0;
+        let request = heartbeat::beat(&self.config, epoch, self.endpoint_epoch, None);
+        if self.poll_expired {
+            // The answer only matters to the log.
+            self.finish_leave();
+        }
+        Some(request)
+    }
+
+    fn check_poll_timer(&mut self, now: Instant) {
+        if !self.is_in_group() || self.poll_deadline.is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        self.poll_deadline = None;
+        self.log(
+            Level::Warn,
+            "the application did not poll within max.poll.interval.ms: its process() takes too \
+             long; the member leaves the group and rejoins when it polls again"
+                .to_owned(),
+        );
+        self.poll_expired = true;
+        self.transition(MemberState::PrepareLeaving);
+        self.epoch = MemberEpoch::LEAVE.0;
+        self.transition(MemberState::Leaving);
+        if !self.coordinator_known {
+            self.finish_leave();
+        }
+    }
+
+    fn start_reconciliation(&mut self, _now: Instant) {
+        if self.state != MemberState::Reconciling || self.reconciliation.is_some() {
+            return;
+        }
+        let target = self.target.clone();
+        let kept = |task: &&crate::types::TaskId| target.active.binary_search(task).is_err();
+        let revoke: Vec<_> = self.current.active.iter().filter(kept).copied().collect();
+        if revoke.is_empty() {
+            self.emit_assign(target);
+        } else {
+            let ticket = self.next_ticket();
+            self.reconciliation = Some(Reconciliation {
+                ticket,
+                target,
+                revoking: true,
+            });
+            self.events.push_back(MembershipEvent::Revoke {
+                ticket,
+                tasks: revoke,
+            });
+        }
+    }
+
+    /// When the next heartbeat is due, if the state sends any.
+    fn due_at(&self) -> Option<Instant> {
+        match self.state {
+            MemberState::Joining | MemberState::Acknowledging => Some(self.backoff_until),
+            MemberState::Stable | MemberState::Reconciling => {
+                Some(self.next_heartbeat.max(self.backoff_until))
+            }
+            _ => None,
+        }
+    }
+
+    /// When [`Membership::poll_request`] should be called again.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.state == MemberState::Leaving && !self.in_flight.contains(&InFlight::Leave) {
+            return self.coordinator_known.then_some(Instant::ZERO);
+        }
+        let may_send = self.coordinator_known && self.in_flight.is_empty();
+        let due = if may_send { self.due_at() } else { None };
+        let deadline = if self.is_in_group() {
+            self.poll_deadline
+        } else {
+            None
+        };
+        due.into_iter().chain(deadline).min()
+    }
+
+    /// What happened since.
+    pub fn poll_event(&mut self) -> Option<MembershipEvent> {
+        self.events.pop_front()
+    }
+
+    /// The answer to the oldest request without one.
+    pub fn handle_response(
+        &mut self,
+        now: Instant,
+        result: Result<StreamsGroupHeartbeatResponse, HeartbeatFailure>,
+    ) {
+        let Some(kind) = self.in_flight.pop_front() else {
+            return;
+        };
+        if kind == InFlight::Leave {
+            if self.state == MemberState::Leaving {
+                self.finish_leave();
+            }
+            return;
+        }
+        match result {
+            Ok(response) if response.error_code == 0 => self.succeeded(now, response),
+            Ok(response) => self.refused(now, &response),
+            Err(failure) => self.unanswered(now, failure),
+        }
+        self.start_reconciliation(now);
+    }
+
+    fn succeeded(&mut self, now: Instant, response: StreamsGroupHeartbeatResponse) {
+        self.failures = 0;
+        self.backoff_until = Instant::ZERO;
+        let interval = u64::try_from(response.heartbeat_interval_ms).unwrap_or(0);
+        if interval != self.heartbeat_interval_ms {
+            self.heartbeat_interval_ms = interval;
+            self.next_heartbeat = now.plus_ms(interval);
+        }
+        if !self.is_in_group() || response.member_epoch < 0 {
+            return;
+        }
+        self.epoch = response.member_epoch;
+        self.endpoint_epoch = response.endpoint_information_epoch;
+        self.update_statuses(response.status.unwrap_or_default());
+        match (
+            response.active_tasks,
+            response.standby_tasks,
+            response.warmup_tasks,
+        ) {
+            (None, None, None) => {}
+            (Some(active), Some(standby), Some(warmup)) => {
+                let tasks = (task_ids(&active), task_ids(&standby), task_ids(&warmup));
+                let (Some(active), Some(standby), Some(warmup)) = tasks else {
+                    let message = "the coordinator assigned a sub-topology that is not a number";
+                    return self.fail(StreamsError::Protocol(message.to_owned()));
+                };
+                self.target = Tasks {
+                    active,
+                    standby,
+                    warmup,
+                };
+            }
+            _ => {
+                let message =
+                    "the coordinator sent some of the three task lists and not the others";
+                return self.fail(StreamsError::Protocol(message.to_owned()));
+            }
+        }
+        if self.target != self.current {
+            if matches!(self.state, MemberState::Joining | MemberState::Stable) {
+                self.transition(MemberState::Reconciling);
+            }
+        } else if matches!(self.state, MemberState::Joining | MemberState::Reconciling)
+            && self.reconciliation.is_none()
+        {
+            self.transition(MemberState::Stable);
+        }
+    }
+
+    fn update_statuses(&mut self, statuses: Vec<crate::wire::streams_group::Status>) {
+        let statuses: Vec<_> = statuses
+            .into_iter()
+            .map(|status| (StatusCode::from(status.status_code), status.status_detail))
+            .collect();
+        let blocks = |(code, _): &(StatusCode, String)| {
+            matches!(
+                code,
+                StatusCode::MissingSourceTopics
+                    | StatusCode::IncorrectlyPartitionedTopics
+                    | StatusCode::MissingInternalTopics
+                    | StatusCode::AssignmentDelayed
+            )
+        };
+        let ready = !statuses.iter().any(blocks);
+        if ready != self.ready {
+            self.ready = ready;
+            self.events.push_back(MembershipEvent::Ready(ready));
+        }
+        if statuses != self.statuses {
+            self.statuses.clone_from(&statuses);
+            self.events.push_back(MembershipEvent::Statuses(statuses));
+        }
+    }
+
+    /// After any failure the next heartbeat is full, and as soon as the backoff allows.
+    fn failed(&mut self, now: Instant, backoff: bool) {
+        self.last_sent = None;
+        self.next_heartbeat = now;
+        if backoff {
+            let exponential = self
+                .config
+                .retry_backoff_ms
+                .saturating_mul(1_u64.checked_shl(self.failures).unwrap_or(u64::MAX))
+                .min(self.config.retry_backoff_max_ms);
+            self.failures = self.failures.saturating_add(1).min(32);
+            self.backoff_until = now.plus_ms(self.rng.jitter(exponential, 20));
+        }
+    }
+
+    fn refused(&mut self, now: Instant, response: &StreamsGroupHeartbeatResponse) {
+        let code = response.error_code;
+        let words = response.error_message.clone().unwrap_or_default();
+        match code {
+            // COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR
+            15 | 16 => {
+                self.failed(now, false);
+                self.coordinator_known = false;
+                self.events.push_back(MembershipEvent::FindCoordinator);
+            }
+            // COORDINATOR_LOAD_IN_PROGRESS
+            14 => self.failed(now, true),
+            // TOPIC_AUTHORIZATION_FAILED
+            29 => {
+                self.failed(now, true);
+                let message = format!("heartbeat refused, and tried again: {words}");
+                self.log(Level::Warn, message);
+            }
+            // UNKNOWN_MEMBER_ID, FENCED_MEMBER_EPOCH
+            25 | 110 => self.fenced(now, code),
+            _ => {
+                if self.is_in_group() {
+                    let name = error_name(code);
+                    let message = if words.is_empty() {
+                        name.to_owned()
+                    } else {
+                        words
+                    };
+                    self.fail(match code {
+                        35 => StreamsError::Unsupported(no_streams_groups(&message)),
+                        _ => StreamsError::Broker {
+                            operation: format!("the heartbeat of group {}", self.config.group_id),
+                            code,
+                            message,
+                        },
+                    });
+                }
+            }
+        }
+    }
+
+    fn fenced(&mut self, now: Instant, code: i16) {
+        if !self.is_in_group() {
+            return;
+        }
+        let message = format!(
+            "member {} was fenced at epoch {} ({}): it gives up its tasks and rejoins",
+            self.config.member_id,
+            self.epoch,
+            error_name(code)
+        );
+        self.log(Level::Warn, message);
+        // The first rejoin is at once; a member that is fenced while it joins keeps a distance.
+        let again = self.state == MemberState::Joining;
+        self.failed(now, again);
+        self.epoch = 0;
+        self.transition(MemberState::Fenced);
+        self.lose();
+    }
+
+    fn unanswered(&mut self, now: Instant, failure: HeartbeatFailure) {
+        match failure {
+            HeartbeatFailure::Disconnected | HeartbeatFailure::TimedOut => {
+                self.failed(now, true);
+                self.coordinator_known = false;
+                self.events.push_back(MembershipEvent::FindCoordinator);
+            }
+            HeartbeatFailure::Unsupported(message) => {
+                if self.is_in_group() {
+                    self.fail(StreamsError::Unsupported(message));
+                }
+            }
+        }
+    }
+
+    fn fail(&mut self, error: StreamsError) {
+        self.reconciliation = None;
+        self.poll_deadline = None;
+        self.transition(MemberState::Fatal);
+        self.events.push_back(MembershipEvent::Failed(error));
+    }
+}
+
+fn no_streams_groups(words: &str) -> String {
+    format!(
+        "the broker has no streams groups ({words}): Eddyline needs Apache Kafka 4.2 or later with \
+         the feature streams.version at 1"
+    )
+}
+
+pub(super) mod fuzzing {
+    use super::*;
+    use crate::rng::SeedTree;
+    use crate::wire::streams_group::{Status, TaskIds, Topology};
+
+    fn config() -> MembershipConfig {
+        MembershipConfig {
+            group_id: "group".into(),
+            member_id: "member".into(),
+            process_id: "process".into(),
+            rebalance_timeout_ms: 60_000,
+            max_poll_interval_ms: 60_000,
+            retry_backoff_ms: 100,
+            retry_backoff_max_ms: 1000,
+            endpoint: None,
+            client_tags: Vec::new(),
+            rack_id: None,
+            topology: Topology::default(),
+        }
+    }
+
+    /// Takes bytes one by one; zero after the last.
+    struct Script<'a>(std::slice::Iter<'a, u8>);
+
+    impl Script<'_> {
+        fn byte(&mut self) -> u8 {
+            self.0.next().copied().unwrap_or(0)
+        }
+
+        fn tasks(&mut self) -> Option<Vec<TaskIds>> {
+            let byte = self.byte();
+            if byte & 3 == 0 {
+                return None;
+            }
+            let partitions = (0..4).filter(|bit| byte & (4 << bit) != 0).collect();
+            let id = if byte == 255 {
+                "x".into()
+            } else {
+                (byte >> 7).to_string()
+            };
+            Some(vec![TaskIds {
+                subtopology_id: id,
+                partitions,
+            }])
+        }
+
+        fn response(&mut self) -> StreamsGroupHeartbeatResponse {
+            let errors = [0, 0, 0, 0, 14, 15, 16, 25, 29, 110, 42, 999];
+            let error_code = errors[usize::from(self.byte()) % errors.len()];
+            let standby_tasks = self.tasks();
+            let both = standby_tasks.is_some();
+            StreamsGroupHeartbeatResponse {
+                error_code,
+                member_epoch: i32::from(self.byte() as i8),
+                heartbeat_interval_ms: i32::from(self.byte() as i8) * 10,
+                status: Some(vec![Status {
+                    status_code: self.byte() as i8 % 9,
+                    ..Status::default()
+                }]),
+                active_tasks: if both {
+                    self.tasks().or(Some(Vec::new()))
+                } else {
+                    None
+                },
+                warmup_tasks: both.then(Vec::new),
+                standby_tasks,
+                ..StreamsGroupHeartbeatResponse::default()
+            }
+        }
+    }
+
+    /// Any sequence of answers, failures, time and callbacks: never a panic, one request in flight
+    /// besides a leave, at most one leave, nothing inside a backoff, no field a broker refuses.
+    pub fn heartbeat_responses(data: &[u8]) {
+        let mut script = Script(data.iter());
+        let mut member = Membership::new(config(), SeedTree::new(7).rng());
+        let mut now = Instant::ZERO;
+        let (mut beats, mut leaves) = (0_usize, 0_usize);
+        let mut tickets = Vec::new();
+        member.subscribe();
+        member.handle_coordinator(true);
+        member.application_polled(now);
+        while script.0.len() > 0 {
+            match script.byte() % 8 {
+                0 => now = now.plus_ms(u64::from(script.byte()) * 40),
+                1 => member.application_polled(now),
+                2 if beats + leaves > 0 => {
+                    let response = script.response();
+                    // Answers come in the order of the requests.
+                    if member.in_flight.front() == Some(&InFlight::Leave) {
+                        leaves -= 1;
+                    } else {
+                        beats -= 1;
+                    }
+                    member.handle_response(now, Ok(response));
+                }
+                3 if beats + leaves > 0 => {
+                    if member.in_flight.front() == Some(&InFlight::Leave) {
+                        leaves -= 1;
+                    } else {
+                        beats -= 1;
+                    }
+                    member.handle_response(now, Err(HeartbeatFailure::Disconnected));
+                }
+                4 => member.handle_coordinator(script.byte() & 1 == 0),
+                5 => {
+                    if let Some(ticket) = tickets.pop() {
+                        member.revoked(now, ticket);
+                        member.assigned(now, ticket);
+                        member.released(now, ticket);
+                    }
+                }
+                6 if script.byte() > 250 => member.leave(now),
+                _ => {}
+            }
+            while let Some(request) = member.poll_request(now) {
+                assert!(request.instance_id.is_none() && request.task_offsets.is_none());
+                assert!(request.task_end_offsets.is_none());
+                assert!(request.warmup_tasks.as_ref().is_none_or(Vec::is_empty) || data.len() > 9);
+                if request.member_epoch == -1 {
+                    leaves += 1;
+                } else {
+                    beats += 1;
+                    assert!(
+                        now >= member.backoff_until,
+                        "a heartbeat inside its backoff"
+                    );
+                }
+                assert!(beats <= 1, "two heartbeats in flight");
+            }
+            while let Some(event) = member.poll_event() {
+                match event {
+                    MembershipEvent::Revoke { ticket, .. }
+                    | MembershipEvent::Assign { ticket, .. }
+                    | MembershipEvent::Lose { ticket } => tickets.push(ticket),
+                    _ => {}
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,378 @@
+//! The checks that the protocol's description asks of a member.
+
+use super::*;
+use crate::rng::SeedTree;
+use crate::time::Instant;
+use crate::types::MemberEpoch;
+use crate::wire::streams_group::{
+    Status, StreamsGroupHeartbeatRequest, StreamsGroupHeartbeatResponse, Subtopology,
+};
+
+const ZERO: Instant = Instant::ZERO;
+
+fn config(member_id: &str, source: &str) -> MembershipConfig {
+    MembershipConfig {
+        group_id: "h1".into(),
+        member_id: member_id.into(),
+        process_id: format!("p-{member_id}"),
+        rebalance_timeout_ms: 60_000,
+        max_poll_interval_ms: 60_000,
+        retry_backoff_ms: 100,
+        retry_backoff_max_ms: 1000,
+        endpoint: None,
+        client_tags: Vec::new(),
+        rack_id: None,
+        topology: Topology {
+            epoch: 0,
+            subtopologies: vec![Subtopology {
+                subtopology_id: "0".into(),
+                source_topics: vec![source.into()],
+                ..Subtopology::default()
+            }],
+        },
+    }
+}
+
+fn member() -> Membership {
+    let mut member = Membership::new(config("m1", "p2"), SeedTree::new(1).rng());
+    member.subscribe();
+    member.handle_coordinator(true);
+    member.application_polled(ZERO);
+    member
+}
+
+fn tasks(partitions: &[i32]) -> Vec<TaskIds> {
+    if partitions.is_empty() {
+        return Vec::new();
+    }
+    vec![TaskIds {
+        subtopology_id: "0".into(),
+        partitions: partitions.to_vec(),
+    }]
+}
+
+fn assigned(epoch: i32, partitions: &[i32]) -> StreamsGroupHeartbeatResponse {
+    StreamsGroupHeartbeatResponse {
+        active_tasks: Some(tasks(partitions)),
+        standby_tasks: Some(Vec::new()),
+        warmup_tasks: Some(Vec::new()),
+        ..unchanged(epoch)
+    }
+}
+
+fn unchanged(epoch: i32) -> StreamsGroupHeartbeatResponse {
+    StreamsGroupHeartbeatResponse {
+        member_epoch: epoch,
+        heartbeat_interval_ms: 5000,
+        status: Some(Vec::new()),
+        ..StreamsGroupHeartbeatResponse::default()
+    }
+}
+
+fn refused(code: i16) -> StreamsGroupHeartbeatResponse {
+    StreamsGroupHeartbeatResponse {
+        error_code: code,
+        ..StreamsGroupHeartbeatResponse::default()
+    }
+}
+
+fn events(member: &mut Membership) -> Vec<MembershipEvent> {
+    let mut events = Vec::new();
+    while let Some(event) = member.poll_event() {
+        if !matches!(
+            event,
+            MembershipEvent::StateChanged { .. } | MembershipEvent::Log(_)
+        ) {
+            events.push(event);
+        }
+    }
+    events
+}
+
+fn ticket(events: &[MembershipEvent]) -> u64 {
+    let ticket = events.iter().rev().find_map(|event| match event {
+        MembershipEvent::Revoke { ticket, .. }
+        | MembershipEvent::Assign { ticket, .. }
+        | MembershipEvent::Lose { ticket } => Some(*ticket),
+        _ => None,
+    });
+    ticket.expect("an event with a ticket")
+}
+
+/// A member that has acknowledged `partitions` at epoch 2 and waits for its next heartbeat.
+fn stable(partitions: &[i32]) -> Membership {
+    let mut member = member();
+    member.poll_request(ZERO).expect("the join");
+    member.handle_response(ZERO, Ok(assigned(2, partitions)));
+    member.poll_request(ZERO);
+    let ticket = ticket(&events(&mut member));
+    member.assigned(ZERO, ticket);
+    member.poll_request(ZERO).expect("the acknowledgement");
+    member.handle_response(ZERO, Ok(unchanged(2)));
+    assert_eq!(member.state(), MemberState::Stable);
+    member
+}
+
+fn hex(request: &StreamsGroupHeartbeatRequest) -> String {
+    request
+        .encode()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+#[test]
+fn c1_join_and_beat_are_the_bytes_java_sends() {
+    let mut member = member();
+    let join = member.poll_request(ZERO).expect("the join");
+    assert_eq!(
+        hex(&join),
+        "036831036d3100000000ffffffff00000000ea60010000000002023002037032010101010100\
+         0001010105702d6d31ff0100000000"
+            .replace(' ', "")
+    );
+    let member = &mut stable(&[0, 1]);
+    let beat = member
+        .poll_request(ZERO.plus_ms(5000))
+        .expect("a heartbeat");
+    assert_eq!(
+        hex(&beat),
+        "036831036d3100000002000000000000ffffffffff00000000ff0000000000"
+    );
+}
+
+#[test]
+fn c2_null_lists_leave_the_assignment_untouched() {
+    let mut member = stable(&[0, 1]);
+    member
+        .poll_request(ZERO.plus_ms(5000))
+        .expect("a heartbeat");
+    member.handle_response(ZERO.plus_ms(5000), Ok(unchanged(3)));
+    assert_eq!(events(&mut member), []);
+    assert_eq!(member.state(), MemberState::Stable);
+    assert_eq!(member.member_epoch(), MemberEpoch(3));
+}
+
+#[test]
+fn c3_tasks_are_acknowledged_when_they_are_closed_or_open_and_not_before() {
+    let mut member = stable(&[0, 1]);
+    let at = ZERO.plus_ms(5000);
+    member.poll_request(at).expect("a heartbeat");
+    member.handle_response(at, Ok(assigned(2, &[0])));
+    let seen = events(&mut member);
+    assert!(
+        matches!(&seen[..], [MembershipEvent::Revoke { tasks, .. }] if *tasks == [TaskId::new(0, 1)])
+    );
+    let revoke = ticket(&seen);
+    // Still owned: a heartbeat meanwhile does not say otherwise.
+    let late = at.plus_ms(5000);
+    let meanwhile = member.poll_request(late).expect("a heartbeat");
+    assert_eq!(meanwhile.active_tasks, None);
+    member.handle_response(late, Ok(unchanged(2)));
+    member.revoked(late, revoke);
+    let assign = ticket(&events(&mut member));
+    assert_eq!(member.poll_request(late), None);
+    member.assigned(late, assign);
+    let acknowledgement = member.poll_request(late).expect("at once");
+    assert_eq!(acknowledgement.active_tasks, Some(tasks(&[0])));
+    // Tickets of another time change nothing.
+    member.assigned(late, assign);
+    member.revoked(late, revoke);
+    assert_eq!(events(&mut member), []);
+}
+
+#[test]
+fn c4_a_lost_answer_makes_the_next_heartbeat_full_at_the_old_epoch() {
+    let mut member = stable(&[0, 1]);
+    let at = ZERO.plus_ms(5000);
+    member.poll_request(at).expect("a heartbeat");
+    member.handle_response(at, Err(HeartbeatFailure::Disconnected));
+    assert!(events(&mut member).contains(&MembershipEvent::FindCoordinator));
+    assert_eq!(
+        member.poll_request(at.plus_ms(1000)),
+        None,
+        "no coordinator is known"
+    );
+    member.handle_coordinator(true);
+    let full = member.poll_request(at.plus_ms(1000)).expect("a heartbeat");
+    assert_eq!(
+        (full.member_epoch, full.active_tasks),
+        (2, Some(tasks(&[0, 1])))
+    );
+    assert_eq!(
+        (full.standby_tasks, full.warmup_tasks),
+        (Some(vec![]), Some(vec![]))
+    );
+}
+
+#[test]
+fn c5_a_fenced_member_loses_its_tasks_and_rejoins_under_the_same_id() {
+    for code in [25, 110] {
+        let mut member = stable(&[0]);
+        let at = ZERO.plus_ms(5000);
+        member.poll_request(at).expect("a heartbeat");
+        member.handle_response(at, Ok(refused(code)));
+        let seen = events(&mut member);
+        assert!(
+            matches!(&seen[..], [MembershipEvent::Lose { .. }]),
+            "{seen:?}"
+        );
+        assert_eq!(
+            member.poll_request(at),
+            None,
+            "nothing while tasks are being closed"
+        );
+        member.released(at, ticket(&seen));
+        let join = member
+            .poll_request(at)
+            .expect("the rejoin, without a backoff");
+        assert_eq!((join.member_id.as_str(), join.member_epoch), ("m1", 0));
+        assert!(join.topology.is_some());
+    }
+}
+
+#[test]
+fn c6_and_c7_leave_is_sent_once_and_beside_another_request() {
+    let mut member = stable(&[0]);
+    let at = ZERO.plus_ms(5000);
+    member.poll_request(at).expect("a heartbeat");
+    assert_eq!(
+        member.poll_request(at.plus_ms(60_000 - 5001)),
+        None,
+        "one in flight"
+    );
+    member.leave(at);
+    let leave = member.poll_request(at).expect("at once");
+    assert_eq!((leave.member_epoch, &leave.active_tasks), (-1, &None));
+    assert_eq!(member.poll_request(at), None);
+    member.handle_response(at, Ok(unchanged(2)));
+    assert_eq!(events(&mut member), []);
+    member.handle_response(at, Err(HeartbeatFailure::TimedOut));
+    assert_eq!(events(&mut member), [MembershipEvent::Left]);
+    member.leave(at);
+    assert_eq!(member.poll_request(at), None, "never again");
+}
+
+#[test]
+fn c8_nothing_is_sent_inside_a_backoff_even_while_joining() {
+    let mut member = member();
+    let mut now = ZERO;
+    let mut waits = Vec::new();
+    for _ in 0..6 {
+        member.poll_request(now).expect("the join");
+        member.handle_response(now, Ok(refused(14)));
+        assert_eq!(member.poll_request(now), None);
+        let due = member.poll_timeout().expect("a deadline");
+        waits.push(due.saturating_duration_since(now).as_millis());
+        now = due;
+    }
+    for (wait, base) in waits.iter().zip([100, 200, 400, 800, 1000, 1000]) {
+        assert!((base * 8 / 10..=base * 12 / 10).contains(wait), "{waits:?}");
+    }
+}
+
+#[test]
+fn c9_unknown_codes_are_typed_and_never_a_panic() {
+    let mut member = stable(&[0]);
+    let at = ZERO.plus_ms(5000);
+    member.poll_request(at).expect("a heartbeat");
+    let status = Status {
+        status_code: 99,
+        status_detail: "new".into(),
+    };
+    let response = StreamsGroupHeartbeatResponse {
+        status: Some(vec![status]),
+        ..unchanged(2)
+    };
+    member.handle_response(at, Ok(response));
+    let expected = vec![(StatusCode::Unknown(99), "new".to_owned())];
+    assert_eq!(events(&mut member), [MembershipEvent::Statuses(expected)]);
+    member.poll_request(at.plus_ms(5000)).expect("a heartbeat");
+    member.handle_response(at, Ok(refused(999)));
+    assert!(matches!(
+        events(&mut member)[..],
+        [MembershipEvent::Failed(StreamsError::Broker {
+            code: 999,
+            ..
+        })]
+    ));
+    assert_eq!(member.state(), MemberState::Fatal);
+    assert_eq!(member.poll_timeout(), None);
+}
+
+#[test]
+fn c10_fields_that_brokers_refuse_are_never_sent() {
+    for seed in 0..200_u64 {
+        let mut rng = SeedTree::new(seed).rng();
+        let bytes: Vec<u8> = (0..400).map(|_| rng.next_u64() as u8).collect();
+        fuzzing::heartbeat_responses(&bytes);
+    }
+}
+
+#[test]
+fn readiness_follows_the_statuses() {
+    let mut member = member();
+    member.poll_request(ZERO).expect("the join");
+    let delayed = Status {
+        status_code: 5,
+        ..Status::default()
+    };
+    let response = StreamsGroupHeartbeatResponse {
+        status: Some(vec![delayed]),
+        ..assigned(1, &[])
+    };
+    member.handle_response(ZERO, Ok(response));
+    assert!(!member.is_ready());
+    member
+        .poll_request(ZERO.plus_ms(5000))
+        .expect("a heartbeat");
+    member.handle_response(ZERO.plus_ms(5000), Ok(unchanged(1)));
+    assert!(events(&mut member).contains(&MembershipEvent::Ready(true)));
+}
+
+#[test]
+fn an_application_that_does_not_poll_leaves_and_rejoins_with_the_next_poll() {
+    let mut member = stable(&[0]);
+    let late = ZERO.plus_ms(60_000);
+    let leave = member.poll_request(late).expect("the leave");
+    assert_eq!(leave.member_epoch, -1);
+    assert_eq!(member.state(), MemberState::Stale);
+    let lose = ticket(&events(&mut member));
+    member.handle_response(late, Ok(unchanged(-1)));
+    member.application_polled(late);
+    assert_eq!(
+        member.state(),
+        MemberState::Stale,
+        "its tasks are not closed yet"
+    );
+    member.released(late, lose);
+    assert_eq!(
+        member.poll_request(late),
+        None,
+        "it waits for the application"
+    );
+    member.application_polled(late);
+    assert_eq!(
+        member.poll_request(late).map(|join| join.member_epoch),
+        Some(0)
+    );
+}
+
+#[test]
+fn a_target_that_changes_while_it_is_applied_waits_for_the_next_round() {
+    let mut member = member();
+    member.poll_request(ZERO).expect("the join");
+    member.handle_response(ZERO, Ok(assigned(1, &[0, 1])));
+    let first = ticket(&events(&mut member));
+    let at = ZERO.plus_ms(5000);
+    member.poll_request(at).expect("a heartbeat");
+    member.handle_response(at, Ok(assigned(1, &[0])));
+    assert_eq!(events(&mut member), []);
+    member.assigned(at, first);
+    let acknowledgement = member.poll_request(at).expect("at once");
+    assert_eq!(acknowledgement.active_tasks, Some(tasks(&[0, 1])));
+    assert!(matches!(
+        events(&mut member)[..],
+        [MembershipEvent::Revoke { .. }]
+    ));
+}
