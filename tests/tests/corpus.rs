@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use eddyline_core::wire::fuzzing;
+use eddyline_core::{state, wire};
 
 fn replay(target: &str, body: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -21,15 +21,20 @@ fn replay(target: &str, body: fn(&[u8])) {
 
 #[test]
 fn frames() {
-    replay("frames", fuzzing::frames);
+    replay("frames", wire::fuzzing::frames);
 }
 
 #[test]
 fn record_batches() {
-    replay("record_batches", fuzzing::record_batches);
+    replay("record_batches", wire::fuzzing::record_batches);
 }
 
 #[test]
 fn streams_group() {
-    replay("streams_group", fuzzing::streams_group);
+    replay("streams_group", wire::fuzzing::streams_group);
+}
+
+#[test]
+fn cache() {
+    replay("cache", state::fuzzing::cache);
 }

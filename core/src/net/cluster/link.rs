@@ -87,6 +87,8 @@ pub(super) struct Queued {
 #[derive(Debug, Default)]
 pub(super) struct Link {
     pub(super) connection: Option<(ConnectionId, Connection)>,
+    /// When connecting began.
+    opened: Instant,
     pub(super) queue: VecDeque<Queued>,
 }
 
@@ -334,17 +336,27 @@ impl Cluster {
             .map(|(key, _)| *key)
     }
 
-    /// Connects to one more candidate, unless one is being connected to already.
+    /// The candidates that are not being connected to, and until when it is worth waiting for one
+    /// that is.
+    fn idle_candidates(&self, now: Instant) -> (Vec<Node>, Option<Instant>) {
+        let mut wait_until = None;
+        let mut candidates = self.candidates();
+        candidates.retain(|node| {
+            let link = self.links.get(&LinkKey::new(*node, Purpose::General));
+            let connecting = link.filter(|link| link.connection.is_some());
+            if let Some(link) = connecting {
+                wait_until = wait_until.max(Some(link.opened.plus_ms(STAGGER_MS)));
+            }
+            connecting.is_none()
+        });
+        (candidates, wait_until.filter(|until| *until > now))
+    }
+
+    /// Connects to one more candidate, unless one that is being connected to may soon be ready.
     pub(super) fn open_any(&mut self, now: Instant) {
-        let candidates = self.candidates();
-        let connecting = |node: &Node| {
-            self.links
-                .get(&LinkKey::new(*node, Purpose::General))
-                .is_some_and(|link| link.connection.is_some())
-        };
-        if candidates.iter().any(connecting) {
+        let (candidates, None) = self.idle_candidates(now) else {
             return;
-        }
+        };
         let config = &self.config;
         let mut best: Option<((u32, u64), Node)> = None;
         for node in candidates {
@@ -404,7 +416,9 @@ impl Cluster {
         let connection = ConnectionId(self.next_connection);
         self.next_connection += 1;
         let machine = Connection::new(now, &config.client_id, config.request_timeout_ms);
-        self.links.entry(key).or_default().connection = Some((connection, machine));
+        let link = self.links.entry(key).or_default();
+        link.connection = Some((connection, machine));
+        link.opened = now;
         self.connections.insert(connection, key);
         self.wishes.borrow_mut().remove(&key);
         self.outputs.push_back(Output::Connect {
@@ -508,21 +522,17 @@ impl Cluster {
             retry(key.node).into_iter().for_each(&mut consider);
         }
         if any_needed && self.any_ready().is_none() {
-            let candidates = self.candidates();
-            let connecting = candidates.iter().any(|node| {
-                let key = LinkKey::new(*node, Purpose::General);
-                self.links.get(&key).is_some_and(|l| l.connection.is_some())
-            });
-            if !connecting {
-                candidates
-                    .into_iter()
-                    .filter_map(retry)
-                    .for_each(&mut consider);
+            match self.idle_candidates(now) {
+                (idle, Some(wait_until)) if !idle.is_empty() => consider(wait_until),
+                (idle, _) => idle.into_iter().filter_map(retry).for_each(&mut consider),
             }
         }
         next
     }
 }
+
+/// How long a connection may take before another address is tried beside it.
+const STAGGER_MS: u64 = 1000;
 
 fn send_queued(
     now: Instant,

@@ -594,3 +594,20 @@ fn random_step(world: &mut World, rng: &mut Rng, sent: &mut usize) {
     let open: BTreeSet<ConnectionId> = world.sockets.keys().copied().collect();
     world.requests.retain(|(id, _)| open.contains(id));
 }
+
+#[test]
+fn an_address_that_swallows_connections_does_not_hold_up_the_others() {
+    let mut world = World::new("one:1,two:2", None);
+    assert_eq!(world.connecting.len(), 1);
+    world.advance(999);
+    assert_eq!(world.connecting.len(), 1);
+    world.advance(1);
+    assert_eq!(
+        world.connecting.len(),
+        2,
+        "the other is tried after a second"
+    );
+    world.connecting.pop_front();
+    world.accept_and_shake();
+    assert_eq!(world.next_request().1.api_key, ApiKey::Metadata);
+}

@@ -83,7 +83,7 @@ impl RecordBatchBuilder {
         self.count
     }
 
-    /// The batch, ready to be sent.
+    /// The batch, ready to be sent. One without records is not to be sent: no reader takes it.
     pub fn seal(self) -> SealedBatch {
         let mut records = self.records;
         records.resize(records.len().max(HEADER_BYTES), 0);
