@@ -1,1 +1,5 @@
-//! Under construction.
+//! What a client does over its connections: calls to the cluster.
+
+mod admin;
+
+pub use admin::{AdminClient, AdminResult, AdminToken, NewTopic, OffsetSpec};

@@ -1,1 +1,22 @@
-//! Under construction.
+//! The DSL: streams, tables and what can be done with them.
+//!
+//! Handles are light (a node and the shared builder), operators are typed, and names are Java's.
+//!
+//! **Nulls.** `Option<T>` reads Kafka's null as `None` and writes it back. A plain `T` has no null:
+//! a record whose key or value is null is dropped and counted where it meets a stream of plain
+//! types. Keys of real input are often null, so `stream::<Option<String>, String>` is usual. A
+//! table's rows need no `Option`: `to_stream` gives one for the rows it deletes.
+
+mod aggregate;
+mod builder;
+mod grouped;
+mod operators;
+mod options;
+mod stream;
+mod table;
+
+pub use builder::StreamsBuilder;
+pub use grouped::KGroupedStream;
+pub use options::{Consumed, Grouped, Materialized, Produced};
+pub use stream::KStream;
+pub use table::KTable;

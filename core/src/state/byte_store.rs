@@ -5,7 +5,6 @@ use std::ops::Bound;
 use super::StateError;
 use super::bytes::StoreBytes;
 use super::slab::{Payload, Slab, SlotRange};
-use crate::collections::hash_bytes;
 
 /// Rows of bytes, ordered by unsigned bytes of the key (Java: `KeyValueStore<Bytes, byte[]>`).
 ///
@@ -108,18 +107,17 @@ impl InMemoryKeyValueStore {
 
     #[inline]
     fn set(&mut self, key: &[u8], assign: impl FnOnce(&mut StoreBytes)) {
-        let hash = hash_bytes(key);
-        if let Some(slot) = self.rows.find(hash, key) {
+        if let Some(slot) = self.rows.find(key) {
             assign(self.rows.slot_mut(slot).get_or_insert(StoreBytes::EMPTY));
         } else {
             let mut value = StoreBytes::EMPTY;
             assign(&mut value);
-            self.rows.insert(hash, StoreBytes::new(key), Some(value));
+            self.rows.insert(StoreBytes::new(key), Some(value));
         }
     }
 
     fn remove(&mut self, key: &[u8]) {
-        if let Some(slot) = self.rows.find(hash_bytes(key), key) {
+        if let Some(slot) = self.rows.find(key) {
             self.rows.remove(slot);
         }
     }
@@ -133,7 +131,7 @@ impl Default for InMemoryKeyValueStore {
 
 impl ByteKeyValueStore for InMemoryKeyValueStore {
     fn get(&self, key: &[u8]) -> Result<Option<StoreBytes>, StateError> {
-        let slot = self.rows.find(hash_bytes(key), key);
+        let slot = self.rows.find(key);
         Ok(slot.and_then(|slot| self.rows.slot(slot).payload.clone()))
     }
 

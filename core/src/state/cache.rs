@@ -5,7 +5,6 @@ use super::byte_store::{ByteBounds, Direction};
 use super::bytes::StoreBytes;
 use super::list::{List, NIL};
 use super::slab::{Payload, Slab, SlotRange};
-use crate::collections::hash_bytes;
 use crate::types::{Headers, RecordContext, TopicName};
 
 /// The last writes and reads of one store, with the context of the records that wrote.
@@ -126,7 +125,7 @@ impl RecordCache {
     /// What is known of `key`: `None` nothing, `Some(None)` that it was deleted. Promotes it.
     #[inline]
     pub fn get(&self, key: &[u8]) -> Option<Option<&StoreBytes>> {
-        let slot = self.entries.find(hash_bytes(key), key)?;
+        let slot = self.entries.find(key)?;
         Some(self.read(slot))
     }
 
@@ -285,14 +284,13 @@ impl RecordCache {
     #[inline]
     fn slot_for(&mut self, key: &[u8], size_bytes: usize) -> u32 {
         let size_bytes = size_bytes.min(u32::MAX as usize);
-        let hash = hash_bytes(key);
-        let Some(slot) = self.entries.find(hash, key) else {
+        let Some(slot) = self.entries.find(key) else {
             let payload = Entry {
                 size_bytes: size_bytes as u32,
                 state: State::Resident,
                 ..Entry::free()
             };
-            let slot = self.entries.insert(hash, StoreBytes::new(key), payload);
+            let slot = self.entries.insert(StoreBytes::new(key), payload);
             self.recent.reserve(slot);
             self.dirty.reserve(slot);
             self.recent.push_front(slot);

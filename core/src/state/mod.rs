@@ -21,6 +21,8 @@ mod byte_store;
 mod bytes;
 mod cache;
 mod changelog;
+#[doc(hidden)]
+pub mod fuzzing;
 mod key_value;
 mod list;
 mod merged;
@@ -216,3 +218,6 @@ impl From<StateError> for crate::error::StreamsError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

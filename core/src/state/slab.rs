@@ -1,6 +1,6 @@
 //! Entries by key: a hash index for point access, and an order that is built when first asked for.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 use std::collections::btree_map;
 
@@ -33,6 +33,8 @@ pub(crate) struct Slab<T> {
     index: SlotIndex,
     ordered: OnceCell<BTreeMap<StoreBytes, u32>>,
     visible: usize,
+    /// The slot found last: a record is read and then written.
+    last: Cell<u32>,
 }
 
 impl<T: Payload> Slab<T> {
@@ -43,6 +45,7 @@ impl<T: Payload> Slab<T> {
             index: SlotIndex::default(),
             ordered: OnceCell::new(),
             visible: 0,
+            last: Cell::new(0),
         }
     }
 
@@ -62,13 +65,24 @@ impl<T: Payload> Slab<T> {
     }
 
     #[inline]
-    pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
-        self.index
-            .find(hash, |slot| *self.slots[slot as usize].key == *key)
+    pub(crate) fn find(&self, key: &[u8]) -> Option<u32> {
+        let last = self.last.get();
+        if let Some(slot) = self.slots.get(last as usize)
+            && *slot.key == *key
+            && !slot.payload.is_hidden()
+        {
+            return Some(last);
+        }
+        let found = self.index.find(hash_bytes(key), |slot| {
+            *self.slots[slot as usize].key == *key
+        })?;
+        self.last.set(found);
+        Some(found)
     }
 
-    /// Adds an entry whose key is not there yet and hashes to `hash`.
-    pub(crate) fn insert(&mut self, hash: u64, key: StoreBytes, payload: T) -> u32 {
+    /// Adds an entry whose key is not there yet.
+    pub(crate) fn insert(&mut self, key: StoreBytes, payload: T) -> u32 {
+        let hash = hash_bytes(&key);
         if let Some(ordered) = self.ordered.get_mut() {
             let next = self.free.last().copied();
             let next = next.unwrap_or(self.slots.len() as u32);
@@ -79,6 +93,7 @@ impl<T: Payload> Slab<T> {
         self.index
             .insert(hash, slot, |slot| hash_bytes(&slots[slot as usize].key));
         self.visible += 1;
+        self.last.set(slot);
         slot
     }
 

@@ -88,6 +88,11 @@ impl KeyValueBytesStore {
         self.format
     }
 
+    /// The rows below cache and changelog, as queries that skip the cache read them.
+    pub fn rows(&self) -> &dyn ByteKeyValueStore {
+        self.rows.as_ref()
+    }
+
     /// The value of `key`. What was read from the rows goes to the cache, which may evict.
     pub fn get(&mut self, key: &[u8]) -> Result<Option<StoreBytes>, StateError> {
         let Some(cache) = &mut self.cache else {
@@ -177,6 +182,11 @@ impl KeyValueBytesStore {
     /// About how many rows there are below the cache.
     pub fn approximate_num_entries(&self) -> u64 {
         self.rows.approximate_num_entries()
+    }
+
+    /// The bytes that the cache of this store takes from the budget.
+    pub fn cached_bytes(&self) -> usize {
+        self.cache.as_ref().map_or(0, RecordCache::size_bytes)
     }
 
     /// See [`StateStore::restore`](super::StateStore::restore).

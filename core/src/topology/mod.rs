@@ -1,1 +1,188 @@
-//! Under construction.
+//! Topologies: nodes, stores and how they hang together; names, sub-topologies, describe text.
+
+mod builder;
+mod describe;
+mod java_order;
+mod subtopology;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::processor::ErasedNode;
+use crate::state::StoreBuilder;
+use crate::types::TopicName;
+
+pub(crate) use builder::TopologyBuilder;
+pub use describe::TopologyDescription;
+
+pub use subtopology::{InternalTopic, Subtopology, topology_message};
+
+/// A topology that cannot be built, and what to change (Java: `TopologyException`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TopologyError {
+    /// Two nodes or two stores have the same name.
+    DuplicateName(String),
+    /// A name that cannot be part of a topic name.
+    IllegalName(String),
+    /// Two sources read the same topic.
+    TopicRegisteredTwice(String),
+    /// A processor names a store that was never added.
+    UnknownStore {
+        /// The processor.
+        processor: String,
+        /// The store.
+        store: String,
+    },
+    /// A topology without any source.
+    Empty,
+}
+
+impl fmt::Display for TopologyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DuplicateName(name) => {
+                write!(
+                    f,
+                    "{name} is there already: give one of the two another name"
+                )
+            }
+            Self::IllegalName(name) => write!(
+                f,
+                "{name:?} cannot be a name: use up to 249 letters, digits, '.', '_' and '-'"
+            ),
+            Self::TopicRegisteredTwice(topic) => {
+                write!(
+                    f,
+                    "topic {topic} has a source already: use that stream twice instead"
+                )
+            }
+            Self::UnknownStore { processor, store } => {
+                write!(
+                    f,
+                    "processor {processor} names store {store}, which was not added"
+                )
+            }
+            Self::Empty => f.write_str("the topology has no source: begin with a stream or table"),
+        }
+    }
+}
+
+impl std::error::Error for TopologyError {}
+
+/// A topic as a node names it: internal ones get the application id as their prefix.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TopicRef {
+    pub(crate) name: Arc<str>,
+    pub(crate) internal: bool,
+}
+
+impl TopicRef {
+    pub(crate) fn resolve(&self, application_id: &str) -> TopicName {
+        if self.internal {
+            TopicName::from(format!("{application_id}-{}", self.name))
+        } else {
+            TopicName::new(&*self.name)
+        }
+    }
+}
+
+/// Makes a node for a task: given the application id and the topic, if the node is a sink.
+pub(crate) type NodeFactory = Arc<dyn Fn(Option<TopicName>) -> Box<dyn ErasedNode> + Send + Sync>;
+
+pub(crate) enum NodeKind {
+    Source(Vec<TopicRef>),
+    Processor,
+    Sink(TopicRef),
+}
+
+pub(crate) struct NodeDefinition {
+    pub(crate) name: Arc<str>,
+    pub(crate) kind: NodeKind,
+    pub(crate) parents: Vec<usize>,
+    pub(crate) children: Vec<usize>,
+    pub(crate) stores: Vec<usize>,
+    factory: NodeFactory,
+}
+
+impl NodeDefinition {
+    pub(crate) fn source_topics(&self, application_id: &str) -> Vec<TopicName> {
+        match &self.kind {
+            NodeKind::Source(topics) => topics.iter().map(|t| t.resolve(application_id)).collect(),
+            NodeKind::Processor | NodeKind::Sink(_) => Vec::new(),
+        }
+    }
+
+    pub(crate) fn instantiate(&self, application_id: &str) -> Box<dyn ErasedNode> {
+        let topic = match &self.kind {
+            NodeKind::Sink(topic) => Some(topic.resolve(application_id)),
+            NodeKind::Source(_) | NodeKind::Processor => None,
+        };
+        (self.factory)(topic)
+    }
+}
+
+pub(crate) struct StoreDefinition {
+    pub(crate) name: Arc<str>,
+    pub(crate) builder: Arc<dyn StoreBuilder>,
+}
+
+impl StoreDefinition {
+    /// `<application.id>-<store>-changelog`, where the store is logged.
+    pub(crate) fn changelog_topic(&self, application_id: &str) -> Option<TopicName> {
+        let logged = self.builder.is_logged();
+        logged.then(|| TopicName::from(format!("{application_id}-{}-changelog", self.name)))
+    }
+}
+
+/// What an application computes: built once, shared by all threads, never changed (Java:
+/// `Topology`).
+pub struct Topology {
+    nodes: Vec<NodeDefinition>,
+    stores: Vec<StoreDefinition>,
+    /// Sub-topology of each node.
+    groups: Vec<i32>,
+}
+
+impl fmt::Debug for Topology {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.describe())
+    }
+}
+
+impl Topology {
+    /// What it consists of; its `Display` is Java's text (`Topology#describe`).
+    pub fn describe(&self) -> TopologyDescription {
+        describe::describe(self)
+    }
+
+    /// Nodes of the given sub-topologies, in the order they were added (parents first).
+    pub(crate) fn nodes_of(&self, subtopologies: &[i32]) -> Vec<usize> {
+        (0..self.nodes.len())
+            .filter(|&node| subtopologies.contains(&self.groups[node]))
+            .collect()
+    }
+
+    /// Stores connected to any of `nodes`, in the order they were added.
+    pub(crate) fn stores_of(&self, nodes: &[usize]) -> Vec<usize> {
+        let used = |store: &usize| {
+            nodes
+                .iter()
+                .any(|&node| self.nodes[node].stores.contains(store))
+        };
+        (0..self.stores.len()).filter(used).collect()
+    }
+
+    pub(crate) fn node(&self, node: usize) -> &NodeDefinition {
+        &self.nodes[node]
+    }
+
+    pub(crate) fn store(&self, store: usize) -> &StoreDefinition {
+        &self.stores[store]
+    }
+
+    /// How many sub-topologies there are; their numbers begin at zero.
+    pub fn subtopology_count(&self) -> i32 {
+        self.groups.iter().max().map_or(0, |last| last + 1)
+    }
+}

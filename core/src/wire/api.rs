@@ -170,3 +170,43 @@ pub fn negotiate(api: ApiKey, (first, last): (i16, i16)) -> Option<i16> {
     let version = our_last.min(last);
     (version >= our_first && version >= first).then_some(version)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_those_of_kafka_4_3_or_ours() {
+        let caps = [
+            (ApiKey::Produce, (3, 13)),
+            (ApiKey::Fetch, (4, 18)),
+            // Version 11 adds a timestamp for tiered storage only; kafka_protocol lacks it.
+            (ApiKey::ListOffsets, (1, 10)),
+            (ApiKey::Metadata, (0, 13)),
+            // Version 10 has topic ids instead of names; kafka_protocol lacks its requests.
+            (ApiKey::OffsetCommit, (2, 9)),
+            (ApiKey::OffsetFetch, (1, 9)),
+            (ApiKey::FindCoordinator, (0, 6)),
+            (ApiKey::ApiVersions, (0, 4)),
+            (ApiKey::InitProducerId, (0, 5)),
+            (ApiKey::DeleteRecords, (0, 2)),
+            (ApiKey::StreamsGroupHeartbeat, (0, 0)),
+            (ApiKey::StreamsGroupDescribe, (0, 0)),
+        ];
+        for (api, range) in caps {
+            assert_eq!(supported_versions(api), range, "{api:?}");
+        }
+    }
+
+    #[test]
+    fn negotiation_takes_the_highest_common_version() {
+        assert_eq!(negotiate(ApiKey::InitProducerId, (0, 6)), Some(5));
+        assert_eq!(negotiate(ApiKey::Produce, (3, 11)), Some(11));
+        assert_eq!(negotiate(ApiKey::Produce, (0, 2)), None);
+        assert_eq!(negotiate(ApiKey::Produce, (14, 20)), None);
+        assert_eq!(negotiate(ApiKey::StreamsGroupHeartbeat, (0, 1)), Some(0));
+        assert_eq!(negotiate(ApiKey::StreamsGroupHeartbeat, (1, 1)), None);
+        // A range that is not one.
+        assert_eq!(negotiate(ApiKey::Fetch, (18, 4)), None);
+    }
+}

@@ -141,3 +141,36 @@ pub const fn error_name(code: i16) -> &'static str {
         _ => "UNKNOWN",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::error_name;
+
+    #[test]
+    fn codes_have_kafkas_names() {
+        let names = [
+            (-1, "UNKNOWN_SERVER_ERROR"),
+            (0, "NONE"),
+            (16, "NOT_COORDINATOR"),
+            (35, "UNSUPPORTED_VERSION"),
+            (110, "FENCED_MEMBER_EPOCH"),
+            (113, "STALE_MEMBER_EPOCH"),
+            (130, "STREAMS_INVALID_TOPOLOGY"),
+            (131, "STREAMS_INVALID_TOPOLOGY_EPOCH"),
+            (132, "STREAMS_TOPOLOGY_FENCED"),
+        ];
+        for (code, name) in names {
+            assert_eq!(error_name(code), name);
+        }
+    }
+
+    #[test]
+    fn every_code_of_kafka_4_3_has_a_name_of_its_own() {
+        let mut names: Vec<&str> = (-1..=133).map(error_name).collect();
+        names.sort_unstable();
+        names.dedup();
+        // Code 134 stands for all that are unknown.
+        assert!(!names.contains(&error_name(134)), "{names:?}");
+        assert_eq!(names.len(), 135);
+    }
+}

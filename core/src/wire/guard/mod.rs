@@ -8,6 +8,8 @@
 //! proportion to bytes that have come.
 
 mod schema;
+#[cfg(test)]
+mod tests;
 
 use super::{ApiKey, DecodeError};
 
@@ -54,6 +56,7 @@ fn check(message: &Message, version: i16, body: &[u8]) -> Result<(), DecodeError
         rest: body,
         version,
         flexible,
+        unknown_tags_left: unknown_tags_max(body),
     };
     walker.fields(message.fields)
 }
@@ -64,6 +67,7 @@ pub(super) fn skip_tags(bytes: &[u8]) -> Result<&[u8], DecodeError> {
         rest: bytes,
         version: 0,
         flexible: true,
+        unknown_tags_left: unknown_tags_max(bytes),
     };
     walker.tags(&[])?;
     Ok(walker.rest)
@@ -73,6 +77,15 @@ struct Walker<'a> {
     rest: &'a [u8],
     version: i16,
     flexible: bool,
+    unknown_tags_left: usize,
+}
+
+/// How many unknown tagged fields a message may have. A decoder keeps them in one tree for each
+/// struct, whose first node takes some 400 bytes for a field that can have two on the wire; without
+/// a limit a message could grow by two orders of magnitude. Brokers add a tagged field now and then,
+/// to structs that are larger than this.
+fn unknown_tags_max(message: &[u8]) -> usize {
+    64 + message.len() / 16
 }
 
 impl Walker<'_> {
@@ -151,7 +164,12 @@ impl Walker<'_> {
             });
             let after = self.rest.get(size..).ok_or(DecodeError::Truncated)?.len();
             match known {
-                None => self.skip(size)?,
+                None => {
+                    let left = self.unknown_tags_left.checked_sub(1);
+                    self.unknown_tags_left =
+                        left.ok_or(DecodeError::Malformed("too many unknown tagged fields"))?;
+                    self.skip(size)?;
+                }
                 Some(field) => {
                     self.kind(&field.kind)?;
                     if self.rest.len() != after {

@@ -49,12 +49,20 @@ impl RecordBatchBuilder {
             + field_size(key)
             + field_size(value)
             + headers_size(headers);
+        // Length, attributes, both deltas and the key's length stand in front of the key: at most
+        // 41 bytes, appended at once.
+        let mut head = Head {
+            bytes: [0; HEAD_BYTES_MAX],
+            len: 0,
+        };
+        head.put_varint(size as i64);
+        head.put_byte(0);
+        head.put_varint(timestamp_delta);
+        head.put_varint(i64::from(self.count));
+        head.put_varint(key.map_or(-1, |key| key.len() as i64));
         let out = &mut self.records;
-        put_varint(out, size as i64);
-        out.push(0);
-        put_varint(out, timestamp_delta);
-        put_varint(out, i64::from(self.count));
-        put_field(out, key);
+        out.extend_from_slice(head.as_slice());
+        out.extend_from_slice(key.unwrap_or_default());
         put_field(out, value);
         put_varint(out, headers.as_slice().len() as i64);
         for header in headers.as_slice() {
@@ -75,7 +83,7 @@ impl RecordBatchBuilder {
         self.count
     }
 
-    /// The batch, ready to be sent.
+    /// The batch, ready to be sent. One without records is not to be sent: no reader takes it.
     pub fn seal(self) -> SealedBatch {
         let mut records = self.records;
         records.resize(records.len().max(HEADER_BYTES), 0);
@@ -136,6 +144,37 @@ impl SealedBatch {
         out.freeze()
     }
 }
+
+/// What stands in front of a record's key.
+struct Head {
+    bytes: [u8; HEAD_BYTES_MAX],
+    len: usize,
+}
+
+impl Head {
+    #[inline]
+    fn put_byte(&mut self, byte: u8) {
+        self.bytes[self.len] = byte;
+        self.len += 1;
+    }
+
+    #[inline]
+    fn put_varint(&mut self, value: i64) {
+        let mut value = zigzag(value);
+        while value >= 0x80 {
+            self.put_byte(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.put_byte(value as u8);
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// Four varints of at most ten bytes, and the attributes.
+const HEAD_BYTES_MAX: usize = 41;
 
 const fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64

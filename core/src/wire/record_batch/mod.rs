@@ -3,6 +3,8 @@
 
 mod build;
 mod read;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
@@ -16,8 +18,8 @@ pub use read::{BatchHeader, RecordBatch, Records, assign_offsets, decode_batches
 /// Bytes of a batch before its first record.
 const HEADER_BYTES: usize = 61;
 /// Where the CRC is, and where what it covers begins.
-const CRC_AT: usize = 17;
-const CRC_FROM: usize = 21;
+pub(super) const CRC_AT: usize = 17;
+pub(super) const CRC_FROM: usize = 21;
 
 /// One record as fetched; key and value are slices of the frame.
 #[derive(Clone, Debug, PartialEq, Eq)]

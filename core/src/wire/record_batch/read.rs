@@ -1,5 +1,7 @@
 //! Reading record batches.
 
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
 
 use super::{CRC_AT, CRC_FROM, HEADER_BYTES, Record, RecordError};
@@ -61,7 +63,8 @@ impl RecordBatch {
     pub fn records(&self) -> Records {
         Records {
             header: self.header,
-            rest: self.bytes.slice(HEADER_BYTES..),
+            bytes: self.bytes.clone(),
+            at: HEADER_BYTES,
             left: self.header.record_count,
         }
     }
@@ -164,7 +167,10 @@ pub fn assign_offsets(batch: &RecordBatch, base_offset: i64, leader_epoch: i32) 
 #[derive(Clone, Debug)]
 pub struct Records {
     header: BatchHeader,
-    rest: Bytes,
+    /// The whole batch; only keys and values are sliced off it.
+    bytes: Bytes,
+    /// Where the next record begins.
+    at: usize,
     left: i32,
 }
 
@@ -173,38 +179,47 @@ impl Iterator for Records {
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.left == 0 {
+            if std::mem::replace(&mut self.at, self.bytes.len()) != self.bytes.len() {
+                return Some(Err(RecordError::Malformed("bytes after its last record")));
+            }
             return None;
         }
         self.left -= 1;
         let record = self.record();
         if record.is_err() {
-            self.left = 0;
+            (self.left, self.at) = (0, self.bytes.len());
         }
         Some(record)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (0, usize::try_from(self.left).ok())
+        // One more for bytes after the last record.
+        let most = usize::try_from(self.left).map(|left| left + 1);
+        (0, most.ok())
     }
 }
 
 impl Records {
     fn record(&mut self) -> Result<Record, RecordError> {
-        let mut at = 0;
-        let size = length(&self.rest, &mut at)?;
-        let end = at.checked_add(size).filter(|end| *end <= self.rest.len());
-        let end = end.ok_or(RecordError::Malformed("a record beyond its end"))?;
-        let bytes = self.rest.split_to(end);
+        let mut cursor = Cursor {
+            bytes: &self.bytes,
+            at: self.at,
+            end: self.bytes.len(),
+        };
+        let size = cursor.length()?;
+        let end = cursor.after(size);
+        cursor.end = end.ok_or(RecordError::Malformed("a record beyond its end"))?;
         // Attributes: none is defined.
-        at += 1;
-        let timestamp_delta = varint(&bytes, &mut at)?;
-        let offset_delta = varint(&bytes, &mut at)?;
-        let key = field(&bytes, &mut at)?;
-        let value = field(&bytes, &mut at)?;
-        let headers = headers(&bytes, &mut at)?;
-        if at != bytes.len() {
+        cursor.at += 1;
+        let timestamp_delta = cursor.varint()?;
+        let offset_delta = cursor.varint()?;
+        let key = cursor.field()?;
+        let value = cursor.field()?;
+        let headers = cursor.headers()?;
+        if cursor.at != cursor.end {
             return Err(RecordError::Malformed("a record with bytes left over"));
         }
+        self.at = cursor.end;
         let offset = self.header.base_offset.checked_add(offset_delta);
         let in_batch =
             |offset: &i64| *offset >= self.header.base_offset && *offset <= self.header.last_offset;
@@ -225,59 +240,91 @@ impl Records {
     }
 }
 
-fn varint(bytes: &[u8], at: &mut usize) -> Result<i64, RecordError> {
-    let mut value = 0_u64;
-    for shift in (0..70).step_by(7) {
-        let byte = *bytes
-            .get(*at)
-            .ok_or(RecordError::Malformed("a record cut short"))?;
-        *at += 1;
-        value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
-        if byte & 0x80 == 0 {
-            return Ok((value >> 1) as i64 ^ -((value & 1) as i64));
+/// Reads within one record.
+struct Cursor<'a> {
+    bytes: &'a Bytes,
+    at: usize,
+    end: usize,
+}
+
+impl Cursor<'_> {
+    #[inline]
+    fn byte(&mut self) -> Result<u8, RecordError> {
+        if self.at >= self.end {
+            return Err(RecordError::Malformed("a record cut short"));
         }
+        let byte = self.bytes[self.at];
+        self.at += 1;
+        Ok(byte)
     }
-    Err(RecordError::Malformed("a varint that does not end"))
-}
 
-fn length(bytes: &[u8], at: &mut usize) -> Result<usize, RecordError> {
-    usize::try_from(varint(bytes, at)?).map_err(|_| RecordError::Malformed("a negative length"))
-}
+    #[inline]
+    fn varint(&mut self) -> Result<i64, RecordError> {
+        let first = self.byte()?;
+        let value = if first < 0x80 {
+            u64::from(first)
+        } else {
+            self.longer_varint(first)?
+        };
+        Ok((value >> 1) as i64 ^ -((value & 1) as i64))
+    }
 
-fn slice(bytes: &Bytes, at: &mut usize, size: usize) -> Result<Bytes, RecordError> {
-    let end = at.checked_add(size).filter(|end| *end <= bytes.len());
-    let end = end.ok_or(RecordError::Malformed("a field beyond its record"))?;
-    let field = bytes.slice(*at..end);
-    *at = end;
-    Ok(field)
-}
-
-fn field(bytes: &Bytes, at: &mut usize) -> Result<Option<Bytes>, RecordError> {
-    match varint(bytes, at)? {
-        -1 => Ok(None),
-        size => {
-            let size =
-                usize::try_from(size).map_err(|_| RecordError::Malformed("a negative length"))?;
-            slice(bytes, at, size).map(Some)
+    fn longer_varint(&mut self, first: u8) -> Result<u64, RecordError> {
+        let mut value = u64::from(first & 0x7f);
+        for shift in (7..70).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
         }
+        Err(RecordError::Malformed("a varint that does not end"))
     }
-}
 
-fn headers(bytes: &Bytes, at: &mut usize) -> Result<Headers, RecordError> {
-    let count = length(bytes, at)?;
-    if count == 0 {
-        return Ok(Headers::new());
+    fn length(&mut self) -> Result<usize, RecordError> {
+        usize::try_from(self.varint()?).map_err(|_| RecordError::Malformed("a negative length"))
     }
-    let mut headers = Vec::new();
-    for _ in 0..count {
-        let size = length(bytes, at)?;
-        let key = slice(bytes, at, size)?;
-        let key = std::str::from_utf8(&key)
-            .map_err(|_| RecordError::Malformed("a header key that is not UTF-8"))?;
-        headers.push(Header {
-            key: key.into(),
-            value: field(bytes, at)?,
-        });
+
+    /// Where `size` bytes from here end, if they are there.
+    fn after(&self, size: usize) -> Option<usize> {
+        self.at.checked_add(size).filter(|end| *end <= self.end)
     }
-    Ok(Headers::from(headers))
+
+    fn range(&mut self, size: usize) -> Result<Range<usize>, RecordError> {
+        let end = self.after(size);
+        let end = end.ok_or(RecordError::Malformed("a field beyond its record"))?;
+        Ok(std::mem::replace(&mut self.at, end)..end)
+    }
+
+    #[inline]
+    fn field(&mut self) -> Result<Option<Bytes>, RecordError> {
+        let size = self.varint()?;
+        if size == -1 {
+            return Ok(None);
+        }
+        let size =
+            usize::try_from(size).map_err(|_| RecordError::Malformed("a negative length"))?;
+        let range = self.range(size)?;
+        Ok(Some(self.bytes.slice(range)))
+    }
+
+    fn headers(&mut self) -> Result<Headers, RecordError> {
+        let count = self.length()?;
+        if count == 0 {
+            return Ok(Headers::new());
+        }
+        // Room is made as headers are read: the count is only a claim.
+        let mut headers = Vec::new();
+        for _ in 0..count {
+            let size = self.length()?;
+            let key = self.range(size)?;
+            let key = std::str::from_utf8(&self.bytes[key])
+                .map_err(|_| RecordError::Malformed("a header key that is not UTF-8"))?;
+            headers.push(Header {
+                key: key.into(),
+                value: self.field()?,
+            });
+        }
+        Ok(Headers::from(headers))
+    }
 }

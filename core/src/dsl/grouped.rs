@@ -1,0 +1,152 @@
+//! [`KGroupedStream`]: records by key, ready to be aggregated.
+
+use std::sync::Arc;
+
+use super::aggregate::{Aggregate, store_builder};
+use super::builder::StreamsBuilder;
+use super::operators::Pass;
+use super::options::{Consumed, Grouped, Materialized};
+use super::stream::sink_factory;
+use super::table::KTable;
+use crate::serde::DefaultSerde;
+use crate::topology::{NodeKind, TopicRef};
+
+/// A stream grouped by key (Java: `KGroupedStream`).
+pub struct KGroupedStream<K, V> {
+    builder: StreamsBuilder,
+    node: usize,
+    repartition_required: bool,
+    grouped: Grouped<K, V>,
+}
+
+impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
+    pub(super) const fn new(
+        builder: StreamsBuilder,
+        node: usize,
+        repartition_required: bool,
+        grouped: Grouped<K, V>,
+    ) -> Self {
+        Self {
+            builder,
+            node,
+            repartition_required,
+            grouped,
+        }
+    }
+
+    /// Counts the records of every key.
+    pub fn count(&self, materialized: Materialized<K, i64>) -> KTable<K, i64> {
+        self.aggregate(|| 0, |_, _, count| count + 1, materialized)
+    }
+
+    /// Combines the values of every key; the first one is taken as it is.
+    pub fn reduce(
+        &self,
+        combine: impl Fn(V, V) -> V + Send + Sync + 'static,
+        materialized: Materialized<K, V>,
+    ) -> KTable<K, V>
+    where
+        V: DefaultSerde,
+    {
+        let combine = move |_: &K, value, before: Option<V>| match before {
+            None => value,
+            Some(before) => combine(before, value),
+        };
+        self.build("KSTREAM-REDUCE-", combine, materialized)
+    }
+
+    /// Folds the values of every key, from `initialize` on, with `add(key, value, before)`.
+    pub fn aggregate<A: DefaultSerde + Clone + 'static>(
+        &self,
+        initialize: impl Fn() -> A + Send + Sync + 'static,
+        add: impl Fn(&K, V, A) -> A + Send + Sync + 'static,
+        materialized: Materialized<K, A>,
+    ) -> KTable<K, A> {
+        let fold = move |key: &K, value, before: Option<A>| {
+            add(key, value, before.unwrap_or_else(&initialize))
+        };
+        self.build("KSTREAM-AGGREGATE-", fold, materialized)
+    }
+
+    fn build<A: DefaultSerde + Clone + 'static>(
+        &self,
+        prefix: &str,
+        fold: impl Fn(&K, V, Option<A>) -> A + Send + Sync + 'static,
+        materialized: Materialized<K, A>,
+    ) -> KTable<K, A> {
+        let mut shared = self.builder.shared.borrow_mut();
+        // Java draws the store's name before the processor's.
+        let store: Arc<str> = match &materialized.name {
+            Some(name) => Arc::from(name.as_str()),
+            None => Arc::from(shared.new_name(&format!("{prefix}STATE-STORE-"))),
+        };
+        let name = shared.new_name(prefix);
+        drop(shared);
+        let parent = if self.repartition_required {
+            self.repartition(&store)
+        } else {
+            self.node
+        };
+        let keys = materialized.key_serde(&self.grouped.keys);
+        let values = materialized.values.clone().unwrap_or_else(A::default_serde);
+        let builder = store_builder(Arc::clone(&store), Arc::clone(&keys), values, &materialized);
+        let mut shared = self.builder.shared.borrow_mut();
+        let fold = Arc::new(fold);
+        let supplied = Arc::clone(&store);
+        let node = shared.add_processor(&name, parent, move || {
+            Aggregate::<K, V, A, _>::new(Arc::clone(&supplied), Arc::clone(&fold))
+        });
+        shared.topology.add_store(builder);
+        shared.topology.connect(node, &store);
+        drop(shared);
+        KTable::new(self.builder.clone(), node, Some(keys))
+    }
+
+    /// Adds the repartition topic with the nodes around it; gives the source behind it (Java:
+    /// `KStreamImpl.createRepartitionedSource`).
+    fn repartition(&self, store: &str) -> usize {
+        let mut shared = self.builder.shared.borrow_mut();
+        let prefix = self.grouped.name.as_deref().unwrap_or(store);
+        let topic = if prefix.ends_with("-repartition") {
+            prefix.to_owned()
+        } else {
+            format!("{prefix}-repartition")
+        };
+        // Drawn even where they are not used: later names must be Java's.
+        let (sink, filter, source) = (
+            shared.new_name("KSTREAM-SINK-"),
+            shared.new_name("KSTREAM-FILTER-"),
+            shared.new_name("KSTREAM-SOURCE-"),
+        );
+        let generated = is_generated(prefix);
+        let named = |drawn: String, suffix: &str| {
+            if generated {
+                drawn
+            } else {
+                format!("{topic}-{suffix}")
+            }
+        };
+        let Grouped { keys, values, .. } = &self.grouped;
+        let reference = TopicRef {
+            name: Arc::from(topic.as_str()),
+            internal: true,
+        };
+        let filter =
+            shared.add_processor::<K, V, K, V, _>(&named(filter, "filter"), self.node, || Pass);
+        let factory = sink_factory(Arc::clone(keys), Arc::clone(values), true);
+        let kind = NodeKind::Sink(reference.clone());
+        shared
+            .topology
+            .add_node(&named(sink, "sink"), kind, &[filter], factory);
+        let consumed = Consumed::with(Arc::clone(keys), Arc::clone(values));
+        shared.add_source(&named(source, "source"), reference, consumed)
+    }
+}
+
+/// Java's `KSTREAM.*-[0-9]{10}`.
+fn is_generated(name: &str) -> bool {
+    name.starts_with("KSTREAM")
+        && name.rsplit_once('-').is_some_and(|(_, digits)| {
+            digits.len() == 10 && digits.bytes().all(|byte| byte.is_ascii_digit())
+        })
+}

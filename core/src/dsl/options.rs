@@ -1,0 +1,165 @@
+//! What operators can be told: names, serdes, stores.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::serde::{DefaultSerde, SerdeRef};
+
+/// How a source reads its topic (Java: `Consumed`).
+pub struct Consumed<K, V> {
+    pub(super) name: Option<String>,
+    pub(super) keys: SerdeRef<K>,
+    pub(super) values: SerdeRef<V>,
+}
+
+impl<K, V> Consumed<K, V> {
+    /// With these serdes.
+    pub fn with(keys: SerdeRef<K>, values: SerdeRef<V>) -> Self {
+        Self {
+            name: None,
+            keys,
+            values,
+        }
+    }
+
+    /// Names the source node.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+}
+
+/// How a sink writes its topic (Java: `Produced`).
+pub struct Produced<K, V> {
+    pub(super) name: Option<String>,
+    pub(super) keys: SerdeRef<K>,
+    pub(super) values: SerdeRef<V>,
+}
+
+impl<K, V> Produced<K, V> {
+    /// With these serdes.
+    pub fn with(keys: SerdeRef<K>, values: SerdeRef<V>) -> Self {
+        Self {
+            name: None,
+            keys,
+            values,
+        }
+    }
+
+    /// Names the sink node.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+}
+
+/// How records are regrouped (Java: `Grouped`).
+pub struct Grouped<K, V> {
+    pub(super) name: Option<String>,
+    pub(super) keys: SerdeRef<K>,
+    pub(super) values: SerdeRef<V>,
+}
+
+impl<K, V> Grouped<K, V> {
+    /// With these serdes in the repartition topic and in stores.
+    pub fn with(keys: SerdeRef<K>, values: SerdeRef<V>) -> Self {
+        Self {
+            name: None,
+            keys,
+            values,
+        }
+    }
+
+    /// Names the repartition topic.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+}
+
+impl<K: DefaultSerde, V: DefaultSerde> Grouped<K, V> {
+    /// With the types' own serdes, and this name for the repartition topic.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self::with(K::default_serde(), V::default_serde()).with_name(name)
+    }
+}
+
+/// How a table is kept (Java: `Materialized`): by default in memory, cached and logged.
+pub struct Materialized<K, V> {
+    pub(super) name: Option<String>,
+    pub(super) keys: Option<SerdeRef<K>>,
+    pub(super) values: Option<SerdeRef<V>>,
+    pub(super) caching: bool,
+    pub(super) logging: Option<BTreeMap<String, String>>,
+}
+
+impl<K, V> Default for Materialized<K, V> {
+    fn default() -> Self {
+        Self {
+            name: None,
+            keys: None,
+            values: None,
+            caching: true,
+            logging: Some(BTreeMap::new()),
+        }
+    }
+}
+
+impl<K, V> Materialized<K, V> {
+    /// In a store of this name (Java: `Materialized.as`).
+    pub fn as_store(name: impl Into<String>) -> Self {
+        Self {
+            name: Some(name.into()),
+            ..Self::default()
+        }
+    }
+
+    /// In a store with a generated name and these serdes (Java: `Materialized.with`).
+    pub fn with(keys: SerdeRef<K>, values: SerdeRef<V>) -> Self {
+        Self::default()
+            .with_key_serde(keys)
+            .with_value_serde(values)
+    }
+
+    /// With this serde for keys.
+    #[must_use]
+    pub fn with_key_serde(mut self, keys: SerdeRef<K>) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
+    /// With this serde for values.
+    #[must_use]
+    pub fn with_value_serde(mut self, values: SerdeRef<V>) -> Self {
+        self.values = Some(values);
+        self
+    }
+
+    /// Every update goes downstream at once.
+    #[must_use]
+    pub fn with_caching_disabled(mut self) -> Self {
+        self.caching = false;
+        self
+    }
+
+    /// Without a changelog: what the store holds is lost with its task.
+    #[must_use]
+    pub fn with_logging_disabled(mut self) -> Self {
+        self.logging = None;
+        self
+    }
+
+    /// With these settings of the changelog topic.
+    #[must_use]
+    pub fn with_logging_enabled(mut self, config: BTreeMap<String, String>) -> Self {
+        self.logging = Some(config);
+        self
+    }
+
+    pub(super) fn key_serde(&self, otherwise: &SerdeRef<K>) -> SerdeRef<K> {
+        self.keys.clone().unwrap_or_else(|| Arc::clone(otherwise))
+    }
+}

@@ -1,0 +1,434 @@
+//! What the cluster asks for itself: metadata and the group's coordinator.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Cluster, ClusterConfig, ClusterEvent, LinkKey};
+use crate::config::HostPort;
+use crate::error::StreamsError;
+use crate::net::backoff::Backoff;
+use crate::net::metadata::PartitionMetadata;
+use crate::net::request::{RequestError, RequestToken};
+use crate::time::Instant;
+use crate::trace::{Level, LogEvent};
+use crate::types::{BrokerId, TopicName};
+use crate::wire::messages::{
+    FindCoordinatorRequest, FindCoordinatorResponse, MetadataRequest, MetadataResponse, StrBytes,
+    TopicName as KafkaTopicName, metadata_request::MetadataRequestTopic,
+    metadata_response::MetadataResponseTopic,
+};
+use crate::wire::{self, ApiKey, Request, Response, Uuid};
+
+/// The cluster's own requests; nobody above uses tokens this high.
+pub(super) const METADATA_TOKEN: RequestToken = RequestToken(u64::MAX);
+pub(super) const COORDINATOR_TOKEN: RequestToken = RequestToken(u64::MAX - 1);
+
+/// When metadata is asked for next, and for what.
+#[derive(Debug)]
+pub(super) struct Refresh {
+    topics: BTreeSet<TopicName>,
+    in_flight: bool,
+    /// Asked for while an answer was on its way: when to ask once more.
+    again: Option<Instant>,
+    answers: u64,
+    due: Instant,
+    last_answer: Option<Instant>,
+    backoff: Backoff,
+    retry_backoff_ms: u64,
+}
+
+impl Refresh {
+    pub(super) fn new(config: &ClusterConfig) -> Self {
+        Self {
+            topics: BTreeSet::new(),
+            in_flight: false,
+            again: None,
+            answers: 0,
+            due: Instant::ZERO,
+            last_answer: None,
+            backoff: Backoff::new(config.retry_backoff_ms, config.retry_backoff_max_ms),
+            retry_backoff_ms: config.retry_backoff_ms.max(1),
+        }
+    }
+
+    pub(super) fn want(&mut self, now: Instant, topics: impl IntoIterator<Item = TopicName>) {
+        let before = self.topics.len();
+        self.topics.extend(topics);
+        if self.topics.len() > before {
+            self.again = self.in_flight.then_some(now);
+            self.due = self.due.min(now);
+        }
+    }
+
+    pub(super) const fn answers(&self) -> u64 {
+        self.answers
+    }
+
+    pub(super) fn request(&mut self, now: Instant) {
+        if self.in_flight {
+            // The answer on its way may be older than what made the caller ask.
+            self.again.get_or_insert(now.plus_ms(self.retry_backoff_ms));
+            return;
+        }
+        let earliest = match self.last_answer {
+            Some(last) => now.max(last.plus_ms(self.retry_backoff_ms)),
+            None => now,
+        };
+        self.due = self.due.min(earliest.max(self.backoff.until()));
+    }
+
+    /// The time it becomes due, if that is yet to come.
+    pub(super) fn due_after(&self, now: Instant) -> Option<Instant> {
+        (!self.in_flight && self.due > now).then_some(self.due)
+    }
+}
+
+/// The search for the group's coordinator.
+#[derive(Debug)]
+pub(super) struct Coordinator {
+    group_id: Option<String>,
+    known: Option<BrokerId>,
+    in_flight: bool,
+    not_before: Instant,
+    backoff: Backoff,
+    retry_backoff_ms: u64,
+}
+
+impl Coordinator {
+    pub(super) fn new(config: &ClusterConfig) -> Self {
+        Self {
+            group_id: config.group_id.clone(),
+            known: None,
+            in_flight: false,
+            not_before: Instant::ZERO,
+            backoff: Backoff::new(config.retry_backoff_ms, config.retry_backoff_max_ms),
+            retry_backoff_ms: config.retry_backoff_ms.max(1),
+        }
+    }
+
+    pub(super) const fn known(&self) -> Option<BrokerId> {
+        self.known
+    }
+
+    /// Forgets the coordinator; returns whether there was one.
+    pub(super) const fn lost(&mut self) -> bool {
+        self.known.take().is_some()
+    }
+
+    const fn is_wanted(&self) -> bool {
+        self.group_id.is_some() && self.known.is_none() && !self.in_flight
+    }
+
+    pub(super) fn due_after(&self, now: Instant) -> Option<Instant> {
+        (self.is_wanted() && self.not_before > now).then_some(self.not_before)
+    }
+}
+
+impl Cluster {
+    /// Asks for metadata when due. Returns whether a connection to any broker is missing.
+    pub(super) fn drive_refresh(&mut self, now: Instant) -> bool {
+        if self.refresh.in_flight || self.refresh.due > now {
+            return false;
+        }
+        let Some(key) = self.any_ready() else {
+            return true;
+        };
+        let topics = self.refresh.topics.iter().map(|topic| {
+            let name = StrBytes::from_string(topic.as_str().to_string());
+            MetadataRequestTopic::default().with_name(Some(KafkaTopicName(name)))
+        });
+        let request = MetadataRequest::default()
+            .with_topics(Some(topics.collect()))
+            .with_allow_auto_topic_creation(false);
+        self.refresh.in_flight = true;
+        self.refresh.again = None;
+        self.ask(now, key, METADATA_TOKEN, Request::Metadata(request));
+        false
+    }
+
+    fn ask(&mut self, now: Instant, key: LinkKey, token: RequestToken, request: Request) {
+        let queued = super::Queued {
+            token,
+            version: None,
+            request,
+            deadline: now.plus_ms(self.config.request_timeout_ms),
+        };
+        self.links.entry(key).or_default().queue.push_back(queued);
+    }
+
+    pub(super) fn metadata_answered(
+        &mut self,
+        now: Instant,
+        result: Result<Response, RequestError>,
+    ) {
+        self.refresh.in_flight = false;
+        let failure = match result {
+            Ok(Response::Metadata(response)) => match self.take_metadata(now, &response) {
+                Ok(complete) => {
+                    self.refresh.last_answer = Some(now);
+                    self.refresh.answers += 1;
+                    if complete {
+                        self.refresh.backoff.succeeded();
+                        let age = self.config.metadata_max_age_ms;
+                        self.refresh.due = now.plus_ms(age.max(self.refresh.retry_backoff_ms));
+                    } else {
+                        self.refresh.backoff.failed(now, &mut self.rng);
+                        self.refresh.due = self.refresh.backoff.until();
+                    }
+                    if let Some(at) = self.refresh.again.take() {
+                        self.refresh.due = self.refresh.due.min(at);
+                    }
+                    return;
+                }
+                Err(message) => message,
+            },
+            Ok(_) => "the answer is of another kind".to_string(),
+            Err(error) => error.to_string(),
+        };
+        self.refresh.backoff.failed(now, &mut self.rng);
+        self.refresh.due = self.refresh.backoff.until();
+        let message = format!("metadata could not be had, will ask again: {failure}");
+        self.events
+            .push_back(ClusterEvent::Log(LogEvent::new(Level::Info, message)));
+    }
+
+    /// Returns whether every wanted topic has a leader for every partition.
+    fn take_metadata(&mut self, now: Instant, response: &MetadataResponse) -> Result<bool, String> {
+        if response.error_code != 0 {
+            self.rebootstrapping |= response.error_code == REBOOTSTRAP_REQUIRED;
+            return Err(wire::error_name(response.error_code).to_string());
+        }
+        let brokers: BTreeMap<BrokerId, HostPort> = response
+            .brokers
+            .iter()
+            .filter_map(|broker| {
+                let port = u16::try_from(broker.port).ok().filter(|port| *port > 0)?;
+                let host = broker.host.to_string();
+                Some((BrokerId(broker.node_id.0), HostPort { host, port }))
+            })
+            .collect();
+        if brokers.is_empty() {
+            return Err("the broker knows no brokers yet".to_string());
+        }
+        let version = self.metadata.version();
+        self.rebootstrapping = false;
+        self.take_brokers(now, brokers);
+        let mut complete = true;
+        let mut answered = BTreeSet::new();
+        for topic in &response.topics {
+            if let Some(name) = &topic.name {
+                let name = TopicName::new(&*name.0);
+                complete &= self.take_topic(&name, topic);
+                answered.insert(name);
+            }
+        }
+        for topic in &self.refresh.topics {
+            if !answered.contains(topic) {
+                self.metadata.deny_topic(topic);
+                complete = false;
+            }
+        }
+        if self.metadata.version() != version {
+            self.events.push_back(ClusterEvent::MetadataChanged);
+        }
+        Ok(complete)
+    }
+
+    fn take_brokers(&mut self, now: Instant, mut brokers: BTreeMap<BrokerId, HostPort>) {
+        // A coordinator that just started may be missing from an answer of a slower broker.
+        if let Some(coordinator) = self.coordinator()
+            && let Some(address) = self.metadata.broker(coordinator)
+        {
+            let address = address.clone();
+            brokers.entry(coordinator).or_insert(address);
+        }
+        let moved: Vec<BrokerId> = self
+            .metadata
+            .brokers()
+            .filter(|(id, address)| brokers.get(id) != Some(*address))
+            .map(|(id, _)| id)
+            .collect();
+        self.metadata.set_brokers(brokers);
+        for broker in moved {
+            self.close_node(now, broker);
+        }
+    }
+
+    /// Returns whether the topic needs no further asking.
+    fn take_topic(&mut self, name: &TopicName, topic: &MetadataResponseTopic) -> bool {
+        match topic.error_code {
+            NONE => {}
+            UNKNOWN_TOPIC_OR_PARTITION | UNKNOWN_TOPIC_ID => {
+                self.metadata.deny_topic(name);
+                return false;
+            }
+            code @ (INVALID_TOPIC | TOPIC_AUTHORIZATION_FAILED) => {
+                let error = StreamsError::Broker {
+                    operation: format!("asking for the partitions of topic {name}"),
+                    code,
+                    message: wire::error_name(code).to_string(),
+                };
+                self.events
+                    .push_back(ClusterEvent::TopicRefused(name.clone(), error));
+                return false;
+            }
+            // No leader yet, or the broker is starting: what is known stays.
+            _ => return false,
+        }
+        let mut partitions = vec![
+            PartitionMetadata {
+                leader: None,
+                leader_epoch: -1,
+            };
+            topic.partitions.len()
+        ];
+        for partition in &topic.partitions {
+            let index = usize::try_from(partition.partition_index).ok();
+            if let Some(known) = index.and_then(|index| partitions.get_mut(index)) {
+                let leader = partition.leader_id.0;
+                known.leader = (leader >= 0).then_some(BrokerId(leader));
+                known.leader_epoch = partition.leader_epoch;
+            }
+        }
+        let id = Some(topic.topic_id).filter(|id| *id != Uuid::nil());
+        let complete = !partitions.is_empty() && partitions.iter().all(|p| p.leader.is_some());
+        self.metadata.set_topic(name, id, partitions);
+        complete
+    }
+
+    /// Looks the coordinator up when needed. Returns whether a connection to any broker is missing.
+    pub(super) fn drive_coordinator(&mut self, now: Instant) -> bool {
+        if !self.coordinator.is_wanted() || self.coordinator.not_before > now {
+            return false;
+        }
+        let Some(key) = self.any_ready() else {
+            return true;
+        };
+        let version = self
+            .links
+            .get(&key)
+            .and_then(|link| link.features()?.version(ApiKey::FindCoordinator))
+            .unwrap_or(0);
+        let group = self.coordinator.group_id.clone().unwrap_or_default();
+        let group = StrBytes::from_string(group);
+        let request = if version >= 4 {
+            FindCoordinatorRequest::default().with_coordinator_keys(vec![group])
+        } else {
+            FindCoordinatorRequest::default().with_key(group)
+        };
+        self.coordinator.in_flight = true;
+        self.ask(
+            now,
+            key,
+            COORDINATOR_TOKEN,
+            Request::FindCoordinator(request),
+        );
+        false
+    }
+
+    pub(super) fn coordinator_answered(
+        &mut self,
+        now: Instant,
+        result: Result<Response, RequestError>,
+    ) {
+        self.coordinator.in_flight = false;
+        let failure = match result {
+            Ok(Response::FindCoordinator(response)) => match read_coordinator(&response) {
+                Ok((broker, address)) => {
+                    self.coordinator.backoff.succeeded();
+                    // A broker that denies being the coordinator is not asked without a pause.
+                    self.coordinator.not_before = now.plus_ms(self.coordinator.retry_backoff_ms);
+                    self.coordinator.known = Some(broker);
+                    if self
+                        .metadata
+                        .broker(broker)
+                        .is_some_and(|old| *old != address)
+                    {
+                        self.close_node(now, broker);
+                    }
+                    self.metadata.set_broker(broker, address);
+                    self.events
+                        .push_back(ClusterEvent::CoordinatorFound(broker));
+                    return;
+                }
+                Err((code, message)) if is_passing(code) => message,
+                Err((code, message)) => {
+                    self.coordinator.group_id = None;
+                    self.events
+                        .push_back(ClusterEvent::Failed(StreamsError::Broker {
+                            operation: "looking for the group's coordinator".to_string(),
+                            code,
+                            message,
+                        }));
+                    return;
+                }
+            },
+            Ok(_) => "the answer is of another kind".to_string(),
+            Err(error) => error.to_string(),
+        };
+        self.coordinator.backoff.failed(now, &mut self.rng);
+        self.coordinator.not_before = self.coordinator.backoff.until();
+        let message = format!("the group's coordinator is not known, will ask again: {failure}");
+        self.events
+            .push_back(ClusterEvent::Log(LogEvent::new(Level::Debug, message)));
+    }
+}
+
+fn read_coordinator(
+    response: &FindCoordinatorResponse,
+) -> Result<(BrokerId, HostPort), (i16, String)> {
+    let (code, message, node, host, port) = match response.coordinators.first() {
+        Some(found) => (
+            found.error_code,
+            &found.error_message,
+            found.node_id.0,
+            &found.host,
+            found.port,
+        ),
+        None => (
+            response.error_code,
+            &response.error_message,
+            response.node_id.0,
+            &response.host,
+            response.port,
+        ),
+    };
+    if code != NONE {
+        let message = message.as_ref().map(ToString::to_string);
+        return Err((
+            code,
+            message.unwrap_or_else(|| wire::error_name(code).to_string()),
+        ));
+    }
+    match u16::try_from(port) {
+        Ok(port) if port > 0 && node >= 0 && !host.is_empty() => {
+            let host = host.to_string();
+            Ok((BrokerId(node), HostPort { host, port }))
+        }
+        _ => Err((
+            COORDINATOR_NOT_AVAILABLE,
+            "the answer names no coordinator".to_string(),
+        )),
+    }
+}
+
+/// Whether asking again may help (Java: `RetriableException` among the errors of the lookup).
+const fn is_passing(code: i16) -> bool {
+    matches!(
+        code,
+        COORDINATOR_LOAD_IN_PROGRESS
+            | COORDINATOR_NOT_AVAILABLE
+            | NOT_COORDINATOR
+            | UNKNOWN_SERVER_ERROR
+    )
+}
+
+const UNKNOWN_SERVER_ERROR: i16 = -1;
+const NONE: i16 = 0;
+const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
+const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
+const COORDINATOR_NOT_AVAILABLE: i16 = 15;
+const NOT_COORDINATOR: i16 = 16;
+const INVALID_TOPIC: i16 = 17;
+const TOPIC_AUTHORIZATION_FAILED: i16 = 29;
+const UNKNOWN_TOPIC_ID: i16 = 100;
+const REBOOTSTRAP_REQUIRED: i16 = 129;

@@ -1,0 +1,605 @@
+//! One task's nodes and stores at run time.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::node::{ErasedNode, SourceRecord, TypedNode};
+use super::punctuation::{PunctuationQueue, PunctuationType};
+use super::{Failure, OutgoingRecord, ProcessorError, Record, RecordSink};
+use crate::config::StreamsConfig;
+use crate::error::StreamsError;
+use crate::state::{CacheBudget, ChangelogRecord, FlushedEntry, StateError, StateStore};
+use crate::time::{Now, StreamTime, WallClock};
+use crate::topology::Topology;
+use crate::types::{RecordContext, TaskId, TopicName, TopicPartition};
+use crate::wire;
+
+/// Turns a flushed cache entry into a typed change for the children of the store's processor.
+pub(crate) trait ForwardFlushed {
+    fn forward(
+        &self,
+        task: &mut TaskContext,
+        node: usize,
+        entry: FlushedEntry,
+    ) -> Result<(), ProcessorError>;
+}
+
+struct NodeSlot {
+    name: Arc<str>,
+    /// Empty while the node runs, so that the rest of the task can be borrowed.
+    node: Option<Box<dyn ErasedNode>>,
+    children: Rc<[usize]>,
+    stores: Vec<usize>,
+}
+
+struct StoreSlot {
+    name: Arc<str>,
+    store: Option<Box<dyn StateStore>>,
+    changelog: Option<TopicName>,
+    forwarder: Option<(usize, Rc<dyn ForwardFlushed>)>,
+    /// True while flushed entries are being forwarded: a write from downstream only queues more.
+    draining: bool,
+}
+
+/// A record for a node that is running already: see [`TaskContext::deliver`].
+type Deferred = Box<dyn FnOnce(&mut TaskContext) -> Result<(), ProcessorError>>;
+
+/// What nodes share while they run.
+pub(crate) struct TaskContext {
+    pub(crate) id: TaskId,
+    pub(crate) application_id: Arc<str>,
+    pub(crate) context: RecordContext,
+    pub(crate) now: Now,
+    pub(crate) stream_time: StreamTime,
+    pub(crate) sink: Rc<RefCell<dyn RecordSink>>,
+    pub(crate) scratch: Vec<u8>,
+    pub(super) punctuators: PunctuationQueue,
+    pub(super) commit_requested: bool,
+    nodes: Vec<NodeSlot>,
+    stores: Vec<StoreSlot>,
+    deferred: VecDeque<(usize, Deferred)>,
+    dropped_records: u64,
+    last_drop: Option<String>,
+}
+
+impl TaskContext {
+    /// The input record being processed, for error messages.
+    pub(crate) fn input(&self) -> Option<(TopicPartition, i64)> {
+        let RecordContext {
+            topic,
+            partition,
+            offset,
+            ..
+        } = &self.context;
+        let topic = topic.clone()?;
+        Some((
+            TopicPartition {
+                topic,
+                partition: *partition,
+            },
+            *offset,
+        ))
+    }
+
+    /// Counts a record that an operator cannot take (Java: `dropped-records`).
+    pub(crate) fn drop_record(&mut self, reason: &str) {
+        self.dropped_records += 1;
+        if self.last_drop.is_none() {
+            let place = self
+                .input()
+                .map_or_else(String::new, |(partition, offset)| {
+                    format!(" at {partition} offset {offset}")
+                });
+            self.last_drop = Some(format!("task {} drops a record{place}: {reason}", self.id));
+        }
+    }
+
+    fn locate(&self, node: usize, error: ProcessorError) -> ProcessorError {
+        match error.0 {
+            located @ Failure::Located(_) => ProcessorError(located),
+            Failure::User(message) => ProcessorError(Failure::Located(StreamsError::Processing {
+                task: self.id,
+                node: self.nodes[node].name.to_string(),
+                input: self.input(),
+                message,
+            })),
+        }
+    }
+
+    /// Hands `record` to every child of `from`, the last one by value.
+    pub(crate) fn forward<K: Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        from: usize,
+        record: Record<K, V>,
+    ) -> Result<(), ProcessorError> {
+        let children = Rc::clone(&self.nodes[from].children);
+        let Some((&last, earlier)) = children.split_last() else {
+            return Ok(());
+        };
+        let before = std::mem::replace(&mut self.context.timestamp, record.timestamp);
+        for &child in earlier {
+            self.deliver(child, record.clone())?;
+        }
+        self.deliver(last, record)?;
+        self.context.timestamp = before;
+        Ok(())
+    }
+
+    pub(super) fn forward_to<K: Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        from: usize,
+        child: &str,
+        record: Record<K, V>,
+    ) -> Result<(), ProcessorError> {
+        let children = &self.nodes[from].children;
+        let found = children
+            .iter()
+            .copied()
+            .find(|&node| &*self.nodes[node].name == child);
+        let Some(node) = found else {
+            let from = &self.nodes[from].name;
+            return Err(ProcessorError::new(format!(
+                "{child} is not a child of {from}"
+            )));
+        };
+        let before = std::mem::replace(&mut self.context.timestamp, record.timestamp);
+        self.deliver(node, record)?;
+        self.context.timestamp = before;
+        Ok(())
+    }
+
+    /// Runs `node` with `record`. A node that is running already (a processor below a table wrote to
+    /// that table's cached store, whose eviction comes back to it) gets the record when it is done.
+    fn deliver<K: Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        node: usize,
+        record: Record<K, V>,
+    ) -> Result<(), ProcessorError> {
+        let Some(mut running) = self.nodes[node].node.take() else {
+            let context = self.context.clone();
+            let again: Deferred = Box::new(move |task| {
+                let before = std::mem::replace(&mut task.context, context);
+                task.deliver(node, record)?;
+                task.context = before;
+                Ok(())
+            });
+            self.deferred.push_back((node, again));
+            return Ok(());
+        };
+        let result = match running.as_any_mut().downcast_mut::<TypedNode<K, V>>() {
+            Some(typed) => typed.process(self, node, record),
+            None => {
+                let message = "its parent forwards records of another type";
+                Err(ProcessorError::new(message))
+            }
+        };
+        self.nodes[node].node = Some(running);
+        result.map_err(|error| self.locate(node, error))?;
+        if self.deferred.is_empty() {
+            Ok(())
+        } else {
+            self.run_deferred(node)
+        }
+    }
+
+    fn run_deferred(&mut self, node: usize) -> Result<(), ProcessorError> {
+        while let Some(at) = self
+            .deferred
+            .iter()
+            .position(|(waiting, _)| *waiting == node)
+        {
+            if let Some((_, again)) = self.deferred.remove(at) {
+                again(self)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The store called `name`, if `node` is connected to it.
+    pub(super) fn connected_store(&self, node: usize, name: &str) -> Result<usize, ProcessorError> {
+        let slot = &self.nodes[node];
+        let connected = slot.stores.iter().copied();
+        let mut found = connected.filter(|&store| &*self.stores[store].name == name);
+        found.next().ok_or_else(|| {
+            ProcessorError::new(format!(
+                "store {name} is not connected to processor {}: name it where the processor is added",
+                slot.name
+            ))
+        })
+    }
+
+    /// The only store connected to `node` under `name`, for operators that made it themselves.
+    pub(crate) fn store_index(&self, node: usize, name: &str) -> Result<usize, ProcessorError> {
+        self.connected_store(node, name)
+    }
+
+    /// Sets who forwards what a flush of `store` hands out.
+    pub(crate) fn set_forwarder(
+        &mut self,
+        store: usize,
+        node: usize,
+        send_old_values: bool,
+        forwarder: Rc<dyn ForwardFlushed>,
+    ) {
+        if let Some(state) = &mut self.stores[store].store {
+            state.set_flush_listener(send_old_values);
+        }
+        self.stores[store].forwarder = Some((node, forwarder));
+    }
+
+    /// True when writes to `store` stay in its cache.
+    pub(crate) fn is_cached(&self, store: usize) -> bool {
+        self.stores[store]
+            .store
+            .as_ref()
+            .is_some_and(|store| store.is_cached())
+    }
+
+    /// Calls `access` with the store, then logs what was written and forwards what was evicted.
+    pub(crate) fn with_store<S: StateStore, R>(
+        &mut self,
+        store: usize,
+        access: impl FnOnce(&mut S, &RecordContext) -> R,
+    ) -> Result<R, ProcessorError> {
+        let slot = &mut self.stores[store];
+        let Some(state) = &mut slot.store else {
+            let message = format!("store {} is closed", slot.name);
+            return Err(ProcessorError::new(message));
+        };
+        let Some(typed) = state.as_any_mut().downcast_mut::<S>() else {
+            let message = format!(
+                "store {} is not of the type {} it was asked for as",
+                slot.name,
+                std::any::type_name::<S>()
+            );
+            return Err(ProcessorError::new(message));
+        };
+        let result = access(typed, &self.context);
+        let pending = state.has_pending();
+        self.log_writes(store)?;
+        if pending && !self.stores[store].draining {
+            self.drain_flushed(store)?;
+        }
+        Ok(result)
+    }
+
+    /// Sends what `store` has buffered for its changelog topic.
+    fn log_writes(&mut self, store: usize) -> Result<(), StreamsError> {
+        let slot = &mut self.stores[store];
+        let (Some(state), Some(topic)) = (&mut slot.store, &slot.changelog) else {
+            return Ok(());
+        };
+        let mut result = Ok(());
+        let (sink, partition) = (&self.sink, self.id.partition);
+        state.visit_changelog(&mut |entry| {
+            let record = OutgoingRecord {
+                topic,
+                partition: Some(partition),
+                key: Some(entry.key),
+                value: entry.value,
+                timestamp: entry.timestamp,
+                headers: entry.headers,
+            };
+            if result.is_ok() {
+                result = sink.borrow_mut().send(record);
+            }
+        });
+        result
+    }
+
+    /// Moves flushed entries down one by one and forwards each with the store back in its place.
+    fn drain_flushed(&mut self, store: usize) -> Result<(), ProcessorError> {
+        self.stores[store].draining = true;
+        loop {
+            let Some(state) = &mut self.stores[store].store else {
+                break;
+            };
+            let next = state.next_flushed().map_err(state_error)?;
+            self.log_writes(store)?;
+            let Some(mut entry) = next else { break };
+            let Some((node, forwarder)) = self.stores[store].forwarder.clone() else {
+                continue;
+            };
+            let context = std::mem::replace(&mut entry.context, RecordContext::punctuation(-1));
+            let before = std::mem::replace(&mut self.context, context);
+            forwarder.forward(self, node, entry)?;
+            self.context = before;
+        }
+        self.stores[store].draining = false;
+        Ok(())
+    }
+}
+
+/// A failed store as users read it.
+fn state_error(error: StateError) -> StreamsError {
+    StreamsError::State {
+        store: error.store().to_owned(),
+        message: error.to_string(),
+    }
+}
+
+/// Takes a processor's failure apart.
+fn streams_error(task: TaskId, error: ProcessorError) -> StreamsError {
+    match error.0 {
+        Failure::Located(error) => error,
+        Failure::User(message) => StreamsError::Processing {
+            task,
+            node: "(task)".to_owned(),
+            input: None,
+            message,
+        },
+    }
+}
+
+/// One task's nodes and stores, made from a topology (the run time of Java's `ProcessorTopology`).
+pub struct ProcessorGraph {
+    task: TaskContext,
+    sources: BTreeMap<TopicName, usize>,
+}
+
+impl ProcessorGraph {
+    /// The nodes and stores of `subtopologies` for `task`: one sub-topology in production, any set
+    /// of them in a test.
+    ///
+    /// # Errors
+    /// When the topology has no such sub-topology.
+    pub fn new(
+        topology: &Topology,
+        task: TaskId,
+        subtopologies: &[i32],
+        config: &StreamsConfig,
+        budget: &CacheBudget,
+        sink: Rc<RefCell<dyn RecordSink>>,
+    ) -> Result<Self, StreamsError> {
+        let application_id = config.application_id();
+        let members = topology.nodes_of(subtopologies);
+        if members.is_empty() {
+            let message = format!("the topology has no sub-topology for task {task}");
+            return Err(StreamsError::Topology(message));
+        }
+        let position: BTreeMap<usize, usize> = members
+            .iter()
+            .enumerate()
+            .map(|(at, &node)| (node, at))
+            .collect();
+        let store_ids = topology.stores_of(&members);
+        let mut stores = Vec::with_capacity(store_ids.len());
+        for &id in &store_ids {
+            let definition = topology.store(id);
+            let mut store = definition.builder.build(budget);
+            let changelog = definition.changelog_topic(application_id);
+            if let Some(topic) = &changelog {
+                store.set_changelog_topic(topic);
+            }
+            stores.push(StoreSlot {
+                name: Arc::clone(&definition.name),
+                store: Some(store),
+                changelog,
+                forwarder: None,
+                draining: false,
+            });
+        }
+        let mut nodes = Vec::with_capacity(members.len());
+        let mut sources = BTreeMap::new();
+        for (at, &id) in members.iter().enumerate() {
+            let definition = topology.node(id);
+            for topic in definition.source_topics(application_id) {
+                sources.insert(topic, at);
+            }
+            let at_of = |stores: &[usize]| -> Vec<usize> {
+                stores
+                    .iter()
+                    .filter_map(|s| store_ids.iter().position(|id| id == s))
+                    .collect()
+            };
+            nodes.push(NodeSlot {
+                name: Arc::clone(&definition.name),
+                node: Some(definition.instantiate(application_id)),
+                children: definition
+                    .children
+                    .iter()
+                    .map(|child| position[child])
+                    .collect(),
+                stores: at_of(&definition.stores),
+            });
+        }
+        let task = TaskContext {
+            id: task,
+            application_id: Arc::from(application_id),
+            context: RecordContext::punctuation(-1),
+            now: Now::default(),
+            stream_time: StreamTime::UNKNOWN,
+            sink,
+            scratch: Vec::new(),
+            punctuators: PunctuationQueue::default(),
+            commit_requested: false,
+            nodes,
+            stores,
+            deferred: VecDeque::new(),
+            dropped_records: 0,
+            last_drop: None,
+        };
+        Ok(Self { task, sources })
+    }
+
+    /// The changelog partitions of logged stores, with the index that [`Self::restore`] wants.
+    pub fn changelogs(&self) -> Vec<(usize, TopicPartition)> {
+        let partition = self.task.id.partition;
+        let logged = self
+            .task
+            .stores
+            .iter()
+            .enumerate()
+            .filter_map(|(index, slot)| {
+                let topic = slot.changelog.clone()?;
+                Some((index, TopicPartition { topic, partition }))
+            });
+        logged.collect()
+    }
+
+    /// Applies one changelog record to a store.
+    ///
+    /// # Errors
+    /// When the store cannot take it.
+    pub fn restore(&mut self, store: usize, record: ChangelogRecord) -> Result<(), StreamsError> {
+        match self
+            .task
+            .stores
+            .get_mut(store)
+            .and_then(|slot| slot.store.as_mut())
+        {
+            Some(state) => state.restore(record).map_err(state_error),
+            None => Ok(()),
+        }
+    }
+
+    /// Initialises every processor; after restoring, before the first record.
+    ///
+    /// # Errors
+    /// Whatever a processor fails with.
+    pub fn init(&mut self, now: Now) -> Result<(), StreamsError> {
+        self.task.now = now;
+        for node in 0..self.task.nodes.len() {
+            self.run(node, |running, task| running.init(task, node))?;
+        }
+        Ok(())
+    }
+
+    fn run(
+        &mut self,
+        node: usize,
+        act: impl FnOnce(&mut dyn ErasedNode, &mut TaskContext) -> Result<(), ProcessorError>,
+    ) -> Result<(), StreamsError> {
+        let Some(mut running) = self.task.nodes[node].node.take() else {
+            return Ok(());
+        };
+        let result = act(running.as_mut(), &mut self.task);
+        self.task.nodes[node].node = Some(running);
+        let result = result.map_err(|error| self.task.locate(node, error));
+        let result = result.and_then(|()| self.task.run_deferred(node));
+        result.map_err(|error| streams_error(self.task.id, error))
+    }
+
+    /// Runs one record through the graph, depth first. Changelog records of stores it writes are
+    /// with the sink when this returns.
+    ///
+    /// # Errors
+    /// Whatever a serde, store or processor fails with.
+    pub fn process(
+        &mut self,
+        now: Now,
+        partition: &TopicPartition,
+        mut record: wire::Record,
+        timestamp: i64,
+        stream_time: StreamTime,
+    ) -> Result<(), StreamsError> {
+        let Some(&node) = self.sources.get(&partition.topic) else {
+            let message = format!("task {} has no source for {partition}", self.task.id);
+            return Err(StreamsError::Topology(message));
+        };
+        self.task.now = now;
+        self.task.stream_time = stream_time;
+        let context = &mut self.task.context;
+        if context.topic.as_ref() != Some(&partition.topic) {
+            context.topic = Some(partition.topic.clone());
+        }
+        context.partition = partition.partition;
+        context.offset = record.offset;
+        context.timestamp = timestamp;
+        context.headers = std::mem::take(&mut record.headers);
+        let record = SourceRecord { record, timestamp };
+        self.run(node, |running, task| match running.as_source() {
+            Some(source) => source.take(task, node, &partition.topic, record),
+            None => Ok(()),
+        })
+    }
+
+    /// Calls every punctuator that is due; `true` when one was.
+    ///
+    /// # Errors
+    /// Whatever a processor fails with.
+    pub fn punctuate(&mut self, now: Now, stream_time: StreamTime) -> Result<bool, StreamsError> {
+        self.task.now = now;
+        self.task.stream_time = stream_time;
+        let times = [
+            (PunctuationType::StreamTime, stream_time.0),
+            (PunctuationType::WallClockTime, now.wall_clock.0),
+        ];
+        let mut any = false;
+        for (kind, time_ms) in times {
+            while let Some((node, id, time)) = self.task.punctuators.pop_due(kind, time_ms) {
+                any = true;
+                self.task.context = RecordContext::punctuation(time);
+                self.run(node, |running, task| {
+                    running.punctuate(task, node, id, time)
+                })?;
+            }
+        }
+        Ok(any)
+    }
+
+    /// When the next wall-clock punctuator is due.
+    pub fn next_wall_clock_punctuation(&self) -> Option<WallClock> {
+        self.task.punctuators.next_wall_clock().map(WallClock)
+    }
+
+    /// Flushes every cache in order of store registration, forwarding and logging what was dirty.
+    ///
+    /// # Errors
+    /// Whatever a store or a processor downstream fails with.
+    pub fn flush(&mut self, now: Now) -> Result<(), StreamsError> {
+        self.task.now = now;
+        for store in 0..self.task.stores.len() {
+            if let Some(state) = &mut self.task.stores[store].store {
+                state.begin_flush();
+            }
+            let drained = self.task.drain_flushed(store);
+            drained.map_err(|error| streams_error(self.task.id, error))?;
+        }
+        Ok(())
+    }
+
+    /// True once after a processor asked for a commit.
+    pub fn take_commit_request(&mut self) -> bool {
+        std::mem::take(&mut self.task.commit_requested)
+    }
+
+    /// Closes the processors; a dirty close also empties caches and stores without a trace.
+    pub fn close(&mut self, clean: bool) {
+        for slot in &mut self.task.nodes {
+            if let Some(node) = &mut slot.node {
+                node.close();
+            }
+        }
+        for slot in &mut self.task.stores {
+            if let Some(mut store) = slot.store.take()
+                && !clean
+            {
+                // Nothing can be done about rows that cannot be dropped: they go with the store.
+                store.clear().ok();
+            }
+        }
+    }
+
+    /// Records that no operator could take, so far (Java: `dropped-records-total`).
+    pub fn dropped_records(&self) -> u64 {
+        self.task.dropped_records
+    }
+
+    /// What the first record dropped since the last call was dropped for.
+    pub fn take_drop_reason(&mut self) -> Option<String> {
+        self.task.last_drop.take()
+    }
+
+    /// A store of the task, for queries and tests.
+    pub fn store(&mut self, name: &str) -> Option<&mut dyn StateStore> {
+        let slot = self
+            .task
+            .stores
+            .iter_mut()
+            .find(|slot| &*slot.name == name)?;
+        slot.store.as_deref_mut()
+    }
+}

@@ -1,0 +1,221 @@
+//! Sub-topologies with their topics, and the message that declares them to the group (KIP-1071).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::java_order::{hash_set_order, string_hash};
+use super::{NodeKind, Topology};
+use crate::config::StreamsConfig;
+use crate::types::TopicName;
+use crate::wire::streams_group as message;
+
+/// An internal topic as the broker is asked to create it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InternalTopic {
+    /// Its full name.
+    pub name: TopicName,
+    /// Its partition count; `None` lets the broker decide.
+    pub partitions: Option<i32>,
+    /// `replication.factor`.
+    pub replication_factor: i16,
+    /// Its configuration.
+    pub configs: BTreeMap<String, String>,
+}
+
+/// A part of a topology that runs as tasks of its own, one for each partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subtopology {
+    /// Its number.
+    pub id: i32,
+    /// Topics of the user's that it reads, sorted.
+    pub source_topics: Vec<TopicName>,
+    /// Repartition topics that it reads, sorted.
+    pub repartition_source_topics: Vec<InternalTopic>,
+    /// Repartition topics that it writes, sorted.
+    pub repartition_sink_topics: Vec<TopicName>,
+    /// Topics of the user's that it writes, sorted.
+    pub sink_topics: Vec<TopicName>,
+    /// Changelogs of its stores, sorted.
+    pub changelog_topics: Vec<InternalTopic>,
+    /// Topics that must have equally many partitions, in the order the groups were made.
+    pub copartition_groups: Vec<BTreeSet<TopicName>>,
+}
+
+impl Subtopology {
+    /// Every topic it reads.
+    pub fn inputs(&self) -> impl Iterator<Item = &TopicName> {
+        self.source_topics
+            .iter()
+            .chain(self.repartition_source_topics.iter().map(|t| &t.name))
+    }
+}
+
+impl Topology {
+    /// The sub-topologies, by number.
+    pub fn subtopologies(&self, config: &StreamsConfig) -> Vec<Subtopology> {
+        (0..self.subtopology_count())
+            .map(|id| self.subtopology(id, config))
+            .collect()
+    }
+
+    fn subtopology(&self, id: i32, config: &StreamsConfig) -> Subtopology {
+        let application_id = config.application_id();
+        let nodes = self.nodes_of(&[id]);
+        let mut sources = BTreeSet::new();
+        let mut repartition_sources = BTreeSet::new();
+        let mut sinks = BTreeSet::new();
+        let mut repartition_sinks = BTreeSet::new();
+        for &node in &nodes {
+            match &self.nodes[node].kind {
+                NodeKind::Source(topics) => {
+                    for topic in topics {
+                        let set = if topic.internal {
+                            &mut repartition_sources
+                        } else {
+                            &mut sources
+                        };
+                        set.insert(topic.resolve(application_id));
+                    }
+                }
+                NodeKind::Sink(topic) => {
+                    let set = if topic.internal {
+                        &mut repartition_sinks
+                    } else {
+                        &mut sinks
+                    };
+                    set.insert(topic.resolve(application_id));
+                }
+                NodeKind::Processor => {}
+            }
+        }
+        let internal = |name: TopicName, configs: BTreeMap<String, String>| InternalTopic {
+            name,
+            partitions: None,
+            replication_factor: config.replication_factor(),
+            configs,
+        };
+        let stores = self
+            .stores_of(&nodes)
+            .into_iter()
+            .map(|store| &self.stores[store]);
+        let mut changelog_topics: Vec<_> = stores
+            .filter_map(|store| {
+                let name = store.changelog_topic(application_id)?;
+                // Java's order: the library's, then `topic.*`, then the store's own.
+                let mut configs = library_config(&[("cleanup.policy", "compact")]);
+                configs.extend(config.topic_configs().clone());
+                configs.extend(store.builder.changelog_config().clone());
+                Some(internal(name, configs))
+            })
+            .collect();
+        changelog_topics.sort_by(|a, b| a.name.cmp(&b.name));
+        let repartition_source_topics = repartition_sources.into_iter().map(|name| {
+            let mut configs = library_config(&[
+                ("cleanup.policy", "delete"),
+                ("retention.ms", "-1"),
+                ("segment.bytes", "52428800"),
+            ]);
+            configs.extend(config.topic_configs().clone());
+            internal(name, configs)
+        });
+        Subtopology {
+            id,
+            source_topics: sources.into_iter().collect(),
+            repartition_source_topics: repartition_source_topics.collect(),
+            repartition_sink_topics: repartition_sinks.into_iter().collect(),
+            sink_topics: sinks.into_iter().collect(),
+            changelog_topics,
+            // Only joins and cogroups declare copartitioning, and there are none yet.
+            copartition_groups: Vec::new(),
+        }
+    }
+}
+
+fn library_config(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let all = entries
+        .iter()
+        .chain(&[("message.timestamp.type", "CreateTime")]);
+    all.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+/// The topology as a joining member declares it. Brokers compare it including order, so it is
+/// Java's: sub-topologies, topics and configurations sorted, copartition groups as Java iterates a
+/// `HashSet`.
+pub fn topology_message(subtopologies: &[Subtopology]) -> message::Topology {
+    let mut converted: Vec<_> = subtopologies.iter().map(subtopology_message).collect();
+    converted.sort_by(|a, b| a.subtopology_id.cmp(&b.subtopology_id));
+    message::Topology {
+        epoch: 0,
+        subtopologies: converted,
+    }
+}
+
+fn subtopology_message(subtopology: &Subtopology) -> message::Subtopology {
+    let texts = |topics: &[TopicName]| {
+        let mut texts: Vec<String> = topics.iter().map(ToString::to_string).collect();
+        texts.sort();
+        texts
+    };
+    let infos = |topics: &[InternalTopic]| {
+        let mut infos: Vec<_> = topics.iter().map(topic_info).collect();
+        infos.sort_by(|a, b| a.name.cmp(&b.name));
+        infos
+    };
+    let source_topics = texts(&subtopology.source_topics);
+    let repartition_source_topics = infos(&subtopology.repartition_source_topics);
+    let groups: Vec<Vec<&str>> = subtopology
+        .copartition_groups
+        .iter()
+        .map(|group| group.iter().map(TopicName::as_str).collect())
+        .collect();
+    let hashes: Vec<i32> = groups
+        .iter()
+        .map(|group| {
+            group
+                .iter()
+                .fold(0_i32, |sum, text| sum.wrapping_add(string_hash(text)))
+        })
+        .collect();
+    let copartition_groups = hash_set_order(&hashes).into_iter().filter_map(|index| {
+        let members = super::java_order::strings_in_hash_order(&groups[index]);
+        let mut converted = message::CopartitionGroup::default();
+        for topic in members {
+            let of = |found: Option<usize>| found.and_then(|at| i16::try_from(at).ok());
+            let source = of(source_topics.iter().position(|name| name == topic));
+            let repartition = of(repartition_source_topics
+                .iter()
+                .position(|info| info.name == topic));
+            match (source, repartition) {
+                (Some(at), _) => converted.source_topics.push(at),
+                (None, Some(at)) => converted.repartition_source_topics.push(at),
+                // The group reaches into another sub-topology: Java refuses to start then, we
+                // leave it to the check at build time.
+                (None, None) => return None,
+            }
+        }
+        Some(converted)
+    });
+    let copartition_groups = copartition_groups.collect();
+    message::Subtopology {
+        subtopology_id: subtopology.id.to_string(),
+        state_changelog_topics: infos(&subtopology.changelog_topics),
+        repartition_sink_topics: texts(&subtopology.repartition_sink_topics),
+        copartition_groups,
+        source_topics,
+        repartition_source_topics,
+        source_topic_regex: Vec::new(),
+    }
+}
+
+fn topic_info(topic: &InternalTopic) -> message::TopicInfo {
+    let entry = |(key, value): (&String, &String)| message::KeyValue {
+        key: key.clone(),
+        value: value.clone(),
+    };
+    message::TopicInfo {
+        name: topic.name.to_string(),
+        partitions: topic.partitions.unwrap_or(0),
+        replication_factor: topic.replication_factor,
+        topic_configs: topic.configs.iter().map(entry).collect(),
+    }
+}

@@ -1,0 +1,40 @@
+//! Replays the committed fuzz corpora: what a fuzzer once found stays fixed without a fuzzer.
+
+use std::fs;
+use std::path::Path;
+
+use eddyline_core::{state, wire};
+
+fn replay(target: &str, body: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../fuzz/corpus")
+        .join(target);
+    let entries = fs::read_dir(&folder).expect("a corpus for every target");
+    let mut seeds = 0;
+    for entry in entries {
+        let path = entry.expect("a readable folder").path();
+        body(&fs::read(&path).expect("a readable seed"));
+        seeds += 1;
+    }
+    assert!(seeds > 0, "{target} has no seeds");
+}
+
+#[test]
+fn frames() {
+    replay("frames", wire::fuzzing::frames);
+}
+
+#[test]
+fn record_batches() {
+    replay("record_batches", wire::fuzzing::record_batches);
+}
+
+#[test]
+fn streams_group() {
+    replay("streams_group", wire::fuzzing::streams_group);
+}
+
+#[test]
+fn cache() {
+    replay("cache", state::fuzzing::cache);
+}
