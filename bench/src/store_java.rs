@@ -1,13 +1,77 @@
-//! Java's side of the store benchmark.
+//! Java's side of the store benchmark: `java/src/main/java/StoreBench.java`, built with Maven.
 
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-pub(crate) struct Java;
+/// A running Java virtual machine, which measures one round at a time.
+pub(crate) struct Java {
+    process: Child,
+    commands: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
 impl Java {
-    pub(crate) fn start(_: u32, _: usize) -> Result<Self, String> {
-        Err("x".into())
+    /// Builds the Java side and starts it, or says in one phrase why that cannot be.
+    pub(crate) fn start(keys: u32, pairs: usize) -> Result<Self, String> {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("java");
+        build(&project)?;
+        let separator = if cfg!(windows) { ";" } else { ":" };
+        let mut process = Command::new("java")
+            .current_dir(&project)
+            .args([
+                "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
+                "-Xmx2g",
+                "-cp",
+            ])
+            .arg(format!("target/classes{separator}target/dependency/*"))
+            .args(["StoreBench", &keys.to_string(), &pairs.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("Java cannot be started ({error})"))?;
+        let commands = process.stdin.take().ok_or("Java has no input")?;
+        let answers = process.stdout.take().ok_or("Java has no output")?;
+        Ok(Self {
+            process,
+            commands,
+            answers: BufReader::new(answers),
+        })
     }
-    pub(crate) fn round(&mut self, _: &str) -> Option<Duration> {
-        None
+
+    /// One round of the case called `name`; `None` when Java is gone.
+    pub(crate) fn round(&mut self, name: &str) -> Option<Duration> {
+        writeln!(self.commands, "{name}").ok()?;
+        self.commands.flush().ok()?;
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).ok()?;
+        answer.trim().parse().ok().map(Duration::from_nanos)
     }
+}
+
+impl Drop for Java {
+    fn drop(&mut self) {
+        // Both fail only when it has ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Compiles the class and fetches the jars it needs; offline once they are there.
+fn build(project: &Path) -> Result<(), String> {
+    let maven = |offline: &[&str]| {
+        Command::new("mvn")
+            .current_dir(project)
+            .arg("--quiet")
+            .args(offline)
+            .args(["compile", "dependency:copy-dependencies"])
+            .stdout(Stdio::null())
+            .status()
+            .map_err(|error| format!("Maven cannot be started ({error})"))
+    };
+    if maven(&["--offline"])?.success() || maven(&[])?.success() {
+        return Ok(());
+    }
+    Err("Maven could not build the Java side".to_owned())
 }

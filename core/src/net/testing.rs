@@ -57,15 +57,6 @@ impl FakeBrokers {
         }
     }
 
-    /// Takes the oldest request of an API out.
-    pub(crate) fn take(&mut self, api: ApiKey) -> Option<(ConnectionId, String, RequestFrame)> {
-        let position = self
-            .requests
-            .iter()
-            .position(|(_, _, frame)| frame.api_key == api)?;
-        self.requests.remove(position)
-    }
-
     /// Breaks every connection.
     pub(crate) fn reset_all(&mut self) {
         self.requests.clear();

@@ -78,6 +78,7 @@ impl Broker {
             results.push(match created {
                 Ok((id, partitions, replicas)) => result
                     .with_topic_id(id)
+                    .with_error_message(None)
                     .with_num_partitions(partitions)
                     .with_replication_factor(replicas)
                     .with_configs(Some(created_configs(topic))),
@@ -254,7 +255,7 @@ impl Broker {
                 .with_resource_type(resource.resource_type)
                 .with_resource_name(resource.resource_name.clone());
             match self.configs_of(resource) {
-                Ok(configs) => result.with_configs(configs),
+                Ok(configs) => result.with_error_message(None).with_configs(configs),
                 Err((code, reason)) => result
                     .with_error_code(code)
                     .with_error_message(Some(reason.into())),
@@ -306,6 +307,7 @@ impl Broker {
                 .with_value(Some(value.into()))
                 .with_config_source(source)
                 .with_config_type(STRING)
+                .with_documentation(None)
         });
         Ok(entries.collect())
     }
@@ -317,7 +319,7 @@ impl Broker {
                 .with_resource_type(resource.resource_type)
                 .with_resource_name(resource.resource_name.clone());
             responses.push(match self.alter_resource(resource, request.validate_only) {
-                Ok(()) => response,
+                Ok(()) => response.with_error_message(None),
                 Err((code, reason)) => response
                     .with_error_code(code)
                     .with_error_message(Some(reason.into())),

@@ -157,12 +157,13 @@ fn refuse_metadata(request: &MetadataRequest, code: i16) -> Response {
 fn refuse_find_coordinator(version: i16, request: &FindCoordinatorRequest, code: i16) -> Response {
     let response = FindCoordinatorResponse::default();
     if version < 4 {
-        let response = response.with_error_code(code);
+        let response = response.with_error_code(code).with_error_message(None);
         return Response::FindCoordinator(response.with_node_id(messages::BrokerId(-1)));
     }
     let coordinators = request.coordinator_keys.iter().map(|key| {
         find_coordinator_response::Coordinator::default()
             .with_key(key.clone())
+            .with_error_message(None)
             .with_node_id(messages::BrokerId(-1))
             .with_port(-1)
             .with_error_code(code)
@@ -199,6 +200,7 @@ fn refuse_fetch(version: i16, request: &FetchRequest, code: i16) -> Response {
                 .with_partition_index(partition.partition)
                 .with_error_code(code)
                 .with_high_watermark(-1)
+                .with_aborted_transactions(None)
                 .with_records(Some(bytes::Bytes::new()))
         });
         fetch_response::FetchableTopicResponse::default()
@@ -274,6 +276,8 @@ fn refuse_create_topics(request: &CreateTopicsRequest, code: i16) -> Response {
         create_topics_response::CreatableTopicResult::default()
             .with_name(topic.name.clone())
             .with_error_code(code)
+            .with_error_message(None)
+            .with_configs(None)
     });
     Response::CreateTopics(CreateTopicsResponse::default().with_topics(topics.collect()))
 }

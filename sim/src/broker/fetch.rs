@@ -14,8 +14,10 @@ use super::{Broker, ConnectionId, Handled, codes};
 
 /// Fetch names topics by id from this version on.
 const IDS_FROM: i16 = 13;
-/// Fetch answers carry the current leader of a partition from this version on (KIP-951).
+/// Fetch answers carry the current leader of a partition from this version on (KIP-951),
 const LEADERS_FROM: i16 = 12;
+/// and the address of its node from this one on.
+const ENDPOINTS_FROM: i16 = 16;
 
 /// A fetch that waits for records.
 #[derive(Debug)]
@@ -92,7 +94,7 @@ impl Broker {
         node: BrokerId,
         version: i16,
         request: &FetchRequest,
-    ) -> Result<FetchStep, Response> {
+    ) -> FetchStep {
         let reference = |id: Uuid, name: &messages::TopicName| {
             TopicRef::new(id, name.0.as_str(), version, IDS_FROM)
         };
@@ -120,11 +122,13 @@ impl Broker {
             partitions,
             forgotten,
         };
-        let scope = self
-            .node_mut(node)
-            .sessions
-            .begin(session)
-            .map_err(|code| Response::Fetch(FetchResponse::default().with_error_code(code)))?;
+        let scope = match self.node_mut(node).sessions.begin(session) {
+            Ok(scope) => scope,
+            Err(code) => {
+                let response = FetchResponse::default().with_error_code(code);
+                return FetchStep::Answer(Response::Fetch(response));
+            }
+        };
         let context = FetchContext {
             node,
             scope,
@@ -134,13 +138,13 @@ impl Broker {
         };
         let (plans, enough) = context.plan(&self.topics);
         if enough || request.max_wait_ms <= 0 {
-            return Ok(FetchStep::Answer(self.answer(context, version, &plans)));
+            return FetchStep::Answer(self.answer(context, version, &plans));
         }
         let wait = u64::try_from(request.max_wait_ms).unwrap_or(0);
-        Ok(FetchStep::Hold {
+        FetchStep::Hold {
             fetch: context,
             deadline: self.now.instant.plus_ms(wait),
-        })
+        }
     }
 
     /// Registers a held fetch with the partitions it waits for.
@@ -226,7 +230,7 @@ impl Broker {
         let mut response = FetchResponse::default()
             .with_session_id(session_id)
             .with_responses(topics);
-        if leaders_named {
+        if leaders_named && version >= ENDPOINTS_FROM {
             response.node_endpoints = self.fetch_endpoints();
         }
         Response::Fetch(response)
@@ -245,9 +249,7 @@ impl Broker {
             .with_last_stable_offset(-1)
             .with_log_start_offset(-1)
             .with_records(Some(bytes::Bytes::new()));
-        if read_committed {
-            data.aborted_transactions = Some(Vec::new());
-        }
+        data.aborted_transactions = read_committed.then(Vec::new);
         match result {
             Err(code) => data.error_code = code,
             Ok(bytes) => {

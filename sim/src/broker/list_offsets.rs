@@ -20,6 +20,9 @@ use eddyline_core::wire::messages::{
 use super::topics::Partition;
 use super::{Broker, codes};
 
+/// ListOffsets answers have room for a leader epoch from this version on.
+const LEADER_EPOCHS_FROM: i16 = 4;
+
 const EARLIEST: i64 = -2;
 const LATEST: i64 = -1;
 const MAX_TIMESTAMP: i64 = -3;
@@ -43,7 +46,12 @@ impl Broker {
         Ok(partition)
     }
 
-    pub(super) fn list_offsets(&self, node: BrokerId, request: &ListOffsetsRequest) -> Response {
+    pub(super) fn list_offsets(
+        &self,
+        node: BrokerId,
+        version: i16,
+        request: &ListOffsetsRequest,
+    ) -> Response {
         let topics = request.topics.iter().map(|topic| {
             let partitions = topic.partitions.iter().map(|wanted| {
                 let name = topic.name.0.as_str();
@@ -61,7 +69,11 @@ impl Broker {
                     Ok(Some(found)) => response
                         .with_timestamp(found.timestamp)
                         .with_offset(found.offset)
-                        .with_leader_epoch(found.leader_epoch),
+                        .with_leader_epoch(if version >= LEADER_EPOCHS_FROM {
+                            found.leader_epoch
+                        } else {
+                            -1
+                        }),
                 }
             });
             ListOffsetsTopicResponse::default()

@@ -246,7 +246,7 @@ impl PartitionLog {
     }
 
     /// How many bytes of whole batches from `offset` on fit into `max_bytes`; with `at_least_one`
-    /// a first batch larger than that counts too. Stops counting at `enough`.
+    /// a first batch larger than that counts too.
     pub(crate) fn readable_bytes(
         &self,
         offset: i64,
@@ -255,14 +255,11 @@ impl PartitionLog {
     ) -> usize {
         let mut size = 0;
         for batch in self.batches.range(self.position(offset)..) {
-            let fits = size + batch.bytes.len() <= max_bytes;
-            if !fits && !(at_least_one && size == 0) {
-                break;
+            let grown = size + batch.bytes.len();
+            if grown > max_bytes {
+                return if size == 0 && at_least_one { grown } else { size };
             }
-            size += batch.bytes.len();
-            if !fits {
-                break;
-            }
+            size = grown;
         }
         size
     }

@@ -228,6 +228,7 @@ impl Broker {
     fn coordinator_of(&mut self, key: &str, is_group: bool) -> Coordinator {
         let none = Coordinator::default()
             .with_key(key.to_owned().into())
+            .with_error_message(None)
             .with_node_id(messages::BrokerId(-1))
             .with_port(-1);
         if !is_group {
@@ -244,6 +245,7 @@ impl Broker {
             None => none.with_error_code(codes::COORDINATOR_NOT_AVAILABLE),
             Some(node) => Coordinator::default()
                 .with_key(key.to_owned().into())
+                .with_error_message(None)
                 .with_node_id(messages::BrokerId(node.id.0))
                 .with_host(node.host.clone().into())
                 .with_port(i32::from(node.port)),

@@ -22,6 +22,8 @@ mod metadata;
 mod offsets;
 mod produce;
 mod sessions;
+#[cfg(test)]
+mod tests;
 mod topics;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -447,10 +449,10 @@ impl Broker {
         let client_id = frame.client_id.as_deref().unwrap_or("");
         Handled::Answer(match &frame.request {
             Request::Produce(request) => return self.produce(node, version, request),
-            Request::Fetch(request) => match self.fetch(node, version, request) {
-                Ok(step) => return self.hold(connection, frame.correlation_id, version, step),
-                Err(response) => response,
-            },
+            Request::Fetch(request) => {
+                let step = self.fetch(node, version, request);
+                return self.hold(connection, frame.correlation_id, version, step);
+            }
             Request::StreamsGroupHeartbeat(request) => {
                 self.streams_group_heartbeat(client_id, request)
             }
@@ -459,7 +461,7 @@ impl Broker {
             Request::Metadata(request) => self.metadata(version, request),
             Request::ApiVersions(_) => self.api_versions(codes::NONE),
             Request::FindCoordinator(request) => self.find_coordinator(version, request),
-            Request::ListOffsets(request) => self.list_offsets(node, request),
+            Request::ListOffsets(request) => self.list_offsets(node, version, request),
             Request::InitProducerId(request) => self.init_producer_id(request),
             Request::DeleteRecords(request) => self.delete_records(node, request),
             Request::OffsetForLeaderEpoch(request) => self.offset_for_leader_epoch(node, request),

@@ -7,6 +7,8 @@ mod assignor;
 mod coordinator;
 mod describe;
 mod group;
+#[cfg(test)]
+mod history_tests;
 mod internal_topics;
 mod reconcile;
 mod tasks;
