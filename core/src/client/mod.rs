@@ -1,5 +1,13 @@
-//! What a client does over its connections: calls to the cluster.
+//! What a client does over its connections: fetching, producing, committing, and calls to the
+//! cluster. Each is a machine of its own that hands requests to its owner.
 
 mod admin;
+mod fetch_session;
+mod fetcher;
+mod offsets;
+mod producer;
 
 pub use admin::{AdminClient, AdminResult, AdminToken, NewTopic, OffsetSpec};
+pub(crate) use fetcher::{FetchStart, Fetcher, FetcherEvent};
+pub(crate) use offsets::{Offsets, OffsetsEvent};
+pub(crate) use producer::{Producer, ProducerEvent};

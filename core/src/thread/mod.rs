@@ -4,7 +4,10 @@
 //! committing); the task runner runs tasks, stores and user code. Java beats from a thread of its
 //! own so that a slow `process()` keeps its membership; here the client machine does.
 
+mod client;
 mod message;
 
+pub use crate::net::{ClientEvent, ConnectionId, Input, Output, ThreadState};
+pub use client::{ClientMachine, GroupReport, PartitionProgress};
 pub(crate) use message::{ClientMessage, CommitFailure, RunnerMessage, StartFrom, Ticket};
 pub use message::{ToClient, ToRunner};

@@ -71,6 +71,9 @@ impl ClientMachine {
     /// Runs fetcher, producer and committed offsets.
     pub(super) fn pump_parts(&mut self, now: Instant) -> bool {
         let mut progress = false;
+        let member = &self.membership;
+        self.offsets
+            .set_member(member.member_id(), member.member_epoch());
         while let Some(request) = self.offsets.poll_request(now, &self.cluster) {
             progress = true;
             self.send(now, Owner::Offsets, request);
@@ -112,7 +115,6 @@ impl ClientMachine {
                         *metadata = committed.metadata;
                         FetchStart::At {
                             offset: committed.offset,
-                            leader_epoch: committed.leader_epoch,
                         }
                     }
                     None => FetchStart::Reset,

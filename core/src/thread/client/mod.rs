@@ -38,7 +38,6 @@ use crate::wire::{Request, Response};
 /// The network side of one stream thread, which is one member of the streams group.
 ///
 /// One input, message or command, then drain the messages and outputs, before the next one.
-#[derive(Debug)]
 pub struct ClientMachine {
     cluster: Cluster,
     membership: Membership,

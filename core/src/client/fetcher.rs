@@ -1,0 +1,705 @@
+//! Fetching partitions from their leaders (Java: `Fetcher`, `OffsetFetcher`, KIP-227 sessions).
+//!
+//! A partition is fetched while what was handed on and not processed yet is below a limit, and one
+//! fetch a broker is under way; the next one leaves as soon as the last is taken apart.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::fetch_session::FetchSession;
+use super::offsets::wire_name;
+use crate::config::{HostPort, StreamsConfig};
+use crate::error::StreamsError;
+use crate::net::{Backoff, Cluster, Outgoing, RequestError, RequestToken, Target};
+use crate::rng::Rng;
+use crate::time::Instant;
+use crate::trace::{Level, LogEvent};
+use crate::types::{AutoOffsetReset, BrokerId, TopicName, TopicPartition};
+use crate::wire::messages::fetch_response::PartitionData;
+use crate::wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use crate::wire::messages::{BrokerId as WireBrokerId, FetchResponse, ListOffsetsRequest};
+use crate::wire::{
+    ApiKey, RecordBatch, RecordError, Request, Response, decode_batches, error_name,
+};
+
+/// Where to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FetchStart {
+    /// At an offset.
+    At { offset: i64 },
+    /// By `auto.offset.reset`.
+    Reset,
+    /// A changelog: from `from`, or its beginning, to what is its end now.
+    Restore { from: Option<i64> },
+}
+
+/// What was fetched, and what went wrong.
+#[derive(Debug)]
+pub(crate) enum FetcherEvent {
+    /// Reading begins at `offset`; `end` is the log end, for restores.
+    Started {
+        partition: TopicPartition,
+        offset: i64,
+        end: Option<i64>,
+    },
+    /// Batches in order; the first may begin before the offset wanted.
+    Records {
+        partition: TopicPartition,
+        batches: Vec<RecordBatch>,
+        next_offset: i64,
+        log_end: i64,
+    },
+    /// A broker said who leads a partition now.
+    LeaderHint {
+        partition: TopicPartition,
+        leader: BrokerId,
+        leader_epoch: i32,
+        endpoint: Option<HostPort>,
+    },
+    /// The metadata is wrong.
+    RefreshMetadata,
+    /// A partition cannot be read.
+    Failed(StreamsError),
+    /// For the log.
+    Log(LogEvent),
+}
+
+/// Special timestamps of ListOffsets.
+const EARLIEST: i64 = -2;
+const LATEST: i64 = -1;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Asks where to begin.
+    Position {
+        timestamp: i64,
+    },
+    /// Asks where a changelog ends, before anything is read of it.
+    End {
+        from: Option<i64>,
+    },
+    Fetching,
+}
+
+struct PartitionState {
+    /// Tells answers to an earlier start of the same partition apart.
+    generation: u64,
+    stage: Stage,
+    listing: bool,
+    position: i64,
+    end: Option<i64>,
+    restore: bool,
+    started: bool,
+    log_end: i64,
+    outstanding_bytes: usize,
+    corrupt: u32,
+    backoff: Backoff,
+}
+
+enum InFlight {
+    Fetch {
+        broker: BrokerId,
+        generations: BTreeMap<TopicPartition, u64>,
+    },
+    List {
+        broker: BrokerId,
+        generations: BTreeMap<TopicPartition, u64>,
+    },
+}
+
+/// Answers with a wrong checksum before the log itself is held to be damaged.
+const CORRUPT_MAX: u32 = 5;
+
+/// All partitions that one client reads.
+pub(crate) struct Fetcher {
+    rng: Rng,
+    backoff: Backoff,
+    reset: AutoOffsetReset,
+    max_wait_ms: i32,
+    max_bytes: i32,
+    partition_max_bytes: i32,
+    tokens: u64,
+    generations: u64,
+    partitions: BTreeMap<TopicPartition, PartitionState>,
+    sessions: BTreeMap<BrokerId, FetchSession>,
+    in_flight: BTreeMap<RequestToken, InFlight>,
+    last_now: Instant,
+    events: VecDeque<FetcherEvent>,
+}
+
+impl Fetcher {
+    pub(crate) fn new(config: &StreamsConfig, rng: Rng) -> Self {
+        Self {
+            rng,
+            backoff: Backoff::new(config.retry_backoff_ms(), config.retry_backoff_max_ms()),
+            reset: config.auto_offset_reset(),
+            max_wait_ms: i32::try_from(config.fetch_max_wait_ms()).unwrap_or(i32::MAX),
+            max_bytes: config.fetch_max_bytes(),
+            partition_max_bytes: config.max_partition_fetch_bytes(),
+            tokens: 0,
+            generations: 0,
+            partitions: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            last_now: Instant::ZERO,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Begins, or begins again, to read a partition.
+    pub(crate) fn start(&mut self, _now: Instant, partition: TopicPartition, start: FetchStart) {
+        self.generations += 1;
+        let mut state = PartitionState {
+            generation: self.generations,
+            stage: Stage::Fetching,
+            listing: false,
+            position: 0,
+            end: None,
+            restore: false,
+            started: false,
+            log_end: -1,
+            outstanding_bytes: 0,
+            corrupt: 0,
+            backoff: self.backoff.clone(),
+        };
+        match start {
+            FetchStart::At { offset } => {
+                state.position = offset;
+                state.started = true;
+                let (partition, end) = (partition.clone(), None);
+                self.events.push_back(FetcherEvent::Started {
+                    partition,
+                    offset,
+                    end,
+                });
+            }
+            FetchStart::Reset => match reset_timestamp(self.reset) {
+                Some(timestamp) => state.stage = Stage::Position { timestamp },
+                None => {
+                    let error = StreamsError::OffsetOutOfRange(partition);
+                    return self.events.push_back(FetcherEvent::Failed(error));
+                }
+            },
+            FetchStart::Restore { from } => {
+                state.restore = true;
+                state.stage = Stage::End { from };
+            }
+        }
+        self.partitions.insert(partition, state);
+    }
+
+    /// Reads a partition no further.
+    pub(crate) fn stop(&mut self, _now: Instant, partition: &TopicPartition) {
+        self.partitions.remove(partition);
+    }
+
+    /// So many bytes that were handed on are processed.
+    pub(crate) fn consumed(&mut self, _now: Instant, partition: &TopicPartition, bytes: usize) {
+        if let Some(state) = self.partitions.get_mut(partition) {
+            state.outstanding_bytes = state.outstanding_bytes.saturating_sub(bytes);
+        }
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<FetcherEvent> {
+        self.events.pop_front()
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let due = self.partitions.values().map(|state| state.backoff.until());
+        due.filter(|due| *due > self.last_now).min()
+    }
+
+    /// Bytes handed on and not processed above which a partition waits: one answer being processed
+    /// and the next one ready behind it.
+    fn outstanding_max(&self) -> usize {
+        usize::try_from(self.partition_max_bytes)
+            .unwrap_or(0)
+            .saturating_mul(2)
+    }
+
+    pub(crate) fn poll_request(&mut self, now: Instant, cluster: &Cluster) -> Option<Outgoing> {
+        self.last_now = now;
+        let mut fetches: BTreeMap<BrokerId, Vec<TopicPartition>> = BTreeMap::new();
+        let mut lists: BTreeMap<BrokerId, Vec<TopicPartition>> = BTreeMap::new();
+        let mut leaderless = false;
+        let outstanding_max = self.outstanding_max();
+        for (partition, state) in &mut self.partitions {
+            if !state.backoff.is_over(now) {
+                continue;
+            }
+            let Some((leader, _)) = cluster.metadata().leader(partition) else {
+                state.backoff.failed(now, &mut self.rng);
+                leaderless = true;
+                continue;
+            };
+            match state.stage {
+                Stage::Fetching if state.outstanding_bytes < outstanding_max => {
+                    fetches.entry(leader).or_default().push(partition.clone());
+                }
+                Stage::Position { .. } | Stage::End { .. } if !state.listing => {
+                    lists.entry(leader).or_default().push(partition.clone());
+                }
+                _ => {}
+            }
+        }
+        if leaderless {
+            self.events.push_back(FetcherEvent::RefreshMetadata);
+        }
+        for (broker, partitions) in lists {
+            if let Some(version) = cluster.version(Target::Broker(broker), ApiKey::ListOffsets) {
+                return Some(self.list_request(broker, version, &partitions, cluster));
+            }
+        }
+        for (broker, partitions) in fetches {
+            let under_way = |request: &InFlight| matches!(request, InFlight::Fetch { broker: at, .. } if *at == broker);
+            if self.in_flight.values().any(under_way) {
+                continue;
+            }
+            if let Some(version) = cluster.version(Target::Broker(broker), ApiKey::Fetch) {
+                return Some(self.fetch_request(broker, version, &partitions, cluster));
+            }
+        }
+        None
+    }
+
+    fn token(&mut self) -> RequestToken {
+        self.tokens += 1;
+        RequestToken(self.tokens)
+    }
+
+    fn generations_of<'a>(
+        &self,
+        partitions: impl Iterator<Item = &'a TopicPartition>,
+    ) -> BTreeMap<TopicPartition, u64> {
+        let of = |p: &TopicPartition| Some((p.clone(), self.partitions.get(p)?.generation));
+        partitions.filter_map(of).collect()
+    }
+
+    fn list_request(
+        &mut self,
+        broker: BrokerId,
+        version: i16,
+        partitions: &[TopicPartition],
+        cluster: &Cluster,
+    ) -> Outgoing {
+        let mut topics: BTreeMap<&TopicName, Vec<ListOffsetsPartition>> = BTreeMap::new();
+        for partition in partitions {
+            let Some(state) = self.partitions.get_mut(partition) else {
+                continue;
+            };
+            state.listing = true;
+            let timestamp = match state.stage {
+                Stage::Position { timestamp } => timestamp,
+                Stage::End { .. } | Stage::Fetching => LATEST,
+            };
+            let epoch = cluster
+                .metadata()
+                .leader(partition)
+                .map_or(-1, |(_, epoch)| epoch);
+            let mut list = ListOffsetsPartition::default()
+                .with_partition_index(partition.partition)
+                .with_timestamp(timestamp);
+            if version >= 4 {
+                list = list.with_current_leader_epoch(epoch);
+            }
+            topics.entry(&partition.topic).or_default().push(list);
+        }
+        let topics = topics.into_iter().map(|(topic, partitions)| {
+            ListOffsetsTopic::default()
+                .with_name(wire_name(topic))
+                .with_partitions(partitions)
+        });
+        let mut request = ListOffsetsRequest::default()
+            .with_replica_id(WireBrokerId(-1))
+            .with_topics(topics.collect());
+        if version >= 10 {
+            request = request.with_timeout_ms(self.max_wait_ms);
+        }
+        let token = self.token();
+        let generations = self.generations_of(partitions.iter());
+        self.in_flight.insert(
+            token,
+            InFlight::List {
+                broker,
+                generations,
+            },
+        );
+        Outgoing {
+            token,
+            target: Target::Broker(broker),
+            version: Some(version),
+            request: Request::ListOffsets(request),
+        }
+    }
+
+    fn fetch_request(
+        &mut self,
+        broker: BrokerId,
+        version: i16,
+        partitions: &[TopicPartition],
+        cluster: &Cluster,
+    ) -> Outgoing {
+        let metadata = cluster.metadata();
+        // From version 13 topics have ids; one without is fetched by name with the older version.
+        let ids = partitions
+            .iter()
+            .all(|p| metadata.topic_id(&p.topic).is_some());
+        let version = if ids { version } else { version.min(12) };
+        let wanted = partitions.iter().filter_map(|partition| {
+            let state = self.partitions.get(partition)?;
+            let (_, epoch) = metadata.leader(partition)?;
+            let id = if version >= 13 {
+                metadata.topic_id(&partition.topic)?
+            } else {
+                crate::wire::Uuid::nil()
+            };
+            Some((partition.clone(), (state.position, epoch, id)))
+        });
+        let wanted: BTreeMap<_, _> = wanted.collect();
+        let session = self.sessions.entry(broker).or_default();
+        let request = session.request(version, wanted, self.partition_max_bytes);
+        let request = request
+            .with_max_wait_ms(self.max_wait_ms)
+            .with_min_bytes(1)
+            .with_max_bytes(self.max_bytes);
+        // Everything in the session may be in the answer.
+        let session_partitions: Vec<TopicPartition> = session.partitions().cloned().collect();
+        let generations = self.generations_of(session_partitions.iter());
+        let token = self.token();
+        self.in_flight.insert(
+            token,
+            InFlight::Fetch {
+                broker,
+                generations,
+            },
+        );
+        Outgoing {
+            token,
+            target: Target::Broker(broker),
+            version: Some(version),
+            request: Request::Fetch(request),
+        }
+    }
+
+    pub(crate) fn handle_response(
+        &mut self,
+        now: Instant,
+        token: RequestToken,
+        result: Result<Response, RequestError>,
+    ) {
+        match self.in_flight.remove(&token) {
+            None => {}
+            Some(InFlight::Fetch {
+                broker,
+                generations,
+            }) => match result {
+                Ok(Response::Fetch(response)) => {
+                    self.fetch_answered(now, broker, &generations, response);
+                }
+                failed => {
+                    self.sessions.remove(&broker);
+                    self.request_failed(now, &generations, failed.err());
+                }
+            },
+            Some(InFlight::List { generations, .. }) => {
+                for partition in generations.keys() {
+                    if let Some(state) = self.current(partition, &generations) {
+                        state.listing = false;
+                    }
+                }
+                match result {
+                    Ok(Response::ListOffsets(response)) => {
+                        for topic in &response.topics {
+                            for p in &topic.partitions {
+                                let name = topic.name.0.as_str();
+                                let partition = TopicPartition::new(name, p.partition_index);
+                                self.listed(now, partition, &generations, p.error_code, p.offset);
+                            }
+                        }
+                    }
+                    failed => self.request_failed(now, &generations, failed.err()),
+                }
+            }
+        }
+    }
+
+    /// The state of a partition that was not stopped or started again since.
+    fn current(
+        &mut self,
+        partition: &TopicPartition,
+        generations: &BTreeMap<TopicPartition, u64>,
+    ) -> Option<&mut PartitionState> {
+        let state = self.partitions.get_mut(partition)?;
+        (generations.get(partition) == Some(&state.generation)).then_some(state)
+    }
+
+    fn request_failed(
+        &mut self,
+        now: Instant,
+        generations: &BTreeMap<TopicPartition, u64>,
+        error: Option<RequestError>,
+    ) {
+        if let Some(RequestError::Unsupported(message)) = error {
+            let error = StreamsError::Unsupported(message);
+            return self.events.push_back(FetcherEvent::Failed(error));
+        }
+        for partition in generations.keys() {
+            self.wait(now, partition);
+        }
+        self.events.push_back(FetcherEvent::RefreshMetadata);
+    }
+
+    fn wait(&mut self, now: Instant, partition: &TopicPartition) {
+        if let Some(state) = self.partitions.get_mut(partition) {
+            state.backoff.failed(now, &mut self.rng);
+        }
+    }
+
+    fn listed(
+        &mut self,
+        now: Instant,
+        partition: TopicPartition,
+        generations: &BTreeMap<TopicPartition, u64>,
+        code: i16,
+        offset: i64,
+    ) {
+        let reset = self.reset;
+        let Some(state) = self.current(&partition, generations) else {
+            return;
+        };
+        if code != 0 || offset < 0 {
+            return self.refused(now, &partition, code, None, &[]);
+        }
+        state.backoff.succeeded();
+        match state.stage {
+            Stage::Fetching => return,
+            Stage::End { from: None } => {
+                state.end = Some(offset);
+                state.stage = Stage::Position {
+                    timestamp: EARLIEST,
+                };
+                return;
+            }
+            Stage::End { from: Some(from) } => {
+                state.end = Some(offset);
+                state.position = from;
+                state.stage = Stage::Fetching;
+            }
+            Stage::Position { .. } => {
+                state.position = offset;
+                state.stage = Stage::Fetching;
+            }
+        }
+        let (offset, end, again) = (state.position, state.end, state.started);
+        state.started = true;
+        if again {
+            let message = format!(
+                "the position in {partition} was outside its log: reading goes on at {offset} \
+                 (auto.offset.reset is {reset:?})"
+            );
+            self.events
+                .push_back(FetcherEvent::Log(LogEvent::new(Level::Warn, message)));
+        } else {
+            self.events.push_back(FetcherEvent::Started {
+                partition,
+                offset,
+                end,
+            });
+        }
+    }
+
+    fn fetch_answered(
+        &mut self,
+        now: Instant,
+        broker: BrokerId,
+        generations: &BTreeMap<TopicPartition, u64>,
+        response: FetchResponse,
+    ) {
+        let Some(session) = self.sessions.get_mut(&broker) else {
+            return;
+        };
+        if response.error_code != 0 {
+            // FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH, FETCH_SESSION_TOPIC_ID_ERROR:
+            // the next request opens another session, at once the first time.
+            let patient = session.refused();
+            if patient || !matches!(response.error_code, 70 | 71 | 106) {
+                for partition in generations.keys() {
+                    self.wait(now, partition);
+                }
+                self.events.push_back(FetcherEvent::RefreshMetadata);
+            }
+            return;
+        }
+        session.answered(response.session_id);
+        let topics = response.responses;
+        for topic in topics {
+            let name = match session_topic(self.sessions.get(&broker), topic.topic_id) {
+                Some(name) => name,
+                None => TopicName::new(topic.topic.0.as_str()),
+            };
+            for data in topic.partitions {
+                let partition = TopicPartition {
+                    topic: name.clone(),
+                    partition: data.partition_index,
+                };
+                self.partition_answered(
+                    now,
+                    partition,
+                    generations,
+                    data,
+                    &response.node_endpoints,
+                );
+            }
+        }
+    }
+
+    fn partition_answered(
+        &mut self,
+        now: Instant,
+        partition: TopicPartition,
+        generations: &BTreeMap<TopicPartition, u64>,
+        data: PartitionData,
+        endpoints: &[crate::wire::messages::fetch_response::NodeEndpoint],
+    ) {
+        if self
+            .current(&partition, generations)
+            .is_none_or(|s| s.stage != Stage::Fetching)
+        {
+            return;
+        }
+        if data.error_code != 0 {
+            let leader = (
+                data.current_leader.leader_id.0,
+                data.current_leader.leader_epoch,
+            );
+            return self.refused(now, &partition, data.error_code, Some(leader), endpoints);
+        }
+        let decoded = decode_batches(data.records.unwrap_or_default());
+        let Some(state) = self.current(&partition, generations) else {
+            return;
+        };
+        let mut batches = match decoded {
+            Ok(batches) => batches,
+            Err(error) => return self.unreadable(now, &partition, error),
+        };
+        (state.corrupt, state.log_end) = (0, data.high_watermark.max(state.log_end));
+        state.backoff.succeeded();
+        let before = state.position;
+        batches.retain(|batch| batch.header().last_offset >= before);
+        if let Some(last) = batches.last() {
+            state.position = last.header().last_offset + 1;
+        }
+        batches.retain(|batch| !batch.header().is_control);
+        let bytes: usize = batches.iter().map(RecordBatch::size_bytes).sum();
+        state.outstanding_bytes += bytes;
+        let (next_offset, log_end) = (state.position, data.high_watermark);
+        // Also without records: the log end tells the task whether there is more to wait for.
+        self.events.push_back(FetcherEvent::Records {
+            partition,
+            batches,
+            next_offset,
+            log_end,
+        });
+    }
+
+    fn unreadable(&mut self, now: Instant, partition: &TopicPartition, error: RecordError) {
+        let Some(state) = self.partitions.get_mut(partition) else {
+            return;
+        };
+        state.corrupt += 1;
+        let fatal = !matches!(error, RecordError::Corrupt { .. }) || state.corrupt > CORRUPT_MAX;
+        let message = format!("{partition}: {error}");
+        if fatal {
+            self.events
+                .push_back(FetcherEvent::Failed(StreamsError::Protocol(message)));
+        } else {
+            self.events
+                .push_back(FetcherEvent::Log(LogEvent::new(Level::Warn, message)));
+        }
+        self.wait(now, partition);
+    }
+
+    fn refused(
+        &mut self,
+        now: Instant,
+        partition: &TopicPartition,
+        code: i16,
+        leader: Option<(i32, i32)>,
+        endpoints: &[crate::wire::messages::fetch_response::NodeEndpoint],
+    ) {
+        match code {
+            // OFFSET_OUT_OF_RANGE
+            1 => return self.out_of_range(partition),
+            // TOPIC_AUTHORIZATION_FAILED, UNSUPPORTED_VERSION, INVALID_TOPIC
+            29 | 35 | 17 => {
+                let operation = format!("reading {partition}");
+                let message = error_name(code).to_owned();
+                let error = StreamsError::Broker {
+                    operation,
+                    code,
+                    message,
+                };
+                self.events.push_back(FetcherEvent::Failed(error));
+            }
+            // All others pass by themselves, most with new metadata.
+            _ => self.events.push_back(FetcherEvent::RefreshMetadata),
+        }
+        if let Some((id, leader_epoch)) = leader
+            && id >= 0
+        {
+            let endpoint = endpoints
+                .iter()
+                .filter(|e| e.node_id.0 == id)
+                .find_map(|e| {
+                    let port = u16::try_from(e.port).ok()?;
+                    Some(HostPort {
+                        host: e.host.as_str().to_owned(),
+                        port,
+                    })
+                });
+            let (partition, leader) = (partition.clone(), BrokerId(id));
+            let hint = FetcherEvent::LeaderHint {
+                partition,
+                leader,
+                leader_epoch,
+                endpoint,
+            };
+            self.events.push_back(hint);
+        }
+        self.wait(now, partition);
+    }
+
+    fn out_of_range(&mut self, partition: &TopicPartition) {
+        let Some(state) = self.partitions.get_mut(partition) else {
+            return;
+        };
+        // A changelog whose beginning was compacted away is read from what is left of it.
+        let reset = if state.restore {
+            AutoOffsetReset::Earliest
+        } else {
+            self.reset
+        };
+        match reset_timestamp(reset) {
+            Some(timestamp) => state.stage = Stage::Position { timestamp },
+            None => {
+                let error = StreamsError::OffsetOutOfRange(partition.clone());
+                self.events.push_back(FetcherEvent::Failed(error));
+            }
+        }
+    }
+}
+
+fn session_topic(session: Option<&FetchSession>, id: crate::wire::Uuid) -> Option<TopicName> {
+    if id.is_nil() {
+        None
+    } else {
+        session?.topic(id).cloned()
+    }
+}
+
+const fn reset_timestamp(reset: AutoOffsetReset) -> Option<i64> {
+    match reset {
+        AutoOffsetReset::Earliest => Some(EARLIEST),
+        AutoOffsetReset::Latest => Some(LATEST),
+        AutoOffsetReset::None => None,
+    }
+}

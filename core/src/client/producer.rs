@@ -1,0 +1,598 @@
+//! The idempotent producer (Java: `Sender`, `RecordAccumulator` and `TransactionManager`).
+//!
+//! Batches of a partition are written in order and once: each has a sequence number, up to five are
+//! under way, and after a failure everything under way comes back before the oldest is sent again.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::client::offsets::wire_name;
+use crate::config::{HostPort, StreamsConfig};
+use crate::error::StreamsError;
+use crate::net::{Backoff, Cluster, Outgoing, RequestError, RequestToken, Target};
+use crate::rng::Rng;
+use crate::time::Instant;
+use crate::trace::{Level, LogEvent};
+use crate::types::{BrokerId, TopicName, TopicPartition};
+use crate::wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use crate::wire::messages::produce_response::PartitionProduceResponse;
+use crate::wire::messages::{InitProducerIdRequest, ProduceRequest, ProduceResponse, ProducerId};
+use crate::wire::{ApiKey, Request, Response, SealedBatch, Uuid, error_name};
+
+/// What became of batches.
+#[derive(Debug)]
+pub(crate) enum ProducerEvent {
+    /// A batch was written (its base offset, -1 where only that it was written is known) or never
+    /// will be.
+    Produced {
+        ticket: u64,
+        result: Result<i64, StreamsError>,
+    },
+    /// A broker said who leads a partition now.
+    LeaderHint {
+        partition: TopicPartition,
+        leader: BrokerId,
+        leader_epoch: i32,
+        endpoint: Option<HostPort>,
+    },
+    /// The metadata is wrong.
+    RefreshMetadata,
+    /// Nothing can be produced any more.
+    Failed(StreamsError),
+    /// For the log.
+    Log(LogEvent),
+}
+
+/// Batches of one partition under way: what a broker remembers to tell duplicates.
+const IN_FLIGHT_MAX: usize = 5;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Waiting,
+    InFlight,
+    /// Came back with an error that passes.
+    Failed,
+}
+
+struct Batch {
+    ticket: u64,
+    sealed: SealedBatch,
+    /// The sequence number it was first sent under; kept for every retry.
+    sequence: Option<i32>,
+    stage: Stage,
+    deadline: Instant,
+}
+
+struct PartitionQueue {
+    batches: VecDeque<Batch>,
+    next_sequence: i32,
+    /// The producer id that `next_sequence` counts for.
+    generation: u32,
+    backoff: Backoff,
+}
+
+impl PartitionQueue {
+    fn in_flight(&self) -> usize {
+        self.batches
+            .iter()
+            .filter(|batch| batch.stage == Stage::InFlight)
+            .count()
+    }
+
+    /// The next batch that may be sent without overtaking another.
+    fn sendable(&self, now: Instant, generation: u32) -> Option<usize> {
+        if !self.backoff.is_over(now) {
+            return None;
+        }
+        let in_flight = self.in_flight();
+        let failed = self
+            .batches
+            .iter()
+            .any(|batch| batch.stage == Stage::Failed);
+        if in_flight > 0 && (failed || self.generation != generation || in_flight >= IN_FLIGHT_MAX)
+        {
+            return None;
+        }
+        self.batches
+            .iter()
+            .position(|batch| batch.stage != Stage::InFlight)
+    }
+}
+
+enum InFlight {
+    Init,
+    Produce {
+        broker: BrokerId,
+        batches: Vec<(TopicPartition, u64, Uuid)>,
+    },
+}
+
+/// All batches of one client.
+pub(crate) struct Producer {
+    rng: Rng,
+    backoff: Backoff,
+    request_timeout_ms: u64,
+    delivery_timeout_ms: u64,
+    max_request_size: usize,
+    tokens: u64,
+    identity: Option<(i64, i16)>,
+    /// Counts producer ids.
+    generation: u32,
+    init_backoff: Backoff,
+    partitions: BTreeMap<TopicPartition, PartitionQueue>,
+    in_flight: BTreeMap<RequestToken, InFlight>,
+    last_now: Instant,
+    events: VecDeque<ProducerEvent>,
+}
+
+impl Producer {
+    pub(crate) fn new(config: &StreamsConfig, rng: Rng) -> Self {
+        let backoff = Backoff::new(config.retry_backoff_ms(), config.retry_backoff_max_ms());
+        Self {
+            rng,
+            init_backoff: backoff.clone(),
+            backoff,
+            request_timeout_ms: config.request_timeout_ms(),
+            delivery_timeout_ms: config.delivery_timeout_ms(),
+            max_request_size: config.max_request_size(),
+            tokens: 0,
+            identity: None,
+            generation: 0,
+            partitions: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            last_now: Instant::ZERO,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Writes a batch, after all earlier ones of its partition; answered under `ticket`.
+    pub(crate) fn produce(
+        &mut self,
+        now: Instant,
+        ticket: u64,
+        partition: TopicPartition,
+        sealed: SealedBatch,
+    ) {
+        let deadline = now.plus_ms(self.delivery_timeout_ms);
+        let (generation, backoff) = (self.generation, &self.backoff);
+        let queue = self
+            .partitions
+            .entry(partition)
+            .or_insert_with(|| PartitionQueue {
+                batches: VecDeque::new(),
+                next_sequence: 0,
+                generation,
+                backoff: backoff.clone(),
+            });
+        let stage = Stage::Waiting;
+        queue.batches.push_back(Batch {
+            ticket,
+            sealed,
+            sequence: None,
+            stage,
+            deadline,
+        });
+    }
+
+    /// True when every batch was answered.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.partitions
+            .values()
+            .all(|queue| queue.batches.is_empty())
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<ProducerEvent> {
+        self.events.pop_front()
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let queues = self
+            .partitions
+            .values()
+            .filter(|queue| !queue.batches.is_empty());
+        let mut due: Vec<Instant> = Vec::new();
+        for queue in queues {
+            due.push(queue.backoff.until());
+            due.extend(queue.batches.front().map(|batch| batch.deadline));
+        }
+        if !due.is_empty() && self.identity.is_none() {
+            due.push(self.init_backoff.until());
+        }
+        due.into_iter().filter(|due| *due > self.last_now).min()
+    }
+
+    fn token(&mut self) -> RequestToken {
+        self.tokens += 1;
+        RequestToken(self.tokens)
+    }
+
+    pub(crate) fn poll_request(&mut self, now: Instant, cluster: &Cluster) -> Option<Outgoing> {
+        self.last_now = now;
+        self.expire(now);
+        if self.is_idle() {
+            return None;
+        }
+        if self.identity.is_none() {
+            return self.init_request(now, cluster);
+        }
+        let mut leaders: BTreeMap<BrokerId, Vec<TopicPartition>> = BTreeMap::new();
+        let mut unknown = false;
+        for (partition, queue) in &self.partitions {
+            if queue.sendable(now, self.generation).is_some() {
+                match cluster.metadata().leader(partition) {
+                    Some((leader, _)) => leaders.entry(leader).or_default().push(partition.clone()),
+                    None => unknown = true,
+                }
+            }
+        }
+        if unknown {
+            self.postpone_unknown(now, cluster);
+        }
+        for (broker, partitions) in leaders {
+            let Some(version) = cluster.version(Target::Broker(broker), ApiKey::Produce) else {
+                continue;
+            };
+            let request = self.produce_request(now, broker, version, &partitions, cluster);
+            if request.is_some() {
+                return request;
+            }
+        }
+        None
+    }
+
+    /// Partitions without a leader wait a little, and the metadata is asked for.
+    fn postpone_unknown(&mut self, now: Instant, cluster: &Cluster) {
+        for (partition, queue) in &mut self.partitions {
+            if queue.sendable(now, self.generation).is_some()
+                && cluster.metadata().leader(partition).is_none()
+            {
+                queue.backoff.failed(now, &mut self.rng);
+            }
+        }
+        self.events.push_back(ProducerEvent::RefreshMetadata);
+    }
+
+    fn init_request(&mut self, now: Instant, cluster: &Cluster) -> Option<Outgoing> {
+        let under_way = self
+            .in_flight
+            .values()
+            .any(|request| matches!(request, InFlight::Init));
+        if under_way || !self.init_backoff.is_over(now) {
+            return None;
+        }
+        let version = cluster.version(Target::AnyBroker, ApiKey::InitProducerId)?;
+        let token = self.token();
+        self.in_flight.insert(token, InFlight::Init);
+        let request = InitProducerIdRequest::default()
+            .with_transactional_id(None)
+            .with_transaction_timeout_ms(i32::MAX)
+            .with_producer_id(ProducerId(-1))
+            .with_producer_epoch(-1);
+        Some(Outgoing {
+            token,
+            target: Target::AnyBroker,
+            version: Some(version),
+            request: Request::InitProducerId(request),
+        })
+    }
+
+    /// One batch of each partition, as many as fit a request.
+    fn produce_request(
+        &mut self,
+        now: Instant,
+        broker: BrokerId,
+        version: i16,
+        partitions: &[TopicPartition],
+        cluster: &Cluster,
+    ) -> Option<Outgoing> {
+        let on_the_way = |request: &&InFlight| matches!(request, InFlight::Produce { broker: to, .. } if *to == broker);
+        if self.in_flight.values().filter(on_the_way).count() >= IN_FLIGHT_MAX {
+            return None;
+        }
+        let (producer_id, producer_epoch) = self.identity?;
+        // Ids need every topic's id; a topic made this moment may not have one here yet.
+        let ids: Option<BTreeMap<_, _>> = partitions
+            .iter()
+            .map(|p| Some((p.topic.clone(), cluster.metadata().topic_id(&p.topic)?)))
+            .collect();
+        let ids = if version >= 13 { ids } else { None };
+        let version = if ids.is_some() {
+            version
+        } else {
+            version.min(12)
+        };
+        let mut topics: BTreeMap<TopicName, Vec<PartitionProduceData>> = BTreeMap::new();
+        let (mut size, mut batches) = (0, Vec::new());
+        for partition in partitions {
+            let Some(queue) = self.partitions.get_mut(partition) else {
+                continue;
+            };
+            let Some(at) = queue.sendable(now, self.generation) else {
+                continue;
+            };
+            let batch_size = queue.batches[at].sealed.size_bytes();
+            if size > 0 && size + batch_size > self.max_request_size {
+                continue;
+            }
+            size += batch_size;
+            if queue.generation != self.generation {
+                renumber(queue, self.generation);
+            }
+            let PartitionQueue {
+                batches: waiting,
+                next_sequence,
+                ..
+            } = queue;
+            let batch = &mut waiting[at];
+            let sequence = *batch.sequence.get_or_insert_with(|| {
+                let sequence = *next_sequence;
+                *next_sequence = advance(sequence, batch.sealed.record_count());
+                sequence
+            });
+            batch.stage = Stage::InFlight;
+            let records = batch.sealed.encode(producer_id, producer_epoch, sequence);
+            let data = PartitionProduceData::default()
+                .with_index(partition.partition)
+                .with_records(Some(records));
+            topics
+                .entry(partition.topic.clone())
+                .or_default()
+                .push(data);
+            let id = ids
+                .as_ref()
+                .map_or_else(Uuid::nil, |ids| ids[&partition.topic]);
+            batches.push((partition.clone(), batch.ticket, id));
+        }
+        if batches.is_empty() {
+            return None;
+        }
+        let topics = topics.into_iter().map(|(topic, data)| {
+            let converted = TopicProduceData::default().with_partition_data(data);
+            match &ids {
+                Some(ids) => converted.with_topic_id(ids[&topic]),
+                None => converted.with_name(wire_name(&topic)),
+            }
+        });
+        let request = ProduceRequest::default()
+            .with_acks(-1)
+            .with_timeout_ms(i32::try_from(self.request_timeout_ms).unwrap_or(i32::MAX))
+            .with_topic_data(topics.collect());
+        let token = self.token();
+        self.in_flight
+            .insert(token, InFlight::Produce { broker, batches });
+        let (target, version) = (Target::Broker(broker), Some(version));
+        Some(Outgoing {
+            token,
+            target,
+            version,
+            request: Request::Produce(request),
+        })
+    }
+
+    /// Gives up batches that nobody took in `delivery.timeout.ms`.
+    fn expire(&mut self, now: Instant) {
+        for (partition, queue) in &mut self.partitions {
+            while let Some(batch) = queue.batches.front()
+                && batch.deadline <= now
+                && batch.stage != Stage::InFlight
+            {
+                let error = StreamsError::Delivery {
+                    partition: partition.clone(),
+                    message: "no broker took them within delivery.timeout.ms".to_owned(),
+                };
+                let (ticket, result) = (batch.ticket, Err(error));
+                self.events
+                    .push_back(ProducerEvent::Produced { ticket, result });
+                queue.batches.pop_front();
+            }
+        }
+    }
+
+    pub(crate) fn handle_response(
+        &mut self,
+        now: Instant,
+        token: RequestToken,
+        result: Result<Response, RequestError>,
+    ) {
+        match self.in_flight.remove(&token) {
+            None => {}
+            Some(InFlight::Init) => self.init_answered(now, result),
+            Some(InFlight::Produce { batches, .. }) => match result {
+                Ok(Response::Produce(response)) => self.produce_answered(now, batches, &response),
+                Err(RequestError::Unsupported(message)) => {
+                    self.events
+                        .push_back(ProducerEvent::Failed(StreamsError::Unsupported(message)));
+                }
+                Ok(_) | Err(_) => {
+                    self.events.push_back(ProducerEvent::RefreshMetadata);
+                    for (partition, ticket, _) in batches {
+                        self.failed(now, &partition, ticket);
+                    }
+                }
+            },
+        }
+    }
+
+    fn init_answered(&mut self, now: Instant, result: Result<Response, RequestError>) {
+        let code = match result {
+            Ok(Response::InitProducerId(response)) if response.error_code == 0 => {
+                self.identity = Some((response.producer_id.0, response.producer_epoch));
+                self.generation += 1;
+                return self.init_backoff.succeeded();
+            }
+            Ok(Response::InitProducerId(response)) => response.error_code,
+            Err(RequestError::Unsupported(message)) => {
+                let failed = ProducerEvent::Failed(StreamsError::Unsupported(message));
+                return self.events.push_back(failed);
+            }
+            Ok(_) | Err(_) => 7,
+        };
+        self.init_backoff.failed(now, &mut self.rng);
+        // CLUSTER_AUTHORIZATION_FAILED, TRANSACTIONAL_ID_AUTHORIZATION_FAILED, INVALID_REQUEST
+        if matches!(code, 31 | 42 | 53) {
+            let operation = "the request for a producer id".to_owned();
+            let message = error_name(code).to_owned();
+            let error = StreamsError::Broker {
+                operation,
+                code,
+                message,
+            };
+            self.events.push_back(ProducerEvent::Failed(error));
+        }
+    }
+
+    fn produce_answered(
+        &mut self,
+        now: Instant,
+        batches: Vec<(TopicPartition, u64, Uuid)>,
+        response: &ProduceResponse,
+    ) {
+        let answer_of = |topic: &str, id: Uuid, partition: i32| {
+            let topics = response.responses.iter();
+            let mut found = topics.filter(|t| {
+                if t.topic_id.is_nil() {
+                    t.name.0.as_str() == topic
+                } else {
+                    t.topic_id == id
+                }
+            });
+            found.find_map(|t| t.partition_responses.iter().find(|p| p.index == partition))
+        };
+        for (partition, ticket, id) in batches {
+            match answer_of(partition.topic.as_str(), id, partition.partition) {
+                Some(answer) => self.partition_answered(now, &partition, ticket, answer, response),
+                None => self.failed(now, &partition, ticket),
+            }
+        }
+    }
+
+    fn partition_answered(
+        &mut self,
+        now: Instant,
+        partition: &TopicPartition,
+        ticket: u64,
+        answer: &PartitionProduceResponse,
+        response: &ProduceResponse,
+    ) {
+        let is_first = self
+            .partitions
+            .get(partition)
+            .and_then(|queue| queue.batches.front())
+            .is_some_and(|batch| batch.ticket == ticket);
+        match answer.error_code {
+            0 => self.finish(partition, ticket, Ok(answer.base_offset)),
+            // DUPLICATE_SEQUENCE_NUMBER: it was written before; where, nobody says.
+            46 => self.finish(partition, ticket, Ok(-1)),
+            // OUT_OF_ORDER_SEQUENCE_NUMBER behind a batch that failed: resent in order.
+            45 if !is_first => self.failed(now, partition, ticket),
+            // The broker does not know this producer (any longer): a new id, new numbers.
+            45 | 47 | 59 => {
+                let message = format!(
+                    "{} for {partition}: a new producer id is asked for",
+                    error_name(answer.error_code)
+                );
+                let log = LogEvent::new(Level::Warn, message);
+                self.events.push_back(ProducerEvent::Log(log));
+                self.identity = None;
+                self.failed(now, partition, ticket);
+            }
+            code if is_retriable(code) => {
+                let leader = &answer.current_leader;
+                if leader.leader_id.0 >= 0 {
+                    let endpoints = response.node_endpoints.iter();
+                    let endpoint = endpoints
+                        .filter(|e| e.node_id == leader.leader_id)
+                        .find_map(|e| {
+                            let port = u16::try_from(e.port).ok()?;
+                            Some(HostPort {
+                                host: e.host.as_str().to_owned(),
+                                port,
+                            })
+                        });
+                    self.events.push_back(ProducerEvent::LeaderHint {
+                        partition: partition.clone(),
+                        leader: BrokerId(leader.leader_id.0),
+                        leader_epoch: leader.leader_epoch,
+                        endpoint,
+                    });
+                }
+                self.events.push_back(ProducerEvent::RefreshMetadata);
+                self.failed(now, partition, ticket);
+            }
+            code => {
+                let words = answer.error_message.as_ref().map(|words| words.as_str());
+                let message = format!(
+                    "the broker refused them with {}{}",
+                    error_name(code),
+                    words.map(|words| format!(" ({words})")).unwrap_or_default()
+                );
+                let partition_name = partition.clone();
+                let error = StreamsError::Delivery {
+                    partition: partition_name,
+                    message,
+                };
+                self.finish(partition, ticket, Err(error));
+            }
+        }
+    }
+
+    fn finish(
+        &mut self,
+        partition: &TopicPartition,
+        ticket: u64,
+        result: Result<i64, StreamsError>,
+    ) {
+        if let Some(queue) = self.partitions.get_mut(partition) {
+            queue.batches.retain(|batch| batch.ticket != ticket);
+            if result.is_ok() {
+                queue.backoff.succeeded();
+            }
+        }
+        self.events
+            .push_back(ProducerEvent::Produced { ticket, result });
+    }
+
+    fn failed(&mut self, now: Instant, partition: &TopicPartition, ticket: u64) {
+        let Some(queue) = self.partitions.get_mut(partition) else {
+            return;
+        };
+        let batch = queue
+            .batches
+            .iter_mut()
+            .find(|batch| batch.ticket == ticket);
+        if let Some(batch) = batch {
+            batch.stage = Stage::Failed;
+            // One wait for all that fail together.
+            if queue.backoff.is_over(now) {
+                queue.backoff.failed(now, &mut self.rng);
+            }
+        }
+    }
+}
+
+/// Gives every batch a place under a new producer id; nothing is under way.
+fn renumber(queue: &mut PartitionQueue, generation: u32) {
+    queue.generation = generation;
+    queue.next_sequence = 0;
+    for batch in &mut queue.batches {
+        batch.sequence = None;
+        batch.stage = Stage::Waiting;
+    }
+}
+
+/// Sequence numbers wrap to zero after `i32::MAX`.
+fn advance(sequence: i32, records: i32) -> i32 {
+    let next = i64::from(sequence) + i64::from(records);
+    i32::try_from(next & i64::from(i32::MAX)).unwrap_or(0)
+}
+
+/// Passes by itself (Java: `RetriableException`).
+const fn is_retriable(code: i16) -> bool {
+    matches!(
+        code,
+        // CORRUPT_MESSAGE, UNKNOWN_TOPIC, LEADER_NOT_AVAILABLE, NOT_LEADER, REQUEST_TIMED_OUT,
+        // NETWORK_EXCEPTION, NOT_ENOUGH_REPLICAS (and after append), KAFKA_STORAGE_ERROR,
+        // FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, THROTTLING, UNKNOWN_TOPIC_ID,
+        // INCONSISTENT_TOPIC_ID
+        2 | 3 | 5 | 6 | 7 | 13 | 19 | 20 | 56 | 74 | 76 | 89 | 100 | 103
+    )
+}
