@@ -10,6 +10,8 @@
 )]
 
 mod connections;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;

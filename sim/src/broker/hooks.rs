@@ -69,6 +69,11 @@ impl Broker {
         self.groups.set_config(group_id, config);
     }
 
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
     /// Fails requests to come.
     pub fn inject(&mut self, rule: FaultRule) {
         self.faults.push(rule);

@@ -257,7 +257,11 @@ impl PartitionLog {
         for batch in self.batches.range(self.position(offset)..) {
             let grown = size + batch.bytes.len();
             if grown > max_bytes {
-                return if size == 0 && at_least_one { grown } else { size };
+                return if size == 0 && at_least_one {
+                    grown
+                } else {
+                    size
+                };
             }
             size = grown;
         }
