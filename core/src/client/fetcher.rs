@@ -28,8 +28,8 @@ pub(crate) enum FetchStart {
     At { offset: i64 },
     /// By `auto.offset.reset`.
     Reset,
-    /// A changelog: from `from`, or its beginning, to what is its end now.
-    Restore { from: Option<i64> },
+    /// A changelog, from its beginning to what is its end now.
+    Restore,
 }
 
 /// What was fetched, and what went wrong.
@@ -101,7 +101,6 @@ enum InFlight {
         generations: BTreeMap<TopicPartition, u64>,
     },
     List {
-        broker: BrokerId,
         generations: BTreeMap<TopicPartition, u64>,
     },
 }
@@ -179,9 +178,9 @@ impl Fetcher {
                     return self.events.push_back(FetcherEvent::Failed(error));
                 }
             },
-            FetchStart::Restore { from } => {
+            FetchStart::Restore => {
                 state.restore = true;
-                state.stage = Stage::End { from };
+                state.stage = Stage::End;
             }
         }
         self.partitions.insert(partition, state);
@@ -235,7 +234,7 @@ impl Fetcher {
                 Stage::Fetching if state.outstanding_bytes < outstanding_max => {
                     fetches.entry(leader).or_default().push(partition.clone());
                 }
-                Stage::Position { .. } | Stage::End { .. } if !state.listing => {
+                Stage::Position { .. } | Stage::End if !state.listing => {
                     lists.entry(leader).or_default().push(partition.clone());
                 }
                 _ => {}
@@ -289,7 +288,7 @@ impl Fetcher {
             state.listing = true;
             let timestamp = match state.stage {
                 Stage::Position { timestamp } => timestamp,
-                Stage::End { .. } | Stage::Fetching => LATEST,
+                Stage::End | Stage::Fetching => LATEST,
             };
             let epoch = cluster
                 .metadata()
@@ -316,13 +315,7 @@ impl Fetcher {
         }
         let token = self.token();
         let generations = self.generations_of(partitions.iter());
-        self.in_flight.insert(
-            token,
-            InFlight::List {
-                broker,
-                generations,
-            },
-        );
+        self.in_flight.insert(token, InFlight::List { generations });
         Outgoing {
             token,
             target: Target::Broker(broker),
@@ -400,7 +393,7 @@ impl Fetcher {
                     self.request_failed(now, &generations, failed.err());
                 }
             },
-            Some(InFlight::List { generations, .. }) => {
+            Some(InFlight::List { generations }) => {
                 for partition in generations.keys() {
                     if let Some(state) = self.current(partition, &generations) {
                         state.listing = false;
@@ -472,17 +465,12 @@ impl Fetcher {
         state.backoff.succeeded();
         match state.stage {
             Stage::Fetching => return,
-            Stage::End { from: None } => {
+            Stage::End => {
                 state.end = Some(offset);
                 state.stage = Stage::Position {
                     timestamp: EARLIEST,
                 };
                 return;
-            }
-            Stage::End { from: Some(from) } => {
-                state.end = Some(offset);
-                state.position = from;
-                state.stage = Stage::Fetching;
             }
             Stage::Position { .. } => {
                 state.position = offset;

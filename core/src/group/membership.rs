@@ -51,6 +51,11 @@ pub struct Membership {
     /// The `Lose` that was not answered yet.
     releasing: Option<u64>,
     in_flight: VecDeque<InFlight>,
+    /// A heartbeat went unanswered, so an assignment may have been told that never arrived. A
+    /// coordinator tells it once.
+    answer_lost: bool,
+    /// The tasks are being given up to join again and be told everything.
+    rejoining: bool,
     /// True while leaving because the application did not poll.
     poll_expired: bool,
     heartbeat_interval_ms: u64,
@@ -81,6 +86,8 @@ impl Membership {
             reconciliation: None,
             releasing: None,
             in_flight: VecDeque::new(),
+            answer_lost: false,
+            rejoining: false,
             poll_expired: false,
             heartbeat_interval_ms: 0,
             next_heartbeat: Instant::ZERO,
@@ -136,6 +143,8 @@ impl Membership {
         self.current = Tasks::default();
         self.last_sent = None;
         self.next_heartbeat = now;
+        self.answer_lost = false;
+        self.rejoining = false;
         self.transition(MemberState::Joining);
     }
 
@@ -191,11 +200,15 @@ impl Membership {
     }
 
     /// The tasks of an `Assign` exist.
-    pub fn assigned(&mut self, _now: Instant, ticket: u64) {
+    pub fn assigned(&mut self, now: Instant, ticket: u64) {
         match self.reconciliation.take() {
             Some(done) if done.ticket == ticket && !done.revoking => {
                 self.current = done.target;
-                self.transition(MemberState::Acknowledging);
+                if self.rejoining && self.current == Tasks::default() {
+                    self.join(now);
+                } else {
+                    self.transition(MemberState::Acknowledging);
+                }
             }
             other => self.reconciliation = other,
         }
@@ -304,10 +317,15 @@ impl Membership {
         let request = if self.state == MemberState::Joining {
             heartbeat::join(&self.config, self.endpoint_epoch)
         } else {
-            let changed = self.last_sent.as_ref() != Some(&self.current);
-            let tasks = changed.then_some(&self.current);
+            // While tasks are being taken over the lists stay out: what they leave out, the
+            // coordinator would give away at once.
+            let tell = self.state != MemberState::Reconciling
+                && self.last_sent.as_ref() != Some(&self.current);
+            let tasks = tell.then_some(&self.current);
             let request = heartbeat::beat(&self.config, self.epoch, self.endpoint_epoch, tasks);
-            self.last_sent = Some(self.current.clone());
+            if tell {
+                self.last_sent = Some(self.current.clone());
+            }
             request
         };
         if self.state == MemberState::Acknowledging {
@@ -454,7 +472,21 @@ impl Membership {
             response.standby_tasks,
             response.warmup_tasks,
         ) {
-            (None, None, None) => {}
+            (None, None, None) => {
+                if std::mem::take(&mut self.answer_lost) && self.state != MemberState::Joining {
+                    self.rejoining = true;
+                    self.target = Tasks::default();
+                    self.log(
+                        Level::Info,
+                        "a heartbeat went unanswered and may have told an assignment: the member \
+                         gives up its tasks and joins again"
+                            .to_owned(),
+                    );
+                    if self.current == Tasks::default() && self.reconciliation.is_none() {
+                        return self.join(now);
+                    }
+                }
+            }
             (Some(active), Some(standby), Some(warmup)) => {
                 let tasks = (task_ids(&active), task_ids(&standby), task_ids(&warmup));
                 let (Some(active), Some(standby), Some(warmup)) = tasks else {
@@ -587,6 +619,7 @@ impl Membership {
     fn unanswered(&mut self, now: Instant, failure: HeartbeatFailure) {
         match failure {
             HeartbeatFailure::Disconnected | HeartbeatFailure::TimedOut => {
+                self.answer_lost = true;
                 self.failed(now, true);
                 self.coordinator_known = false;
                 self.events.push_back(MembershipEvent::FindCoordinator);

@@ -18,7 +18,7 @@ use crate::error::StreamsError;
 pub use context::{ProcessorContext, RecordMetadata};
 pub use graph::ProcessorGraph;
 pub(crate) use graph::{ForwardFlushed, TaskContext};
-pub(crate) use node::{ErasedNode, ProcessorNode, SinkNode, SourceNode, SourceRecord, TypedNode};
+pub(crate) use node::{ErasedNode, ProcessorNode, SinkNode, SourceNode};
 pub use punctuation::{Cancellable, PunctuationType};
 pub use sink::{OutgoingRecord, RecordSink};
 

@@ -24,8 +24,6 @@ pub(crate) enum StartFrom {
     Committed,
     /// A changelog, from the first record there is to what is its end now.
     Restore,
-    /// A changelog whose records before this offset are in the store already.
-    RestoreFrom(i64),
 }
 
 #[derive(Debug)]

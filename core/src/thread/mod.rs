@@ -6,8 +6,11 @@
 
 mod client;
 mod message;
+mod runner;
 
 pub use crate::net::{ClientEvent, ConnectionId, Input, Output, ThreadState};
+pub use crate::task::TaskState;
 pub use client::{ClientMachine, GroupReport, PartitionProgress};
-pub(crate) use message::{ClientMessage, CommitFailure, RunnerMessage, StartFrom, Ticket};
+pub(crate) use message::CommitFailure;
 pub use message::{ToClient, ToRunner};
+pub use runner::{Budget, RunnerEvent, TaskRunner};

@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{
-    NodeDefinition, NodeFactory, NodeKind, StoreDefinition, TopicRef, Topology, TopologyError,
-};
+use super::{NodeDefinition, NodeFactory, NodeKind, StoreDefinition, Topology, TopologyError};
 use crate::state::StoreBuilder;
 
 /// Collects nodes and stores; the first mistake is kept until [`TopologyBuilder::build`].

@@ -62,8 +62,7 @@ impl ClientMachine {
                 self.starting.insert(partition.clone(), String::new());
                 return self.offsets.fetch(now, partition);
             }
-            StartFrom::Restore => FetchStart::Restore { from: None },
-            StartFrom::RestoreFrom(offset) => FetchStart::Restore { from: Some(offset) },
+            StartFrom::Restore => FetchStart::Restore,
         };
         self.fetcher.start(now, partition, start);
     }

@@ -1,0 +1,300 @@
+//! Where all tasks of a thread put what they produce (Java: `RecordCollector` over the producer's
+//! accumulator): records go straight into the open batch of their partition.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::config::StreamsConfig;
+use crate::error::StreamsError;
+use crate::processor::{OutgoingRecord, RecordSink};
+use crate::time::Instant;
+use crate::types::{TopicName, TopicPartition};
+use crate::wire::{RecordBatchBuilder, SealedBatch, partition_for_key};
+
+/// Most bytes a record takes beside its key, value and headers: six varints and an attribute.
+const RECORD_OVERHEAD_BYTES: usize = 36;
+
+struct OpenBatch {
+    builder: RecordBatchBuilder,
+    opened_at: Instant,
+    /// Sealed batches of the partition that were not answered.
+    unacked: usize,
+}
+
+struct Topic {
+    name: TopicName,
+    partitions: Vec<OpenBatch>,
+    /// Where records without a key go until the batch there is sealed.
+    sticky: usize,
+}
+
+/// A batch on its way to the client.
+pub(crate) struct Sealed {
+    pub(crate) ticket: u64,
+    pub(crate) partition: TopicPartition,
+    pub(crate) batch: SealedBatch,
+}
+
+struct Unacked {
+    bytes: usize,
+    topic: usize,
+    partition: usize,
+}
+
+/// The open and the unanswered batches of one thread.
+pub(crate) struct RecordCollector {
+    batch_size: usize,
+    linger_ms: u64,
+    max_request_size: usize,
+    buffer_memory: usize,
+    now: Instant,
+    topics: Vec<Topic>,
+    last_topic: usize,
+    sealed: VecDeque<Sealed>,
+    unacked: BTreeMap<u64, Unacked>,
+    unacked_bytes: usize,
+    tickets: u64,
+}
+
+impl RecordCollector {
+    pub(crate) fn new(config: &StreamsConfig) -> Self {
+        Self {
+            batch_size: config.batch_size(),
+            linger_ms: config.linger_ms(),
+            max_request_size: config.max_request_size(),
+            buffer_memory: config.buffer_memory(),
+            now: Instant::ZERO,
+            topics: Vec::new(),
+            last_topic: 0,
+            sealed: VecDeque::new(),
+            unacked: BTreeMap::new(),
+            unacked_bytes: 0,
+            tickets: 0,
+        }
+    }
+
+    pub(crate) const fn set_now(&mut self, now: Instant) {
+        self.now = now;
+    }
+
+    /// How many partitions a topic has; it may grow.
+    pub(crate) fn set_partition_count(&mut self, name: TopicName, count: i32) {
+        let count = usize::try_from(count).unwrap_or(0);
+        let at = self
+            .topics
+            .iter()
+            .position(|topic| topic.name == name)
+            .unwrap_or_else(|| {
+                self.topics.push(Topic {
+                    name,
+                    partitions: Vec::new(),
+                    sticky: 0,
+                });
+                self.topics.len() - 1
+            });
+        let partitions = &mut self.topics[at].partitions;
+        while partitions.len() < count {
+            let (builder, opened_at) = (RecordBatchBuilder::new(), Instant::ZERO);
+            partitions.push(OpenBatch {
+                builder,
+                opened_at,
+                unacked: 0,
+            });
+        }
+    }
+
+    /// True when the partitions of `topic` are known.
+    pub(crate) fn knows(&self, topic: &TopicName) -> bool {
+        self.topics
+            .iter()
+            .any(|known| known.name == *topic && !known.partitions.is_empty())
+    }
+
+    /// Too much is under way: processing has to wait for answers.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.unacked_bytes >= self.buffer_memory
+    }
+
+    /// The topic's index: usually that of the record before.
+    fn topic_index(&mut self, name: &TopicName) -> Option<usize> {
+        // The same name is the same allocation most of the time, which one comparison shows.
+        let same = |topic: &Topic| std::ptr::eq(topic.name.as_str(), name.as_str());
+        if self.topics.get(self.last_topic).is_some_and(same) {
+            return Some(self.last_topic);
+        }
+        let by_pointer = self.topics.iter().position(same);
+        let found = by_pointer.or_else(|| self.topics.iter().position(|t| t.name == *name));
+        if let Some(at) = found {
+            self.last_topic = at;
+            if by_pointer.is_none() {
+                self.topics[at].name = name.clone();
+            }
+        }
+        found
+    }
+
+    fn seal(&mut self, topic: usize, partition: usize) {
+        let entry = &mut self.topics[topic];
+        let open = &mut entry.partitions[partition];
+        if open.builder.record_count() == 0 {
+            return;
+        }
+        // The next batch will be about as large as this one.
+        let room = open.builder.size_bytes().min(self.batch_size);
+        let builder = std::mem::replace(&mut open.builder, RecordBatchBuilder::with_capacity(room));
+        open.unacked += 1;
+        if entry.sticky == partition {
+            entry.sticky = (partition + 1) % entry.partitions.len();
+        }
+        self.tickets += 1;
+        let batch = builder.seal();
+        let bytes = batch.size_bytes();
+        self.unacked.insert(
+            self.tickets,
+            Unacked {
+                bytes,
+                topic,
+                partition,
+            },
+        );
+        self.unacked_bytes += bytes;
+        let partition = TopicPartition {
+            topic: entry.name.clone(),
+            partition: partition as i32,
+        };
+        self.sealed.push_back(Sealed {
+            ticket: self.tickets,
+            partition,
+            batch,
+        });
+    }
+
+    fn seal_where(&mut self, which: impl Fn(&OpenBatch) -> bool) {
+        for topic in 0..self.topics.len() {
+            for partition in 0..self.topics[topic].partitions.len() {
+                let open = &self.topics[topic].partitions[partition];
+                if open.builder.record_count() > 0 && which(open) {
+                    self.seal(topic, partition);
+                }
+            }
+        }
+    }
+
+    /// Seals every open batch; gives the ticket of the newest batch there is.
+    pub(crate) fn seal_all(&mut self) -> u64 {
+        self.seal_where(|_| true);
+        self.tickets
+    }
+
+    /// Seals what has waited for `linger.ms`, and where nothing of the partition is under way: an
+    /// idle pipeline sends at once, and a busy one fills its next batch while the last is written.
+    pub(crate) fn seal_idle(&mut self) {
+        let (now, linger_ms) = (self.now, self.linger_ms);
+        self.seal_where(|open| open.unacked == 0 || open.opened_at.plus_ms(linger_ms) <= now);
+    }
+
+    /// Seals what has waited for `linger.ms`.
+    pub(crate) fn seal_expired(&mut self) {
+        let (now, linger_ms) = (self.now, self.linger_ms);
+        self.seal_where(|open| open.opened_at.plus_ms(linger_ms) <= now);
+    }
+
+    /// When the oldest open batch has waited for `linger.ms`.
+    pub(crate) fn linger_deadline(&self) -> Option<Instant> {
+        let open = self.topics.iter().flat_map(|topic| &topic.partitions);
+        let waiting = open.filter(|open| open.builder.record_count() > 0);
+        waiting
+            .map(|open| open.opened_at.plus_ms(self.linger_ms))
+            .min()
+    }
+
+    pub(crate) fn poll_sealed(&mut self) -> Option<Sealed> {
+        self.sealed.pop_front()
+    }
+
+    /// A batch was answered.
+    pub(crate) fn acknowledged(&mut self, ticket: u64) -> bool {
+        let Some(unacked) = self.unacked.remove(&ticket) else {
+            return false;
+        };
+        self.unacked_bytes -= unacked.bytes;
+        self.topics[unacked.topic].partitions[unacked.partition].unacked -= 1;
+        true
+    }
+
+    /// True when every batch up to `ticket` was answered.
+    pub(crate) fn is_acknowledged_to(&self, ticket: u64) -> bool {
+        self.unacked
+            .first_key_value()
+            .is_none_or(|(first, _)| *first > ticket)
+    }
+
+    /// Forgets what is open and what is under way: for a dirty close of all tasks.
+    pub(crate) fn clear(&mut self) {
+        for open in self
+            .topics
+            .iter_mut()
+            .flat_map(|topic| &mut topic.partitions)
+        {
+            open.builder = RecordBatchBuilder::new();
+            open.unacked = 0;
+        }
+        self.sealed.clear();
+        self.unacked.clear();
+        self.unacked_bytes = 0;
+    }
+}
+
+impl RecordSink for RecordCollector {
+    fn send(&mut self, record: OutgoingRecord<'_>) -> Result<(), StreamsError> {
+        let delivery = |partition: i32, message: String| StreamsError::Delivery {
+            partition: TopicPartition {
+                topic: record.topic.clone(),
+                partition,
+            },
+            message,
+        };
+        let topic = self.topic_index(record.topic);
+        let Some((at, count)) = topic
+            .map(|at| (at, self.topics[at].partitions.len()))
+            .filter(|(_, count)| *count > 0)
+        else {
+            let message = format!("topic {} does not exist: create it", record.topic);
+            return Err(delivery(-1, message));
+        };
+        let partition = match (record.partition, record.key) {
+            (Some(partition), _) => usize::try_from(partition).unwrap_or(usize::MAX),
+            (None, Some(key)) => partition_for_key(key, count as i32) as usize,
+            (None, None) => self.topics[at].sticky,
+        };
+        if partition >= count {
+            let message = format!("the topic has {count} partitions");
+            return Err(delivery(record.partition.unwrap_or(-1), message));
+        }
+        let headers = record.headers.as_slice().iter();
+        let headers: usize = headers
+            .map(|h| h.key.len() + h.value.as_ref().map_or(0, bytes::Bytes::len) + 10)
+            .sum();
+        let size = RECORD_OVERHEAD_BYTES
+            + record.key.map_or(0, <[u8]>::len)
+            + record.value.map_or(0, <[u8]>::len)
+            + headers;
+        if size > self.max_request_size {
+            let message = format!(
+                "a record of {size} bytes is larger than max.request.size ({})",
+                self.max_request_size
+            );
+            return Err(delivery(partition as i32, message));
+        }
+        let open = &self.topics[at].partitions[partition];
+        if open.builder.record_count() > 0 && open.builder.size_bytes() + size > self.batch_size {
+            self.seal(at, partition);
+        }
+        let open = &mut self.topics[at].partitions[partition];
+        if open.builder.record_count() == 0 {
+            open.opened_at = self.now;
+        }
+        open.builder
+            .append(record.timestamp, record.key, record.value, record.headers);
+        Ok(())
+    }
+}

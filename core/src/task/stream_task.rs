@@ -1,0 +1,292 @@
+//! One task: its graph, its input, its restoring (Java: `StreamTask`).
+
+use std::collections::VecDeque;
+
+use super::TaskState;
+use super::partition_group::PartitionGroup;
+use crate::error::StreamsError;
+use crate::processor::ProcessorGraph;
+use crate::state::ChangelogRecord;
+use crate::time::{Now, WallClock};
+use crate::types::{OffsetAndMetadata, TaskId, TopicPartition};
+use crate::wire::{RecordBatch, Records};
+
+/// A changelog on its way into a store.
+struct Changelog {
+    store: usize,
+    partition: TopicPartition,
+    /// The log end when restoring began; `None` before that.
+    end: Option<i64>,
+    position: i64,
+    next_offset: i64,
+    batches: VecDeque<RecordBatch>,
+    current: Option<(Records, usize)>,
+    restored: u64,
+    done: bool,
+}
+
+/// What a step of restoring did.
+#[derive(Default)]
+pub(crate) struct RestoreProgress {
+    /// Records applied.
+    pub(crate) records: usize,
+    /// Bytes of used-up batches.
+    pub(crate) consumed: Vec<(TopicPartition, usize)>,
+    /// Changelogs that are complete now, with how many records they had.
+    pub(crate) completed: Vec<(TopicPartition, u64)>,
+}
+
+/// A task that processes.
+pub(crate) struct StreamTask {
+    pub(crate) id: TaskId,
+    pub(crate) state: TaskState,
+    graph: ProcessorGraph,
+    group: PartitionGroup,
+    changelogs: Vec<Changelog>,
+    commit_needed: bool,
+}
+
+impl StreamTask {
+    pub(crate) fn new(
+        id: TaskId,
+        graph: ProcessorGraph,
+        partitions: &[TopicPartition],
+        max_task_idle_ms: i64,
+    ) -> Self {
+        let changelogs = graph
+            .changelogs()
+            .into_iter()
+            .map(|(store, partition)| Changelog {
+                store,
+                partition,
+                end: None,
+                position: 0,
+                next_offset: 0,
+                batches: VecDeque::new(),
+                current: None,
+                restored: 0,
+                done: false,
+            });
+        Self {
+            id,
+            state: TaskState::Created,
+            changelogs: changelogs.collect(),
+            graph,
+            group: PartitionGroup::new(partitions, max_task_idle_ms),
+            commit_needed: false,
+        }
+    }
+
+    pub(crate) fn inputs(&self) -> Vec<TopicPartition> {
+        self.group.partitions().cloned().collect()
+    }
+
+    pub(crate) fn changelog_partitions(&self) -> Vec<TopicPartition> {
+        self.changelogs
+            .iter()
+            .map(|changelog| changelog.partition.clone())
+            .collect()
+    }
+
+    fn changelog(&mut self, partition: &TopicPartition) -> Option<&mut Changelog> {
+        self.changelogs
+            .iter_mut()
+            .find(|changelog| changelog.partition == *partition)
+    }
+
+    pub(crate) fn has_partition(&self, partition: &TopicPartition) -> bool {
+        self.group.partitions().any(|input| input == partition)
+            || self
+                .changelogs
+                .iter()
+                .any(|changelog| changelog.partition == *partition)
+    }
+
+    /// Reading of an input or a changelog begins. `Err` is something to warn about.
+    pub(crate) fn started(
+        &mut self,
+        partition: &TopicPartition,
+        offset: i64,
+        end: Option<i64>,
+        metadata: &str,
+    ) -> Result<(), String> {
+        if let Some(end) = end
+            && let Some(changelog) = self.changelog(partition)
+        {
+            changelog.end = Some(end);
+            (changelog.position, changelog.next_offset) = (offset, offset);
+            return Ok(());
+        }
+        self.group.start(partition, offset, metadata)
+    }
+
+    pub(crate) fn push(
+        &mut self,
+        partition: &TopicPartition,
+        batches: Vec<RecordBatch>,
+        next_offset: i64,
+        log_end: i64,
+    ) -> Result<(), StreamsError> {
+        if let Some(changelog) = self.changelog(partition)
+            && !changelog.done
+        {
+            if changelog.end.is_some() {
+                changelog.batches.extend(batches);
+                changelog.next_offset = changelog.next_offset.max(next_offset);
+            }
+            return Ok(());
+        }
+        self.group.push(partition, batches, next_offset, log_end)
+    }
+
+    /// Applies up to `max_records` changelog records.
+    pub(crate) fn restore(&mut self, max_records: usize) -> Result<RestoreProgress, StreamsError> {
+        let mut progress = RestoreProgress::default();
+        let Self {
+            changelogs, graph, ..
+        } = self;
+        for changelog in changelogs.iter_mut().filter(|c| !c.done) {
+            let Some(end) = changelog.end else { continue };
+            let mut consumed = 0;
+            while progress.records < max_records && changelog.position < end {
+                let Some((records, bytes)) = &mut changelog.current else {
+                    let Some(batch) = changelog.batches.pop_front() else {
+                        break;
+                    };
+                    changelog.current = Some((batch.records(), batch.size_bytes()));
+                    continue;
+                };
+                let Some(record) = records.next() else {
+                    consumed += *bytes;
+                    changelog.current = None;
+                    continue;
+                };
+                let record = record.map_err(|error| {
+                    StreamsError::Protocol(format!("{}: {error}", changelog.partition))
+                })?;
+                if record.offset < changelog.position || record.offset >= end {
+                    continue;
+                }
+                changelog.position = record.offset + 1;
+                changelog.restored += 1;
+                progress.records += 1;
+                // Records without a key cannot belong to a store.
+                if let Some(key) = record.key {
+                    let (value, timestamp) = (record.value, record.timestamp);
+                    let headers = record.headers;
+                    graph.restore(
+                        changelog.store,
+                        ChangelogRecord {
+                            key,
+                            value,
+                            timestamp,
+                            headers,
+                        },
+                    )?;
+                }
+            }
+            if changelog.batches.is_empty() && changelog.current.is_none() {
+                // Over what compaction removed, and over control batches.
+                changelog.position = changelog.position.max(changelog.next_offset);
+            }
+            if changelog.position >= end {
+                changelog.done = true;
+                changelog.current = None;
+                changelog.batches.clear();
+                progress
+                    .completed
+                    .push((changelog.partition.clone(), changelog.restored));
+            } else if consumed > 0 {
+                progress
+                    .consumed
+                    .push((changelog.partition.clone(), consumed));
+            }
+        }
+        Ok(progress)
+    }
+
+    pub(crate) fn is_restored(&self) -> bool {
+        self.changelogs.iter().all(|changelog| changelog.done)
+    }
+
+    /// True when [`StreamTask::restore`] has something to apply right away.
+    pub(crate) fn can_restore(&self) -> bool {
+        let fed = |c: &Changelog| !c.done && (c.current.is_some() || !c.batches.is_empty());
+        self.state == TaskState::Restoring && self.changelogs.iter().any(fed)
+    }
+
+    pub(crate) fn init(&mut self, now: Now) -> Result<(), StreamsError> {
+        self.graph.init(now)
+    }
+
+    pub(crate) fn can_process(&self) -> bool {
+        self.state == TaskState::Running && self.group.has_next()
+    }
+
+    /// Processes up to `max_records`; gives how many there were.
+    pub(crate) fn process(&mut self, now: Now, max_records: usize) -> Result<usize, StreamsError> {
+        let mut processed = 0;
+        while processed < max_records {
+            let Some((queue, record)) = self.group.pop()? else {
+                break;
+            };
+            // Set first: a record that fails leaves nothing that looks committed.
+            self.commit_needed = true;
+            let (timestamp, stream_time) = (record.timestamp, self.group.stream_time());
+            let partition = self.group.partition(queue);
+            self.graph
+                .process(now, partition, record, timestamp, stream_time)?;
+            processed += 1;
+        }
+        Ok(processed)
+    }
+
+    pub(crate) fn punctuate(&mut self, now: Now) -> Result<(), StreamsError> {
+        if self.state == TaskState::Running
+            && self.graph.punctuate(now, self.group.stream_time())?
+        {
+            self.commit_needed = true;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn next_wall_clock_punctuation(&self) -> Option<WallClock> {
+        if self.state == TaskState::Running {
+            self.graph.next_wall_clock_punctuation()
+        } else {
+            None
+        }
+    }
+
+    pub(crate) const fn is_commit_needed(&self) -> bool {
+        self.commit_needed
+    }
+
+    pub(crate) fn take_commit_request(&mut self) -> bool {
+        self.graph.take_commit_request()
+    }
+
+    /// Flushes the caches and gives the offsets that may be committed once everything produced so
+    /// far is written.
+    pub(crate) fn prepare_commit(
+        &mut self,
+        now: Now,
+    ) -> Result<Vec<(TopicPartition, OffsetAndMetadata)>, StreamsError> {
+        self.graph.flush(now)?;
+        self.commit_needed = false;
+        Ok(self.group.positions())
+    }
+
+    pub(crate) fn take_consumed(&mut self) -> Vec<(TopicPartition, usize)> {
+        self.group.take_consumed()
+    }
+
+    pub(crate) fn take_drop_reason(&mut self) -> Option<String> {
+        self.graph.take_drop_reason()
+    }
+
+    pub(crate) fn close(&mut self, clean: bool) {
+        self.graph.close(clean);
+        self.state = TaskState::Closed;
+    }
+}

@@ -1,0 +1,124 @@
+//! What comes of the brokers: positions, records, changelogs.
+
+use super::{RunnerEvent, TaskRunner};
+use crate::error::StreamsError;
+use crate::task::{StreamTask, TaskState};
+use crate::thread::message::{ClientMessage, StartFrom};
+use crate::trace::Level;
+use crate::types::{TaskId, TopicPartition};
+use crate::wire::RecordBatch;
+
+impl TaskRunner {
+    fn task_of(&mut self, partition: &TopicPartition) -> Option<&mut StreamTask> {
+        self.tasks
+            .values_mut()
+            .find(|task| task.has_partition(partition))
+    }
+
+    pub(super) fn started(
+        &mut self,
+        partition: &TopicPartition,
+        offset: i64,
+        end: Option<i64>,
+        metadata: &str,
+    ) {
+        let Some(task) = self.task_of(partition) else {
+            return;
+        };
+        let started = task.started(partition, offset, end, metadata);
+        if let Some(end) = end {
+            let partition = partition.clone();
+            self.events.push_back(RunnerEvent::RestoreStarted {
+                partition,
+                offset,
+                end,
+            });
+        }
+        if let Err(warning) = started {
+            self.log(Level::Warn, warning);
+        }
+    }
+
+    pub(super) fn records(
+        &mut self,
+        partition: &TopicPartition,
+        batches: Vec<RecordBatch>,
+        next_offset: i64,
+        log_end: i64,
+    ) {
+        let Some(task) = self.task_of(partition) else {
+            return;
+        };
+        if let Err(error) = task.push(partition, batches, next_offset, log_end) {
+            self.fail(error);
+        }
+    }
+
+    /// Applies changelog records, task by task; `true` when there are more right away.
+    pub(super) fn restore(&mut self, max_records: usize) -> Result<bool, StreamsError> {
+        let mut left = max_records;
+        let mut restored = Vec::new();
+        for task in self
+            .tasks
+            .values_mut()
+            .filter(|task| task.state == TaskState::Restoring)
+        {
+            let progress = task.restore(left)?;
+            left -= progress.records.min(left);
+            for (partition, bytes) in progress.consumed {
+                self.messages
+                    .push_back(super::ToClient(ClientMessage::Consumed {
+                        partition,
+                        bytes,
+                    }));
+            }
+            for (partition, records) in progress.completed {
+                let stop = ClientMessage::Stop {
+                    partition: partition.clone(),
+                };
+                self.messages.push_back(super::ToClient(stop));
+                self.events
+                    .push_back(RunnerEvent::RestoreEnded { partition, records });
+            }
+            if task.is_restored() {
+                restored.push(task.id);
+            }
+        }
+        for task in restored {
+            self.begin_processing(task)?;
+        }
+        self.tell_restored();
+        Ok(self.tasks.values().any(StreamTask::can_restore))
+    }
+
+    /// Initialises the processors and begins to read the input.
+    fn begin_processing(&mut self, id: TaskId) -> Result<(), StreamsError> {
+        let now = self.now;
+        let Some(task) = self.tasks.get_mut(&id) else {
+            return Ok(());
+        };
+        task.init(now)?;
+        let inputs = task.inputs();
+        self.change_state(id, TaskState::Running);
+        for partition in inputs {
+            self.tell(ClientMessage::Start {
+                partition,
+                from: StartFrom::Committed,
+            });
+        }
+        Ok(())
+    }
+
+    /// Tells the client when all tasks are restored, or no longer.
+    pub(super) fn tell_restored(&mut self) {
+        let Some(told) = self.restored else { return };
+        let restored = self
+            .tasks
+            .values()
+            .all(|task| task.state != TaskState::Restoring);
+        if restored != told {
+            self.restored = Some(restored);
+            self.tell(ClientMessage::Restored(restored));
+        }
+    }
+}

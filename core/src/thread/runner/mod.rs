@@ -1,0 +1,401 @@
+//! The task runner: tasks, stores and user code of one stream thread (Java: `TaskManager` and the
+//! run loop of `StreamThread`).
+//!
+//! Processing never waits for the network. A commit captures offsets, flushes caches, seals what is
+//! open, and waits for the batches sealed so far; records processed meanwhile belong to the next.
+
+mod assignment;
+mod commit;
+mod input;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use self::assignment::Control;
+use self::commit::CommitPhase;
+use super::message::{ClientMessage, RunnerMessage, ToClient, ToRunner};
+use crate::config::StreamsConfig;
+use crate::error::StreamsError;
+use crate::state::CacheBudget;
+use crate::task::{RecordCollector, StreamTask, TaskState};
+use crate::time::{Instant, Now};
+use crate::topology::Topology;
+use crate::trace::{Level, LogEvent};
+use crate::types::{TaskId, TopicName, TopicPartition};
+
+/// How much one [`TaskRunner::run_once`] may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Most input records processed.
+    pub max_records: usize,
+    /// Most changelog records restored.
+    pub max_restored: usize,
+}
+
+impl Default for Budget {
+    /// A thousand input records: a few milliseconds of a word count, which is how long messages
+    /// and deadlines wait. Changelog records cost less each.
+    fn default() -> Self {
+        Self {
+            max_records: 1000,
+            max_restored: 5000,
+        }
+    }
+}
+
+/// What a runner tells its listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RunnerEvent {
+    /// A task is in another state.
+    TaskStateChanged {
+        /// The task.
+        task: TaskId,
+        /// The state it left.
+        from: TaskState,
+        /// The state it is in.
+        to: TaskState,
+    },
+    /// Restoring a store began (Java: `StateRestoreListener.onRestoreStart`).
+    RestoreStarted {
+        /// The changelog.
+        partition: TopicPartition,
+        /// The first offset read.
+        offset: i64,
+        /// The log end then.
+        end: i64,
+    },
+    /// A store is restored (Java: `StateRestoreListener.onRestoreEnd`).
+    RestoreEnded {
+        /// The changelog.
+        partition: TopicPartition,
+        /// Records applied.
+        records: u64,
+    },
+    /// A line for the log.
+    Log(LogEvent),
+}
+
+/// Records of one task in a row before the next task gets its turn.
+const RECORDS_PER_TURN: usize = 256;
+
+/// Runs the tasks of one stream thread. Not `Send`: a driver makes it on the thread that runs it.
+///
+/// One message, then [`TaskRunner::run_once`], then drain messages and events, before the next one.
+pub struct TaskRunner {
+    topology: Arc<Topology>,
+    config: StreamsConfig,
+    budget: CacheBudget,
+    collector: Rc<RefCell<RecordCollector>>,
+    tasks: BTreeMap<TaskId, StreamTask>,
+    standbys: BTreeSet<TaskId>,
+    /// Topics that tasks write to: their partition counts must be known before anything runs.
+    outputs: Vec<TopicName>,
+    outputs_missing_since: Option<Instant>,
+    ready: bool,
+    restored: Option<bool>,
+    control: VecDeque<Control>,
+    commit: CommitPhase,
+    next_commit: Instant,
+    last_polled: Option<Instant>,
+    now: Now,
+    tickets: u64,
+    closed: bool,
+    messages: VecDeque<ToClient>,
+    events: VecDeque<RunnerEvent>,
+}
+
+impl TaskRunner {
+    /// A runner without tasks, with `cache_max_bytes` of record cache for all of them.
+    pub fn new(
+        now: Now,
+        topology: Arc<Topology>,
+        config: &StreamsConfig,
+        cache_max_bytes: usize,
+    ) -> Self {
+        let subtopologies = topology.subtopologies(config);
+        let outputs = subtopologies
+            .iter()
+            .flat_map(|s| s.sink_topics.iter().cloned())
+            .collect();
+        Self {
+            topology,
+            config: config.clone(),
+            budget: CacheBudget::new(cache_max_bytes),
+            collector: Rc::new(RefCell::new(RecordCollector::new(config))),
+            tasks: BTreeMap::new(),
+            standbys: BTreeSet::new(),
+            outputs,
+            outputs_missing_since: None,
+            ready: false,
+            restored: None,
+            control: VecDeque::new(),
+            commit: CommitPhase::Idle,
+            next_commit: now.instant.plus_ms(config.commit_interval_ms()),
+            last_polled: None,
+            now,
+            tickets: 0,
+            closed: false,
+            messages: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Whether nothing will come of the runner any more.
+    pub const fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// The next message for the client.
+    pub fn poll_message(&mut self) -> Option<ToClient> {
+        self.messages.pop_front()
+    }
+
+    /// The next thing for the listener.
+    pub fn poll_event(&mut self) -> Option<RunnerEvent> {
+        self.events.pop_front()
+    }
+
+    /// Takes a message of the client.
+    pub fn handle_message(&mut self, now: Now, message: ToRunner) {
+        if self.closed {
+            return;
+        }
+        self.set_now(now);
+        match message.0 {
+            RunnerMessage::PartitionCounts(counts) => {
+                let mut collector = self.collector.borrow_mut();
+                for (topic, count) in counts {
+                    collector.set_partition_count(topic, count);
+                }
+            }
+            RunnerMessage::Revoke { ticket, tasks } => self.revoke(ticket, tasks),
+            RunnerMessage::Assign { ticket, assignment } => self.assign(ticket, assignment),
+            RunnerMessage::Lose { ticket } => self.lose(ticket),
+            RunnerMessage::Ready(ready) => self.ready = ready,
+            RunnerMessage::Started {
+                partition,
+                offset,
+                end,
+                metadata,
+            } => {
+                self.started(&partition, offset, end, &metadata);
+            }
+            RunnerMessage::Records {
+                partition,
+                batches,
+                next_offset,
+                log_end,
+            } => {
+                self.records(&partition, batches, next_offset, log_end);
+            }
+            RunnerMessage::Produced { ticket, result } => self.produced(ticket, result),
+            RunnerMessage::Committed { ticket, result } => self.committed(ticket, result),
+            RunnerMessage::Close => self.control.push_back(Control::close()),
+            RunnerMessage::Abort(error) => {
+                self.log(
+                    Level::Info,
+                    format!("tasks are closed without a commit: {error}"),
+                );
+                self.close_dirty();
+                self.tell(ClientMessage::Closed);
+                self.closed = true;
+            }
+        }
+    }
+
+    fn set_now(&mut self, now: Now) {
+        self.now = now;
+        self.collector.borrow_mut().set_now(now.instant);
+    }
+
+    fn tell(&mut self, message: ClientMessage) {
+        self.messages.push_back(ToClient(message));
+    }
+
+    fn log(&mut self, level: Level, message: String) {
+        self.events
+            .push_back(RunnerEvent::Log(LogEvent::new(level, message)));
+    }
+
+    const fn next_ticket(&mut self) -> u64 {
+        self.tickets += 1;
+        self.tickets
+    }
+
+    /// Restores, processes, punctuates and commits as far as `budget` goes; `true` when there is
+    /// more to do right away.
+    pub fn run_once(&mut self, now: Now, budget: Budget) -> bool {
+        if self.closed {
+            return false;
+        }
+        self.set_now(now);
+        self.poll(now.instant);
+        match self.run(now, budget) {
+            Ok(more) => {
+                self.hand_over();
+                more && !self.closed
+            }
+            Err(error) => {
+                self.fail(error);
+                false
+            }
+        }
+    }
+
+    fn run(&mut self, now: Now, budget: Budget) -> Result<bool, StreamsError> {
+        let mut more = self.restore(budget.max_restored)?;
+        if self.may_process(now.instant)? {
+            let processed = self.process(now, budget.max_records)?;
+            self.punctuate(now)?;
+            let waiting = self.tasks.values().any(StreamTask::can_process);
+            more |= processed > 0 && waiting && !self.collector.borrow().is_full();
+        }
+        self.commit_when_due(now)?;
+        self.advance_control(now)?;
+        let mut collector = self.collector.borrow_mut();
+        if more {
+            collector.seal_expired()
+        } else {
+            collector.seal_idle()
+        }
+        Ok(more)
+    }
+
+    /// Says that user code is not stuck, often enough for the timer to be right within a per cent,
+    /// and while idle as often as it needs.
+    fn poll(&mut self, now: Instant) {
+        let every = self.config.max_poll_interval_ms() / 100;
+        if self
+            .last_polled
+            .is_none_or(|last| last.plus_ms(every) <= now)
+        {
+            self.last_polled = Some(now);
+            self.tell(ClientMessage::Polled);
+        }
+    }
+
+    /// Whether the group is ready and every output topic is there. One that stays away for
+    /// `task.timeout.ms` is an error.
+    fn may_process(&mut self, now: Instant) -> Result<bool, StreamsError> {
+        if !self.ready || self.tasks.is_empty() || self.collector.borrow().is_full() {
+            return Ok(false);
+        }
+        let missing = {
+            let collector = self.collector.borrow();
+            self.outputs
+                .iter()
+                .find(|topic| !collector.knows(topic))
+                .cloned()
+        };
+        let Some(topic) = missing else {
+            self.outputs_missing_since = None;
+            return Ok(true);
+        };
+        match self.outputs_missing_since {
+            None => {
+                self.outputs_missing_since = Some(now);
+                let message =
+                    format!("output topic {topic} does not exist: processing waits for it");
+                self.log(Level::Warn, message);
+            }
+            Some(since) if since.plus_ms(self.config.task_timeout_ms()) <= now => {
+                return Err(StreamsError::Delivery {
+                    partition: TopicPartition {
+                        topic,
+                        partition: -1,
+                    },
+                    message: "the topic does not exist: create it".to_owned(),
+                });
+            }
+            Some(_) => {}
+        }
+        Ok(false)
+    }
+
+    fn process(&mut self, now: Now, max_records: usize) -> Result<usize, StreamsError> {
+        let mut processed = 0;
+        while processed < max_records && !self.collector.borrow().is_full() {
+            let before = processed;
+            for task in self.tasks.values_mut() {
+                if task.can_process() {
+                    let turn = RECORDS_PER_TURN.min(max_records - processed);
+                    processed += task.process(now, turn)?;
+                }
+            }
+            if processed == before {
+                break;
+            }
+        }
+        Ok(processed)
+    }
+
+    fn punctuate(&mut self, now: Now) -> Result<(), StreamsError> {
+        for task in self.tasks.values_mut() {
+            task.punctuate(now)?;
+        }
+        Ok(())
+    }
+
+    /// Hands credit, dropped-record warnings and sealed batches over.
+    fn hand_over(&mut self) {
+        for task in self.tasks.values_mut() {
+            for (partition, bytes) in task.take_consumed() {
+                self.messages
+                    .push_back(ToClient(ClientMessage::Consumed { partition, bytes }));
+            }
+            if let Some(reason) = task.take_drop_reason() {
+                self.events
+                    .push_back(RunnerEvent::Log(LogEvent::new(Level::Warn, reason)));
+            }
+        }
+        let mut collector = self.collector.borrow_mut();
+        while let Some(sealed) = collector.poll_sealed() {
+            let (ticket, partition, batch) = (sealed.ticket, sealed.partition, sealed.batch);
+            let message = ClientMessage::Produce {
+                ticket,
+                partition,
+                batch,
+            };
+            self.messages.push_back(ToClient(message));
+        }
+    }
+
+    /// Closes everything as it is: nothing of the failed record may look committed.
+    fn fail(&mut self, error: StreamsError) {
+        self.close_dirty();
+        self.tell(ClientMessage::Failed(error));
+        self.closed = true;
+    }
+
+    /// When [`TaskRunner::run_once`] must be called at the latest, without any message.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.closed {
+            return None;
+        }
+        let mut due: Vec<Instant> = self
+            .collector
+            .borrow()
+            .linger_deadline()
+            .into_iter()
+            .collect();
+        let idle_poll = self.config.max_poll_interval_ms() / 3;
+        due.extend(self.last_polled.map(|last| last.plus_ms(idle_poll.max(1))));
+        if self.commit == CommitPhase::Idle && self.tasks.values().any(StreamTask::is_commit_needed)
+        {
+            due.push(self.next_commit);
+        }
+        for task in self.tasks.values() {
+            if let Some(wall) = task.next_wall_clock_punctuation() {
+                let wait = u64::try_from(wall.0 - self.now.wall_clock.0).unwrap_or(0);
+                due.push(self.now.instant.plus_ms(wait));
+            }
+        }
+        if let Some(since) = self.outputs_missing_since {
+            due.push(since.plus_ms(self.config.task_timeout_ms()));
+        }
+        due.into_iter().min()
+    }
+}
