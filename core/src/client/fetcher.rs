@@ -74,9 +74,7 @@ enum Stage {
         timestamp: i64,
     },
     /// Asks where a changelog ends, before anything is read of it.
-    End {
-        from: Option<i64>,
-    },
+    End,
     Fetching,
 }
 
