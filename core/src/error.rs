@@ -37,6 +37,8 @@ pub enum StreamsError {
         /// What the processor said.
         message: String,
     },
+    /// User code panicked; the message of the panic.
+    Panicked(String),
     /// Bytes that a serde could not read (Java: `DeserializationException`).
     Deserialization {
         /// The task.
@@ -98,6 +100,7 @@ impl fmt::Display for StreamsError {
                 }
                 write!(f, ": {message}")
             }
+            Self::Panicked(message) => write!(f, "a processor panicked: {message}"),
             Self::Deserialization {
                 task,
                 input: (partition, offset),

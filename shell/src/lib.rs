@@ -1,12 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+pub mod admin;
 mod clock;
 mod sockets;
 mod stream_thread;
 mod streams;
 
-pub use eddyline_core::{config, dsl, error, processor, serde, state, thread, time, topology, trace, types};
 pub use eddyline_core::config::StreamsConfig;
 pub use eddyline_core::dsl::StreamsBuilder;
 pub use eddyline_core::topology::Topology;
+pub use eddyline_core::{
+    config, dsl, error, processor, serde, state, thread, time, topology, trace, types,
+};
 pub use streams::{CloseError, KafkaStreams, RunningStreams, StartError, State};

@@ -17,6 +17,13 @@ pub struct ToRunner(pub(crate) RunnerMessage);
 #[derive(Debug)]
 pub struct ToClient(pub(crate) ClientMessage);
 
+impl ToClient {
+    /// What a driver that caught a panic of the task runner tells in its place.
+    pub const fn panicked(message: String) -> Self {
+        Self(ClientMessage::Failed(StreamsError::Panicked(message)))
+    }
+}
+
 /// Where to begin reading a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StartFrom {

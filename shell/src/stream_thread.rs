@@ -1,0 +1,373 @@
+//! One stream thread: its client machine on one OS thread, its task runner on another.
+//!
+//! User code may keep the runner busy for minutes while the client goes on beating. Between them
+//! go the machines' own messages, which bound themselves: records by the fetcher's credit, batches
+//! by `buffer.memory`.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, unbounded};
+use eddyline_core::config::StreamsConfig;
+use eddyline_core::error::StreamsError;
+use eddyline_core::rng::SeedTree;
+use eddyline_core::thread::{
+    Budget, ClientEvent, ClientMachine, GroupReport, Input, Output, RunnerEvent, TaskRunner,
+    ToClient, ToRunner,
+};
+use eddyline_core::time::Instant;
+use eddyline_core::topology::Topology;
+use mio::Waker;
+
+use crate::clock::Clock;
+use crate::sockets::Sockets;
+
+/// What every thread of an application shares.
+#[derive(Clone)]
+pub(crate) struct Application {
+    pub(crate) topology: Arc<Topology>,
+    pub(crate) config: StreamsConfig,
+    pub(crate) process_id: Arc<str>,
+    pub(crate) seed: SeedTree,
+    pub(crate) clock: Clock,
+    pub(crate) listener: Arc<dyn ThreadListener>,
+}
+
+/// Is told what happens on stream threads, on these threads.
+pub(crate) trait ThreadListener: Send + Sync {
+    fn client_event(&self, thread_index: usize, event: ClientEvent);
+    fn runner_event(&self, thread_index: usize, event: RunnerEvent);
+}
+
+/// What a thread is asked from outside.
+enum Command {
+    Close { timeout_ms: u64 },
+    Report(Sender<GroupReport>),
+}
+
+/// What reaches the client's thread beside sockets.
+enum Mail {
+    Message(ToClient),
+    Command(Command),
+}
+
+/// Posts to the client's thread and wakes it where it sleeps.
+#[derive(Clone)]
+struct Mailbox {
+    mail: Sender<Mail>,
+    bell: Arc<Bell>,
+}
+
+struct Bell {
+    waker: Arc<Waker>,
+    /// The client's thread sleeps, or is about to: a wake-up costs a system call, so nobody makes
+    /// one while it is awake.
+    asleep: AtomicBool,
+}
+
+impl Mailbox {
+    /// Says whether anybody will read it.
+    fn post(&self, mail: Mail) -> bool {
+        self.mail.send(mail).is_ok()
+    }
+
+    fn ring(&self) {
+        if self.bell.asleep.swap(false, Ordering::SeqCst) {
+            // Where it fails the client still wakes at its next deadline.
+            let _ = self.bell.waker.wake();
+        }
+    }
+}
+
+/// A running stream thread.
+pub(crate) struct StreamThread {
+    mailbox: Mailbox,
+    client: JoinHandle<()>,
+    runner: JoinHandle<()>,
+}
+
+impl StreamThread {
+    /// Starts both OS threads.
+    pub(crate) fn start(application: &Application, index: usize) -> io::Result<Self> {
+        let sockets = Sockets::new()?;
+        let (mail, inbox) = unbounded();
+        let (to_runner, from_client) = unbounded();
+        let bell = Arc::new(Bell {
+            waker: sockets.waker(),
+            asleep: AtomicBool::new(false),
+        });
+        let mailbox = Mailbox { mail, bell };
+        let name = format!(
+            "{}-StreamThread-{}",
+            application.config.client_id(),
+            index + 1
+        );
+        let spawn = |suffix: &str| std::thread::Builder::new().name(format!("{name}{suffix}"));
+        let (shared, back) = (application.clone(), mailbox.clone());
+        let runner =
+            spawn("").spawn(move || run_tasks(&shared, index, &from_client, &back))?;
+        let thread = ClientThread {
+            application: application.clone(),
+            index,
+            sockets,
+            inbox,
+            to_runner,
+            bell: Arc::clone(&mailbox.bell),
+        };
+        let client = spawn("-client").spawn(move || thread.run())?;
+        Ok(Self {
+            mailbox,
+            client,
+            runner,
+        })
+    }
+
+    /// Begins to close: tasks have `timeout_ms` to commit.
+    pub(crate) fn close(&self, timeout_ms: u64) {
+        self.mailbox
+            .post(Mail::Command(Command::Close { timeout_ms }));
+        self.mailbox.ring();
+    }
+
+    /// What the thread's client shows of itself; `None` when it has ended.
+    pub(crate) fn report(&self) -> Option<GroupReport> {
+        let (answer, report) = unbounded();
+        self.mailbox.post(Mail::Command(Command::Report(answer)));
+        self.mailbox.ring();
+        report.recv().ok()
+    }
+
+    /// Waits for both threads where both have ended or are about to.
+    pub(crate) fn join(self) {
+        // A panic was reported when it happened.
+        let _ = self.client.join();
+        if self.runner.is_finished() {
+            let _ = self.runner.join();
+        }
+    }
+}
+
+/// The body of the runner's thread.
+fn run_tasks(
+    application: &Application,
+    index: usize,
+    from_client: &Receiver<ToRunner>,
+    back: &Mailbox,
+) {
+    let run = || TaskLoop::new(application, index, from_client, back).run();
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+        let message = panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "without a message".to_owned());
+        back.post(Mail::Message(ToClient::panicked(message)));
+        back.ring();
+    }
+}
+
+struct TaskLoop<'a> {
+    application: &'a Application,
+    index: usize,
+    runner: TaskRunner,
+    budget: Budget,
+    from_client: &'a Receiver<ToRunner>,
+    back: &'a Mailbox,
+}
+
+impl<'a> TaskLoop<'a> {
+    fn new(
+        application: &'a Application,
+        index: usize,
+        from_client: &'a Receiver<ToRunner>,
+        back: &'a Mailbox,
+    ) -> Self {
+        let config = &application.config;
+        let cache_max_bytes = config.statestore_cache_max_bytes() / config.num_stream_threads();
+        let now = application.clock.now();
+        let topology = Arc::clone(&application.topology);
+        let budget = Budget {
+            max_records: config.max_poll_records(),
+            ..Budget::default()
+        };
+        Self {
+            application,
+            index,
+            runner: TaskRunner::new(now, topology, config, cache_max_bytes),
+            budget,
+            from_client,
+            back,
+        }
+    }
+
+    fn run(mut self) {
+        loop {
+            let more = self.step();
+            if self.runner.is_closed() {
+                return;
+            }
+            match self.next_message(more) {
+                Ok(Some(message)) => {
+                    let now = self.application.clock.now();
+                    self.runner.handle_message(now, message);
+                }
+                Ok(None) => {}
+                // The client has ended: nobody is left to commit for.
+                Err(()) => return,
+            }
+        }
+    }
+
+    /// Runs once and hands over what came of it; says whether there is more to do.
+    fn step(&mut self) -> bool {
+        let more = self
+            .runner
+            .run_once(self.application.clock.now(), self.budget);
+        let mut posted = false;
+        while let Some(message) = self.runner.poll_message() {
+            posted |= self.back.post(Mail::Message(message));
+        }
+        if posted {
+            self.back.ring();
+        }
+        while let Some(event) = self.runner.poll_event() {
+            self.application.listener.runner_event(self.index, event);
+        }
+        more
+    }
+
+    /// The next message, waiting for it unless there is work.
+    fn next_message(&self, more: bool) -> Result<Option<ToRunner>, ()> {
+        match self.from_client.try_recv() {
+            Ok(message) => return Ok(Some(message)),
+            Err(TryRecvError::Disconnected) => return Err(()),
+            Err(TryRecvError::Empty) if more => return Ok(None),
+            Err(TryRecvError::Empty) => {}
+        }
+        match time_left(self.runner.poll_timeout(), self.application.clock) {
+            None => self.from_client.recv().map(Some).map_err(drop),
+            Some(left) => match self.from_client.recv_timeout(left) {
+                Ok(message) => Ok(Some(message)),
+                Err(RecvTimeoutError::Timeout) => Ok(None),
+                Err(RecvTimeoutError::Disconnected) => Err(()),
+            },
+        }
+    }
+}
+
+fn time_left(deadline: Option<Instant>, clock: Clock) -> Option<Duration> {
+    deadline.map(|deadline| deadline.saturating_duration_since(clock.instant()))
+}
+
+/// The body of the client's thread.
+struct ClientThread {
+    application: Application,
+    index: usize,
+    sockets: Sockets,
+    inbox: Receiver<Mail>,
+    to_runner: Sender<ToRunner>,
+    bell: Arc<Bell>,
+}
+
+impl ClientThread {
+    fn run(mut self) {
+        let application = &self.application;
+        let mut client = ClientMachine::new(
+            application.clock.now(),
+            &application.config,
+            &application.topology,
+            self.index,
+            &application.process_id,
+            application.seed.child("thread", self.index as u64),
+        );
+        self.drain(&mut client);
+        while !client.is_closed() {
+            self.take_mail(&mut client);
+            self.take_inputs(&mut client);
+            let now = self.application.clock.now();
+            if client.poll_timeout().is_some_and(|at| at <= now.instant) {
+                client.handle_input(now, Input::Timeout);
+                self.drain(&mut client);
+            }
+            self.sockets.flush();
+            if !client.is_closed()
+                && let Err(error) = self.sleep(&client)
+            {
+                let error = format!("the system's poll failed: {error}");
+                let event = ClientEvent::Failed(StreamsError::Unreachable(error));
+                return self.application.listener.client_event(self.index, event);
+            }
+        }
+        self.sockets.flush();
+    }
+
+    fn take_mail(&mut self, client: &mut ClientMachine) {
+        while let Ok(mail) = self.inbox.try_recv() {
+            let now = self.application.clock.now();
+            match mail {
+                Mail::Message(message) => client.handle_message(now, message),
+                Mail::Command(Command::Close { timeout_ms }) => {
+                    client.close_within(now, timeout_ms);
+                }
+                Mail::Command(Command::Report(answer)) => {
+                    // Who asked may have gone.
+                    let _ = answer.send(client.report());
+                }
+            }
+            self.drain(client);
+        }
+    }
+
+    fn take_inputs(&mut self, client: &mut ClientMachine) {
+        // A bound: mail and deadlines get their turn however fast the broker is.
+        for _ in 0..MAX_INPUTS_IN_A_ROW {
+            let Some(input) = self.sockets.next_input() else {
+                return;
+            };
+            client.handle_input(self.application.clock.now(), input);
+            self.drain(client);
+        }
+    }
+
+    fn drain(&mut self, client: &mut ClientMachine) {
+        while let Some(message) = client.poll_message() {
+            // A runner that has ended said so before.
+            let _ = self.to_runner.send(message);
+        }
+        while let Some(output) = client.poll_output() {
+            match output {
+                Output::Connect {
+                    connection,
+                    address,
+                } => self.sockets.connect(connection, &address),
+                Output::Transmit(connection, bytes) => self.sockets.transmit(connection, bytes),
+                Output::Close(connection) => {
+                    // The last request of a closing client must still leave.
+                    self.sockets.flush();
+                    self.sockets.close(connection);
+                }
+                Output::Event(event) => {
+                    self.application.listener.client_event(self.index, event);
+                }
+            }
+        }
+    }
+
+    fn sleep(&mut self, client: &ClientMachine) -> io::Result<()> {
+        self.bell.asleep.store(true, Ordering::SeqCst);
+        let timeout = if self.inbox.is_empty() {
+            time_left(client.poll_timeout(), self.application.clock)
+        } else {
+            Some(Duration::ZERO)
+        };
+        let waited = self.sockets.wait(timeout);
+        self.bell.asleep.store(false, Ordering::SeqCst);
+        waited
+    }
+}
+
+const MAX_INPUTS_IN_A_ROW: usize = 64;

@@ -1,0 +1,409 @@
+//! [`KafkaStreams`]: an application, its threads and its state.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use eddyline_core::config::StreamsConfig;
+use eddyline_core::error::StreamsError;
+use eddyline_core::rng::SeedTree;
+use eddyline_core::thread::{ClientEvent, GroupReport, RunnerEvent, ThreadState};
+use eddyline_core::topology::{Topology, TopologyError};
+use eddyline_core::trace::{Level, LogEvent};
+use eddyline_core::wire::Uuid;
+
+use crate::clock::Clock;
+use crate::stream_thread::{Application, StreamThread, ThreadListener};
+
+/// The state of an application (Java: `KafkaStreams.State`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// Made, not started.
+    Created,
+    /// Some thread has no assignment yet, or restores its stores.
+    Rebalancing,
+    /// Every thread processes.
+    Running,
+    /// Threads close.
+    PendingShutdown,
+    /// Closed.
+    NotRunning,
+    /// A thread failed; the others close.
+    PendingError,
+    /// Closed after a failure.
+    Error,
+}
+
+impl State {
+    /// Whether the application has closed, for whatever reason.
+    pub const fn is_closed(self) -> bool {
+        matches!(self, Self::NotRunning | Self::Error)
+    }
+}
+
+/// Why an application could not be started.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The topology cannot be run.
+    Topology(TopologyError),
+    /// The system gives no threads, sockets or random numbers.
+    System(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Topology(error) => error.fmt(f),
+            Self::System(error) => write!(f, "the system gives no threads or sockets: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Why an application did not close well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseError {
+    /// It is still closing: user code did not return, or the brokers do not answer.
+    TimedOut,
+    /// It had failed before.
+    Failed(StreamsError),
+}
+
+impl fmt::Display for CloseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => f.write_str("the application did not close in the time given"),
+            Self::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for CloseError {}
+
+type StateListener = dyn Fn(State, State) + Send + Sync;
+type LogListener = dyn Fn(&LogEvent) + Send + Sync;
+
+/// An application that was not started yet (Java: `KafkaStreams`).
+pub struct KafkaStreams {
+    topology: Topology,
+    config: StreamsConfig,
+    state_listener: Option<Box<StateListener>>,
+    log_listener: Option<Box<LogListener>>,
+}
+
+impl fmt::Debug for KafkaStreams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaStreams")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl KafkaStreams {
+    /// An application that runs `topology`.
+    ///
+    /// # Errors
+    /// [`StartError::Topology`] for a topology without a source.
+    pub fn new(topology: Topology, config: StreamsConfig) -> Result<Self, StartError> {
+        if topology.subtopology_count() == 0 {
+            return Err(StartError::Topology(TopologyError::Empty));
+        }
+        Ok(Self {
+            topology,
+            config,
+            state_listener: None,
+            log_listener: None,
+        })
+    }
+
+    /// Calls `listener(new, old)` on every change of state (Java: `KafkaStreams.StateListener`). It
+    /// runs on a thread of the application: it must not wait for it.
+    #[must_use]
+    pub fn with_state_listener(
+        mut self,
+        listener: impl Fn(State, State) + Send + Sync + 'static,
+    ) -> Self {
+        self.state_listener = Some(Box::new(listener));
+        self
+    }
+
+    /// Calls `listener` for every line of the log; without one nothing is logged.
+    #[must_use]
+    pub fn with_log_listener(
+        mut self,
+        listener: impl Fn(&LogEvent) + Send + Sync + 'static,
+    ) -> Self {
+        self.log_listener = Some(Box::new(listener));
+        self
+    }
+
+    /// Starts `num.stream.threads` stream threads, each a member of the group `application.id`.
+    /// Returns at once; [`RunningStreams::state`] and the listener tell how it goes.
+    ///
+    /// # Errors
+    /// [`StartError::System`] when the system gives no threads, sockets or random numbers.
+    pub fn start(self) -> Result<RunningStreams, StartError> {
+        let seed = match self.config.rng_seed() {
+            Some(seed) => seed,
+            None => getrandom::u64().map_err(|error| StartError::System(error.into()))?,
+        };
+        let seed = SeedTree::new(seed);
+        let threads = self.config.num_stream_threads();
+        let shared = Arc::new(Shared {
+            inner: Mutex::new(Inner {
+                state: State::Created,
+                threads: vec![ThreadState::Created; threads],
+                error: None,
+                handles: Vec::new(),
+            }),
+            changed: Condvar::new(),
+            state_listener: self.state_listener,
+            log_listener: self.log_listener,
+        });
+        let process_id = Uuid::from_bytes(seed.child("process", 0).rng().bytes16());
+        let application = Application {
+            topology: Arc::new(self.topology),
+            config: self.config,
+            process_id: process_id.to_string().into(),
+            seed,
+            clock: Clock::start(),
+            listener: Arc::clone(&shared) as Arc<dyn ThreadListener>,
+        };
+        shared.change(|inner| inner.state = State::Rebalancing);
+        let running = RunningStreams { shared };
+        for index in 0..threads {
+            // Dropping what was started closes it.
+            let thread = StreamThread::start(&application, index).map_err(StartError::System)?;
+            running.shared.lock().handles.push(Arc::new(thread));
+        }
+        // A thread may have failed before the others were there to be told.
+        let failed = running.shared.lock().error.is_some();
+        if failed {
+            running.shared.close_threads(0);
+        }
+        Ok(running)
+    }
+}
+
+/// What the application's threads and its owner share.
+struct Shared {
+    inner: Mutex<Inner>,
+    changed: Condvar,
+    state_listener: Option<Box<StateListener>>,
+    log_listener: Option<Box<LogListener>>,
+}
+
+struct Inner {
+    state: State,
+    threads: Vec<ThreadState>,
+    error: Option<StreamsError>,
+    handles: Vec<Arc<StreamThread>>,
+}
+
+impl Inner {
+    /// The state that follows from those of the threads.
+    fn settle(&mut self) {
+        let all = |state| self.threads.iter().all(|thread| *thread == state);
+        self.state = match self.state {
+            State::PendingShutdown if all(ThreadState::Dead) => State::NotRunning,
+            State::PendingError if all(ThreadState::Dead) => State::Error,
+            State::Rebalancing | State::Running if all(ThreadState::Running) => State::Running,
+            State::Running => State::Rebalancing,
+            state => state,
+        };
+    }
+}
+
+impl Shared {
+    /// No code of a user runs under the lock, so that a poisoned one is as good as any.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state and tells the listener and whoever waits.
+    fn change(&self, change: impl FnOnce(&mut Inner)) {
+        let mut inner = self.lock();
+        let old = inner.state;
+        change(&mut inner);
+        inner.settle();
+        let new = inner.state;
+        drop(inner);
+        self.changed.notify_all();
+        if old != new
+            && let Some(listener) = &self.state_listener
+        {
+            listener(new, old);
+        }
+    }
+
+    fn handles(&self) -> Vec<Arc<StreamThread>> {
+        self.lock().handles.clone()
+    }
+
+    fn close_threads(&self, timeout_ms: u64) {
+        for thread in self.handles() {
+            thread.close(timeout_ms);
+        }
+    }
+
+    fn log(&self, thread_index: usize, event: &LogEvent) {
+        if let Some(listener) = &self.log_listener {
+            let message = format!("stream thread {}: {}", thread_index + 1, event.message);
+            listener(&LogEvent::new(event.level, message));
+        }
+    }
+
+    fn failed(&self, thread_index: usize, error: StreamsError) {
+        self.log(thread_index, &LogEvent::new(Level::Error, error.to_string()));
+        self.change(|inner| {
+            if !inner.state.is_closed() {
+                inner.state = State::PendingError;
+            }
+            inner.error.get_or_insert(error);
+        });
+        // As Java's default answer to an uncaught exception: SHUTDOWN_CLIENT.
+        self.close_threads(FAILED_CLOSE_TIMEOUT_MS);
+    }
+}
+
+/// Time for the threads beside a failed one to commit.
+const FAILED_CLOSE_TIMEOUT_MS: u64 = 30_000;
+
+impl ThreadListener for Shared {
+    fn client_event(&self, thread_index: usize, event: ClientEvent) {
+        match event {
+            ClientEvent::StateChanged { from, to } => {
+                let message = format!("goes from {from:?} to {to:?}");
+                self.log(thread_index, &LogEvent::new(Level::Info, message));
+                self.change(|inner| inner.threads[thread_index] = to);
+            }
+            ClientEvent::Log(event) => self.log(thread_index, &event),
+            ClientEvent::Unreachable(message) => {
+                self.log(thread_index, &LogEvent::new(Level::Warn, message));
+            }
+            ClientEvent::Failed(error) => self.failed(thread_index, error),
+            _ => {}
+        }
+    }
+
+    fn runner_event(&self, thread_index: usize, event: RunnerEvent) {
+        let event = match event {
+            RunnerEvent::Log(event) => event,
+            RunnerEvent::TaskStateChanged { task, from, to } => LogEvent::new(
+                Level::Info,
+                format!("task {task} goes from {from:?} to {to:?}"),
+            ),
+            RunnerEvent::RestoreStarted {
+                partition,
+                offset,
+                end,
+            } => LogEvent::new(
+                Level::Info,
+                format!("restores {partition} from offset {offset} to {end}"),
+            ),
+            RunnerEvent::RestoreEnded { partition, records } => LogEvent::new(
+                Level::Info,
+                format!("restored {records} records of {partition}"),
+            ),
+            _ => return,
+        };
+        self.log(thread_index, &event);
+    }
+}
+
+/// A started application. Dropping it begins to close it without waiting; [`RunningStreams::close`]
+/// waits.
+pub struct RunningStreams {
+    shared: Arc<Shared>,
+}
+
+impl fmt::Debug for RunningStreams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningStreams")
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
+
+impl RunningStreams {
+    /// Its state now.
+    pub fn state(&self) -> State {
+        self.shared.lock().state
+    }
+
+    /// The first error that stopped a thread.
+    pub fn error(&self) -> Option<StreamsError> {
+        self.shared.lock().error.clone()
+    }
+
+    /// Waits until the state is `wanted` or the application has closed, `timeout` at most; gives
+    /// the state then.
+    pub fn wait_for(&self, wanted: State, timeout: Duration) -> State {
+        self.wait_until(timeout, |state| state == wanted || state.is_closed())
+    }
+
+    fn wait_until(&self, timeout: Duration, done: impl Fn(State) -> bool) -> State {
+        let until = Instant::now() + timeout;
+        let mut inner = self.shared.lock();
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if done(inner.state) || left.is_zero() {
+                return inner.state;
+            }
+            let waited = self.shared.changed.wait_timeout(inner, left);
+            inner = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// What each of its members of the group shows: epoch, tasks, positions and lag.
+    pub fn reports(&self) -> Vec<GroupReport> {
+        let handles = self.shared.handles();
+        handles.iter().filter_map(|thread| thread.report()).collect()
+    }
+
+    /// Closes gracefully: tasks commit and close, the group is left. Waits `timeout` at most; what
+    /// was not committed by then is processed again by whoever gets the tasks.
+    ///
+    /// # Errors
+    /// [`CloseError::Failed`] with the error that stopped it before, [`CloseError::TimedOut`] when
+    /// it is still closing.
+    pub fn close(self, timeout: Duration) -> Result<(), CloseError> {
+        self.begin_close(timeout);
+        let grace = Duration::from_secs(5);
+        let state = self.wait_until(timeout + grace, State::is_closed);
+        if let Some(error) = self.error() {
+            return Err(CloseError::Failed(error));
+        }
+        if !state.is_closed() {
+            return Err(CloseError::TimedOut);
+        }
+        let handles = std::mem::take(&mut self.shared.lock().handles);
+        for thread in handles.into_iter().filter_map(Arc::into_inner) {
+            thread.join();
+        }
+        Ok(())
+    }
+
+    fn begin_close(&self, timeout: Duration) {
+        self.shared.change(|inner| {
+            if matches!(inner.state, State::Rebalancing | State::Running) {
+                inner.state = State::PendingShutdown;
+            }
+        });
+        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        self.shared.close_threads(timeout_ms);
+    }
+}
+
+impl Drop for RunningStreams {
+    fn drop(&mut self) {
+        self.begin_close(DROPPED_CLOSE_TIMEOUT);
+    }
+}
+
+/// Time for tasks to commit when nobody waits for it.
+const DROPPED_CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
