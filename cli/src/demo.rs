@@ -27,6 +27,9 @@ pub(crate) struct Arguments {
     /// Stream threads, each a member of the group
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     threads: u16,
+    /// Shows the log of the stream threads
+    #[arg(short, long)]
+    verbose: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -50,7 +53,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let topology = demo.topology()?;
     println!("{}", topology.describe());
     let began = Instant::now();
-    let streams = KafkaStreams::new(topology, demo.config()?)?.start()?;
+    let mut streams = KafkaStreams::new(topology, demo.config()?)?;
+    if arguments.verbose {
+        streams = streams
+            .with_log_listener(|event| eprintln!("{:?}: {}", event.level, event.message));
+    }
+    let streams = streams.start()?;
     let progress = demo.wait_until_done(&mut admin, &streams, lines);
     let took = began.elapsed();
     let closed = streams.close(Duration::from_secs(10));

@@ -333,9 +333,10 @@ impl Admin {
 
     /// Carries out what the client wants, sleeps until something comes, and hands it over.
     fn turn(&mut self) -> Result<(), AdminError> {
+        let before = self.results.len();
         self.drain();
         self.sockets.flush();
-        if !self.results.is_empty() {
+        if self.results.len() > before {
             return Ok(());
         }
         let timeout = self.client.poll_timeout();
