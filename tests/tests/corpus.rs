@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use eddyline_core::{state, wire};
+use eddyline_core::{group, state, wire};
 
 fn replay(target: &str, body: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -37,4 +37,9 @@ fn streams_group() {
 #[test]
 fn cache() {
     replay("cache", state::fuzzing::cache);
+}
+
+#[test]
+fn heartbeat_responses() {
+    replay("heartbeat_responses", group::fuzzing::heartbeat_responses);
 }

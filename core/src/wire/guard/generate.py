@@ -17,6 +17,8 @@ APIS = {
 }
 FIXED = {"bool": 1, "int8": 1, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4, "int64": 8,
          "float64": 8, "uuid": 16}
+# Before indentation, which adds up to 30 columns.
+WIDTH = 80
 
 
 def versions(text):
@@ -28,17 +30,27 @@ def versions(text):
     return (int(first), int(last or first))
 
 
+def field_of(first, last, tag, kind_):
+    if tag:
+        assert last == 32767
+        return "Tagged(%d, %d, %d, %s)" % (first, *tag, kind_)
+    if last == 32767:
+        return "Since(%d, %s)" % (first, kind_)
+    return "Between(%d, %d, %s)" % (first, last, kind_)
+
+
 def kind(type_, field, commons):
     if type_.startswith("[]"):
-        return "Kind::Array(&%s)" % kind(type_[2:], dict(field, nullableVersions="none"), commons)
+        return "Array(&%s)" % kind(type_[2:], dict(field, nullableVersions="none"), commons)
     if type_ in FIXED:
-        return "Kind::Fixed(%d)" % FIXED[type_]
+        return "Fixed(%d)" % FIXED[type_]
     if type_ == "string":
-        return "Kind::Text"
+        return "Text"
     if type_ in ("bytes", "records"):
-        return "Kind::Bytes"
+        return "Bytes"
     nullable = versions(field.get("nullableVersions"))[0]
-    return "Kind::Struct(%d, &[%s])" % (nullable, fields(field.get("fields") or commons[type_], commons))
+    list_ = fields(field.get("fields") or commons[type_], commons)
+    return "Struct(%d, &[\n%s\n])" % (nullable, list_)
 
 
 def fields(list_, commons):
@@ -46,27 +58,47 @@ def fields(list_, commons):
     for field in list_:
         assert "flexibleVersions" not in field, field
         first, last = versions(field["versions"])
-        tag = "None"
+        tag = None
         if "tag" in field:
-            tag = "Some((%d, %d))" % (versions(field["taggedVersions"])[0], field["tag"])
-        out.append("Field { versions: (%d, %d), tag: %s, kind: %s }"
-                   % (first, last, tag, kind(field["type"], field, commons)))
-    return ", ".join(out)
+            tag = (versions(field["taggedVersions"])[0], field["tag"])
+        out.append(field_of(first, last, tag, kind(field["type"], field, commons)))
+    return fill(out)
+
+
+def fill(entries):
+    """Fields as many a line as fit; one with fields of its own takes its lines alone."""
+    lines, open_ = [], False
+    for entry in entries:
+        entry += ","
+        alone = "\n" in entry
+        if open_ and not alone and len(lines[-1]) + 1 + len(entry) <= WIDTH:
+            lines[-1] += " " + entry
+        else:
+            lines.append(entry)
+        open_ = not alone
+    return indented("\n".join(lines), 1)
+
+
+def indented(text, levels):
+    return re.sub("^(?=.)", "    " * levels, text, flags=re.M)
 
 
 def main():
     print("//! What every message looks like, so that it can be walked before it is decoded.")
     print("//! Written by generate.py from the schemas in kafka-clients 4.3.1; not edited by hand.")
-    print("\nuse super::{Field, Kind, Message};\nuse crate::wire::ApiKey;\n")
+    print("\nuse super::Field::{Between, Since, Tagged};\nuse super::Kind::{Array, Bytes, Fixed, Struct, Text};\nuse super::Message;\nuse crate::wire::ApiKey;\n")
     for direction in ("Request", "Response"):
         print("pub(super) const fn %s(api: ApiKey) -> Message {\n    match api {" % direction.lower())
         for name in APIS:
             text = open("%s/common/message/%s%s.json" % (sys.argv[1], name, direction)).read()
             schema = json.loads(re.sub(r"^\s*//.*$", "", text, flags=re.M))
             commons = {c["name"]: c["fields"] for c in schema.get("commonStructs", [])}
-            print("        ApiKey::%s => Message { flexible_from: %d, fields: &[%s] }," % (
-                name, versions(schema["flexibleVersions"])[0], fields(schema["fields"], commons)))
-        print("    }\n}\n")
+            flexible_from = versions(schema["flexibleVersions"])[0]
+            list_ = fields(schema["fields"], commons)
+            arm = "ApiKey::%s => Message { flexible_from: %d, fields: &[\n%s\n] }," % (
+                name, flexible_from, list_)
+            print(indented(arm.replace("[\n\n]", "[]"), 2))
+        print("    }\n}" + "\n" * (direction == "Request"))
 
 
 main()

@@ -7,6 +7,7 @@
 //! elements an array claims, are not there. What is decoded afterwards can only allocate in
 //! proportion to bytes that have come.
 
+#[rustfmt::skip]
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -20,12 +21,36 @@ struct Message {
     fields: &'static [Field],
 }
 
-struct Field {
-    /// First and last version that have the field.
-    versions: (i16, i16),
-    /// First version in which the field is tagged, and its tag.
-    tag: Option<(i16, u32)>,
-    kind: Kind,
+enum Field {
+    /// Of this version and all later ones.
+    Since(i16, Kind),
+    /// Of these versions and those between them.
+    Between(i16, i16, Kind),
+    /// Of the first version and all later ones; from the second on under a tag, which follows.
+    Tagged(i16, i16, u32, Kind),
+}
+
+impl Field {
+    const fn is_in(&self, version: i16) -> bool {
+        match *self {
+            Self::Since(first, _) | Self::Tagged(first, ..) => version >= first,
+            Self::Between(first, last, _) => version >= first && version <= last,
+        }
+    }
+
+    /// The tag under which `version` has the field.
+    fn tag(&self, version: i16) -> Option<u32> {
+        match *self {
+            Self::Tagged(_, from, tag, _) => (version >= from).then_some(tag),
+            Self::Since(..) | Self::Between(..) => None,
+        }
+    }
+
+    const fn kind(&self) -> &Kind {
+        match self {
+            Self::Since(_, kind) | Self::Between(.., kind) | Self::Tagged(.., kind) => kind,
+        }
+    }
 }
 
 enum Kind {
@@ -138,10 +163,8 @@ impl Walker<'_> {
 
     fn fields(&mut self, fields: &'static [Field]) -> Result<(), DecodeError> {
         for field in fields {
-            let (first, last) = field.versions;
-            let tagged = field.tag.is_some_and(|(from, _)| self.version >= from);
-            if self.version >= first && self.version <= last && !tagged {
-                self.kind(&field.kind)?;
+            if field.is_in(self.version) && field.tag(self.version).is_none() {
+                self.kind(field.kind())?;
             }
         }
         if self.flexible {
@@ -155,13 +178,9 @@ impl Walker<'_> {
         for _ in 0..self.uvarint()? {
             let tag = self.uvarint()?;
             let size = self.uvarint()? as usize;
-            let known = fields.iter().find(|field| {
-                field.versions.0 <= self.version
-                    && self.version <= field.versions.1
-                    && field
-                        .tag
-                        .is_some_and(|(from, t)| self.version >= from && t == tag)
-            });
+            let known = fields
+                .iter()
+                .find(|field| field.is_in(self.version) && field.tag(self.version) == Some(tag));
             let after = self.rest.get(size..).ok_or(DecodeError::Truncated)?.len();
             match known {
                 None => {
@@ -171,7 +190,7 @@ impl Walker<'_> {
                     self.skip(size)?;
                 }
                 Some(field) => {
-                    self.kind(&field.kind)?;
+                    self.kind(field.kind())?;
                     if self.rest.len() != after {
                         return Err(DecodeError::Malformed("a tagged field of another size"));
                     }

@@ -1,3776 +1,565 @@
 //! What every message looks like, so that it can be walked before it is decoded.
 //! Written by generate.py from the schemas in kafka-clients 4.3.1; not edited by hand.
 
-use super::{Field, Kind, Message};
+use super::Field::{Between, Since, Tagged};
+use super::Kind::{Array, Bytes, Fixed, Struct, Text};
+use super::Message;
 use crate::wire::ApiKey;
 
 pub(super) const fn request(api: ApiKey) -> Message {
     match api {
-        ApiKey::Produce => Message {
-            flexible_from: 9,
-            fields: &[
-                Field {
-                    versions: (3, 32767),
-                    tag: None,
-                    kind: Kind::Text,
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(2),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 12),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (13, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(16),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Bytes,
-                                        },
-                                    ],
-                                )),
-                            },
-                        ],
-                    )),
-                },
-            ],
-        },
-        ApiKey::Fetch => Message {
-            flexible_from: 12,
-            fields: &[
-                Field {
-                    versions: (12, 32767),
-                    tag: Some((12, 0)),
-                    kind: Kind::Text,
-                },
-                Field {
-                    versions: (0, 14),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (15, 32767),
-                    tag: Some((15, 1)),
-                    kind: Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (15, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                            Field {
-                                versions: (15, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(8),
-                            },
-                        ],
-                    ),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (3, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (4, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(1),
-                },
-                Field {
-                    versions: (7, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (7, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 12),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (13, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(16),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (9, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(8),
-                                        },
-                                        Field {
-                                            versions: (12, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (5, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(8),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (17, 32767),
-                                            tag: Some((17, 0)),
-                                            kind: Kind::Fixed(16),
-                                        },
-                                        Field {
-                                            versions: (18, 32767),
-                                            tag: Some((18, 1)),
-                                            kind: Kind::Fixed(8),
-                                        },
-                                    ],
-                                )),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (7, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (7, 12),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (13, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(16),
-                            },
-                            Field {
-                                versions: (7, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Fixed(4)),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (11, 32767),
-                    tag: None,
-                    kind: Kind::Text,
-                },
-            ],
-        },
-        ApiKey::ListOffsets => Message {
-            flexible_from: 6,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (2, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(1),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (4, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(8),
-                                        },
-                                    ],
-                                )),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (10, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-            ],
-        },
-        ApiKey::Metadata => Message {
-            flexible_from: 9,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (10, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(16),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (4, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(1),
-                },
-                Field {
-                    versions: (8, 10),
-                    tag: None,
-                    kind: Kind::Fixed(1),
-                },
-                Field {
-                    versions: (8, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(1),
-                },
-            ],
-        },
-        ApiKey::OffsetCommit => Message {
-            flexible_from: 8,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Text,
-                },
-                Field {
-                    versions: (1, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (1, 32767),
-                    tag: None,
-                    kind: Kind::Text,
-                },
-                Field {
-                    versions: (7, 32767),
-                    tag: None,
-                    kind: Kind::Text,
-                },
-                Field {
-                    versions: (2, 4),
-                    tag: None,
-                    kind: Kind::Fixed(8),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 9),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (10, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(16),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(8),
-                                        },
-                                        Field {
-                                            versions: (6, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                    ],
-                                )),
-                            },
-                        ],
-                    )),
-                },
-            ],
-        },
-        ApiKey::OffsetFetch => Message {
-            flexible_from: 6,
-            fields: &[
-                Field {
-                    versions: (0, 7),
-                    tag: None,
-                    kind: Kind::Text,
-                },
-                Field {
-                    versions: (0, 7),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 7),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 7),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Fixed(4)),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (8, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (8, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (9, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (9, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                            Field {
-                                versions: (8, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (8, 9),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (10, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(16),
-                                        },
-                                        Field {
-                                            versions: (8, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Fixed(4)),
-                                        },
-                                    ],
-                                )),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (7, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(1),
-                },
-            ],
-        },
-        ApiKey::FindCoordinator => Message {
-            flexible_from: 3,
-            fields: &[
-                Field {
-                    versions: (0, 3),
-                    tag: None,
-                    kind: Kind::Text,
-                },
-                Field {
-                    versions: (1, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(1),
-                },
-                Field {
-                    versions: (4, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Text),
-                },
-            ],
-        },
-        ApiKey::DescribeGroups => Message {
-            flexible_from: 5,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Text),
-                },
-                Field {
-                    versions: (3, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(1),
-                },
-            ],
-        },
-        ApiKey::ListGroups => Message {
-            flexible_from: 3,
-            fields: &[
-                Field {
-                    versions: (4, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Text),
-                },
-                Field {
-                    versions: (5, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Text),
-                },
-            ],
-        },
-        ApiKey::ApiVersions => Message {
-            flexible_from: 3,
-            fields: &[
-                Field {
-                    versions: (3, 32767),
-                    tag: None,
-                    kind: Kind::Text,
-                },
-                Field {
-                    versions: (3, 32767),
-                    tag: None,
-                    kind: Kind::Text,
-                },
-            ],
-        },
-        ApiKey::CreateTopics => Message {
-            flexible_from: 5,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(2),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Fixed(4)),
-                                        },
-                                    ],
-                                )),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                    ],
-                                )),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (1, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(1),
-                },
-            ],
-        },
-        ApiKey::DeleteTopics => Message {
-            flexible_from: 4,
-            fields: &[
-                Field {
-                    versions: (6, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (6, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (6, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(16),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (0, 5),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Text),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-            ],
-        },
-        ApiKey::DeleteRecords => Message {
-            flexible_from: 2,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(8),
-                                        },
-                                    ],
-                                )),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-            ],
-        },
-        ApiKey::InitProducerId => Message {
-            flexible_from: 2,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Text,
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (3, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(8),
-                },
-                Field {
-                    versions: (3, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(2),
-                },
-                Field {
-                    versions: (6, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(1),
-                },
-                Field {
-                    versions: (6, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(1),
-                },
-            ],
-        },
-        ApiKey::OffsetForLeaderEpoch => Message {
-            flexible_from: 4,
-            fields: &[
-                Field {
-                    versions: (3, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (2, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                    ],
-                                )),
-                            },
-                        ],
-                    )),
-                },
-            ],
-        },
-        ApiKey::DescribeConfigs => Message {
-            flexible_from: 4,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(1),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Text),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (1, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(1),
-                },
-                Field {
-                    versions: (3, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(1),
-                },
-            ],
-        },
-        ApiKey::IncrementalAlterConfigs => Message {
-            flexible_from: 1,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(1),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(1),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                    ],
-                                )),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(1),
-                },
-            ],
-        },
-        ApiKey::DescribeCluster => Message {
-            flexible_from: 0,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(1),
-                },
-                Field {
-                    versions: (1, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(1),
-                },
-                Field {
-                    versions: (2, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(1),
-                },
-            ],
-        },
-        ApiKey::ConsumerGroupDescribe => Message {
-            flexible_from: 0,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Text),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(1),
-                },
-            ],
-        },
-        ApiKey::DescribeTopicPartitions => Message {
-            flexible_from: 0,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[Field {
-                            versions: (0, 32767),
-                            tag: None,
-                            kind: Kind::Text,
-                        }],
-                    )),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Struct(
-                        0,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                        ],
-                    ),
-                },
-            ],
-        },
-        ApiKey::StreamsGroupHeartbeat => Message {
-            flexible_from: 0,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Text,
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Text,
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Text,
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Text,
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Struct(
-                        0,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Text),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Text),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Struct(
-                                                32767,
-                                                &[
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Text,
-                                                    },
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(4),
-                                                    },
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(2),
-                                                    },
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Array(&Kind::Struct(
-                                                            32767,
-                                                            &[
-                                                                Field {
-                                                                    versions: (0, 32767),
-                                                                    tag: None,
-                                                                    kind: Kind::Text,
-                                                                },
-                                                                Field {
-                                                                    versions: (0, 32767),
-                                                                    tag: None,
-                                                                    kind: Kind::Text,
-                                                                },
-                                                            ],
-                                                        )),
-                                                    },
-                                                ],
-                                            )),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Text),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Struct(
-                                                32767,
-                                                &[
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Text,
-                                                    },
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(4),
-                                                    },
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(2),
-                                                    },
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Array(&Kind::Struct(
-                                                            32767,
-                                                            &[
-                                                                Field {
-                                                                    versions: (0, 32767),
-                                                                    tag: None,
-                                                                    kind: Kind::Text,
-                                                                },
-                                                                Field {
-                                                                    versions: (0, 32767),
-                                                                    tag: None,
-                                                                    kind: Kind::Text,
-                                                                },
-                                                            ],
-                                                        )),
-                                                    },
-                                                ],
-                                            )),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Struct(
-                                                32767,
-                                                &[
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Array(&Kind::Fixed(2)),
-                                                    },
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Array(&Kind::Fixed(2)),
-                                                    },
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Array(&Kind::Fixed(2)),
-                                                    },
-                                                ],
-                                            )),
-                                        },
-                                    ],
-                                )),
-                            },
-                        ],
-                    ),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Fixed(4)),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Fixed(4)),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Fixed(4)),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Text,
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Struct(
-                        0,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(2),
-                            },
-                        ],
-                    ),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(8),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(8),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(1),
-                },
-            ],
-        },
-        ApiKey::StreamsGroupDescribe => Message {
-            flexible_from: 0,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Text),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(1),
-                },
-            ],
-        },
+        ApiKey::Produce => Message { flexible_from: 9, fields: &[
+            Since(3, Text), Since(0, Fixed(2)), Since(0, Fixed(4)),
+            Since(0, Array(&Struct(32767, &[
+                Between(0, 12, Text), Since(13, Fixed(16)),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Fixed(4)), Since(0, Bytes),
+                ]))),
+            ]))),
+        ] },
+        ApiKey::Fetch => Message { flexible_from: 12, fields: &[
+            Tagged(12, 12, 0, Text), Between(0, 14, Fixed(4)),
+            Tagged(15, 15, 1, Struct(32767, &[
+                Since(15, Fixed(4)), Since(15, Fixed(8)),
+            ])),
+            Since(0, Fixed(4)), Since(0, Fixed(4)), Since(3, Fixed(4)), Since(4, Fixed(1)),
+            Since(7, Fixed(4)), Since(7, Fixed(4)),
+            Since(0, Array(&Struct(32767, &[
+                Between(0, 12, Text), Since(13, Fixed(16)),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Fixed(4)), Since(9, Fixed(4)), Since(0, Fixed(8)), Since(12, Fixed(4)),
+                    Since(5, Fixed(8)), Since(0, Fixed(4)), Tagged(17, 17, 0, Fixed(16)),
+                    Tagged(18, 18, 1, Fixed(8)),
+                ]))),
+            ]))),
+            Since(7, Array(&Struct(32767, &[
+                Between(7, 12, Text), Since(13, Fixed(16)), Since(7, Array(&Fixed(4))),
+            ]))),
+            Since(11, Text),
+        ] },
+        ApiKey::ListOffsets => Message { flexible_from: 6, fields: &[
+            Since(0, Fixed(4)), Since(2, Fixed(1)),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Text),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Fixed(4)), Since(4, Fixed(4)), Since(0, Fixed(8)),
+                ]))),
+            ]))),
+            Since(10, Fixed(4)),
+        ] },
+        ApiKey::Metadata => Message { flexible_from: 9, fields: &[
+            Since(0, Array(&Struct(32767, &[
+                Since(10, Fixed(16)), Since(0, Text),
+            ]))),
+            Since(4, Fixed(1)), Between(8, 10, Fixed(1)), Since(8, Fixed(1)),
+        ] },
+        ApiKey::OffsetCommit => Message { flexible_from: 8, fields: &[
+            Since(0, Text), Since(1, Fixed(4)), Since(1, Text), Since(7, Text),
+            Between(2, 4, Fixed(8)),
+            Since(0, Array(&Struct(32767, &[
+                Between(0, 9, Text), Since(10, Fixed(16)),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Fixed(4)), Since(0, Fixed(8)), Since(6, Fixed(4)), Since(0, Text),
+                ]))),
+            ]))),
+        ] },
+        ApiKey::OffsetFetch => Message { flexible_from: 6, fields: &[
+            Between(0, 7, Text),
+            Between(0, 7, Array(&Struct(32767, &[
+                Between(0, 7, Text), Between(0, 7, Array(&Fixed(4))),
+            ]))),
+            Since(8, Array(&Struct(32767, &[
+                Since(8, Text), Since(9, Text), Since(9, Fixed(4)),
+                Since(8, Array(&Struct(32767, &[
+                    Between(8, 9, Text), Since(10, Fixed(16)), Since(8, Array(&Fixed(4))),
+                ]))),
+            ]))),
+            Since(7, Fixed(1)),
+        ] },
+        ApiKey::FindCoordinator => Message { flexible_from: 3, fields: &[
+            Between(0, 3, Text), Since(1, Fixed(1)), Since(4, Array(&Text)),
+        ] },
+        ApiKey::DescribeGroups => Message { flexible_from: 5, fields: &[
+            Since(0, Array(&Text)), Since(3, Fixed(1)),
+        ] },
+        ApiKey::ListGroups => Message { flexible_from: 3, fields: &[
+            Since(4, Array(&Text)), Since(5, Array(&Text)),
+        ] },
+        ApiKey::ApiVersions => Message { flexible_from: 3, fields: &[
+            Since(3, Text), Since(3, Text),
+        ] },
+        ApiKey::CreateTopics => Message { flexible_from: 5, fields: &[
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Text), Since(0, Fixed(4)), Since(0, Fixed(2)),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Fixed(4)), Since(0, Array(&Fixed(4))),
+                ]))),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Text), Since(0, Text),
+                ]))),
+            ]))),
+            Since(0, Fixed(4)), Since(1, Fixed(1)),
+        ] },
+        ApiKey::DeleteTopics => Message { flexible_from: 4, fields: &[
+            Since(6, Array(&Struct(32767, &[
+                Since(6, Text), Since(6, Fixed(16)),
+            ]))),
+            Between(0, 5, Array(&Text)), Since(0, Fixed(4)),
+        ] },
+        ApiKey::DeleteRecords => Message { flexible_from: 2, fields: &[
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Text),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Fixed(4)), Since(0, Fixed(8)),
+                ]))),
+            ]))),
+            Since(0, Fixed(4)),
+        ] },
+        ApiKey::InitProducerId => Message { flexible_from: 2, fields: &[
+            Since(0, Text), Since(0, Fixed(4)), Since(3, Fixed(8)), Since(3, Fixed(2)),
+            Since(6, Fixed(1)), Since(6, Fixed(1)),
+        ] },
+        ApiKey::OffsetForLeaderEpoch => Message { flexible_from: 4, fields: &[
+            Since(3, Fixed(4)),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Text),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Fixed(4)), Since(2, Fixed(4)), Since(0, Fixed(4)),
+                ]))),
+            ]))),
+        ] },
+        ApiKey::DescribeConfigs => Message { flexible_from: 4, fields: &[
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Fixed(1)), Since(0, Text), Since(0, Array(&Text)),
+            ]))),
+            Since(1, Fixed(1)), Since(3, Fixed(1)),
+        ] },
+        ApiKey::IncrementalAlterConfigs => Message { flexible_from: 1, fields: &[
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Fixed(1)), Since(0, Text),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Text), Since(0, Fixed(1)), Since(0, Text),
+                ]))),
+            ]))),
+            Since(0, Fixed(1)),
+        ] },
+        ApiKey::DescribeCluster => Message { flexible_from: 0, fields: &[
+            Since(0, Fixed(1)), Since(1, Fixed(1)), Since(2, Fixed(1)),
+        ] },
+        ApiKey::ConsumerGroupDescribe => Message { flexible_from: 0, fields: &[
+            Since(0, Array(&Text)), Since(0, Fixed(1)),
+        ] },
+        ApiKey::DescribeTopicPartitions => Message { flexible_from: 0, fields: &[
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Text),
+            ]))),
+            Since(0, Fixed(4)),
+            Since(0, Struct(0, &[
+                Since(0, Text), Since(0, Fixed(4)),
+            ])),
+        ] },
+        ApiKey::StreamsGroupHeartbeat => Message { flexible_from: 0, fields: &[
+            Since(0, Text), Since(0, Text), Since(0, Fixed(4)), Since(0, Fixed(4)),
+            Since(0, Text), Since(0, Text), Since(0, Fixed(4)),
+            Since(0, Struct(0, &[
+                Since(0, Fixed(4)),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Text), Since(0, Array(&Text)), Since(0, Array(&Text)),
+                    Since(0, Array(&Struct(32767, &[
+                        Since(0, Text), Since(0, Fixed(4)), Since(0, Fixed(2)),
+                        Since(0, Array(&Struct(32767, &[
+                            Since(0, Text), Since(0, Text),
+                        ]))),
+                    ]))),
+                    Since(0, Array(&Text)),
+                    Since(0, Array(&Struct(32767, &[
+                        Since(0, Text), Since(0, Fixed(4)), Since(0, Fixed(2)),
+                        Since(0, Array(&Struct(32767, &[
+                            Since(0, Text), Since(0, Text),
+                        ]))),
+                    ]))),
+                    Since(0, Array(&Struct(32767, &[
+                        Since(0, Array(&Fixed(2))), Since(0, Array(&Fixed(2))),
+                        Since(0, Array(&Fixed(2))),
+                    ]))),
+                ]))),
+            ])),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Text), Since(0, Array(&Fixed(4))),
+            ]))),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Text), Since(0, Array(&Fixed(4))),
+            ]))),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Text), Since(0, Array(&Fixed(4))),
+            ]))),
+            Since(0, Text),
+            Since(0, Struct(0, &[
+                Since(0, Text), Since(0, Fixed(2)),
+            ])),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Text), Since(0, Text),
+            ]))),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Text), Since(0, Fixed(4)), Since(0, Fixed(8)),
+            ]))),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Text), Since(0, Fixed(4)), Since(0, Fixed(8)),
+            ]))),
+            Since(0, Fixed(1)),
+        ] },
+        ApiKey::StreamsGroupDescribe => Message { flexible_from: 0, fields: &[
+            Since(0, Array(&Text)), Since(0, Fixed(1)),
+        ] },
     }
 }
 
 pub(super) const fn response(api: ApiKey) -> Message {
     match api {
-        ApiKey::Produce => Message {
-            flexible_from: 9,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 12),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (13, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(16),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(2),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(8),
-                                        },
-                                        Field {
-                                            versions: (2, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(8),
-                                        },
-                                        Field {
-                                            versions: (5, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(8),
-                                        },
-                                        Field {
-                                            versions: (8, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Struct(
-                                                32767,
-                                                &[
-                                                    Field {
-                                                        versions: (8, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(4),
-                                                    },
-                                                    Field {
-                                                        versions: (8, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Text,
-                                                    },
-                                                ],
-                                            )),
-                                        },
-                                        Field {
-                                            versions: (8, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (10, 32767),
-                                            tag: Some((10, 0)),
-                                            kind: Kind::Struct(
-                                                32767,
-                                                &[
-                                                    Field {
-                                                        versions: (10, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(4),
-                                                    },
-                                                    Field {
-                                                        versions: (10, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(4),
-                                                    },
-                                                ],
-                                            ),
-                                        },
-                                    ],
-                                )),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (1, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (10, 32767),
-                    tag: Some((10, 0)),
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (10, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                            Field {
-                                versions: (10, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (10, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                            Field {
-                                versions: (10, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                        ],
-                    )),
-                },
-            ],
-        },
-        ApiKey::Fetch => Message {
-            flexible_from: 12,
-            fields: &[
-                Field {
-                    versions: (1, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (7, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(2),
-                },
-                Field {
-                    versions: (7, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 12),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (13, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(16),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(2),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(8),
-                                        },
-                                        Field {
-                                            versions: (4, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(8),
-                                        },
-                                        Field {
-                                            versions: (5, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(8),
-                                        },
-                                        Field {
-                                            versions: (12, 32767),
-                                            tag: Some((12, 0)),
-                                            kind: Kind::Struct(
-                                                32767,
-                                                &[
-                                                    Field {
-                                                        versions: (12, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(4),
-                                                    },
-                                                    Field {
-                                                        versions: (12, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(8),
-                                                    },
-                                                ],
-                                            ),
-                                        },
-                                        Field {
-                                            versions: (12, 32767),
-                                            tag: Some((12, 1)),
-                                            kind: Kind::Struct(
-                                                32767,
-                                                &[
-                                                    Field {
-                                                        versions: (12, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(4),
-                                                    },
-                                                    Field {
-                                                        versions: (12, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(4),
-                                                    },
-                                                ],
-                                            ),
-                                        },
-                                        Field {
-                                            versions: (12, 32767),
-                                            tag: Some((12, 2)),
-                                            kind: Kind::Struct(
-                                                32767,
-                                                &[
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(8),
-                                                    },
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(4),
-                                                    },
-                                                ],
-                                            ),
-                                        },
-                                        Field {
-                                            versions: (4, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Struct(
-                                                32767,
-                                                &[
-                                                    Field {
-                                                        versions: (4, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(8),
-                                                    },
-                                                    Field {
-                                                        versions: (4, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(8),
-                                                    },
-                                                ],
-                                            )),
-                                        },
-                                        Field {
-                                            versions: (11, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Bytes,
-                                        },
-                                    ],
-                                )),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (16, 32767),
-                    tag: Some((16, 0)),
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (16, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                            Field {
-                                versions: (16, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (16, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                            Field {
-                                versions: (16, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                        ],
-                    )),
-                },
-            ],
-        },
-        ApiKey::ListOffsets => Message {
-            flexible_from: 6,
-            fields: &[
-                Field {
-                    versions: (2, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(2),
-                                        },
-                                        Field {
-                                            versions: (1, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(8),
-                                        },
-                                        Field {
-                                            versions: (1, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(8),
-                                        },
-                                        Field {
-                                            versions: (4, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                    ],
-                                )),
-                            },
-                        ],
-                    )),
-                },
-            ],
-        },
-        ApiKey::Metadata => Message {
-            flexible_from: 9,
-            fields: &[
-                Field {
-                    versions: (3, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                            Field {
-                                versions: (1, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (2, 32767),
-                    tag: None,
-                    kind: Kind::Text,
-                },
-                Field {
-                    versions: (1, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(2),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (10, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(16),
-                            },
-                            Field {
-                                versions: (1, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(1),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(2),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (7, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Fixed(4)),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Fixed(4)),
-                                        },
-                                        Field {
-                                            versions: (5, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Fixed(4)),
-                                        },
-                                    ],
-                                )),
-                            },
-                            Field {
-                                versions: (8, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (8, 10),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (13, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(2),
-                },
-            ],
-        },
-        ApiKey::OffsetCommit => Message {
-            flexible_from: 8,
-            fields: &[
-                Field {
-                    versions: (3, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 9),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (10, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(16),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(2),
-                                        },
-                                    ],
-                                )),
-                            },
-                        ],
-                    )),
-                },
-            ],
-        },
-        ApiKey::OffsetFetch => Message {
-            flexible_from: 6,
-            fields: &[
-                Field {
-                    versions: (3, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 7),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 7),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 7),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 7),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 7),
-                                            tag: None,
-                                            kind: Kind::Fixed(8),
-                                        },
-                                        Field {
-                                            versions: (5, 7),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 7),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (0, 7),
-                                            tag: None,
-                                            kind: Kind::Fixed(2),
-                                        },
-                                    ],
-                                )),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (2, 7),
-                    tag: None,
-                    kind: Kind::Fixed(2),
-                },
-                Field {
-                    versions: (8, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (8, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (8, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (8, 9),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (10, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(16),
-                                        },
-                                        Field {
-                                            versions: (8, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Struct(
-                                                32767,
-                                                &[
-                                                    Field {
-                                                        versions: (8, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(4),
-                                                    },
-                                                    Field {
-                                                        versions: (8, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(8),
-                                                    },
-                                                    Field {
-                                                        versions: (8, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(4),
-                                                    },
-                                                    Field {
-                                                        versions: (8, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Text,
-                                                    },
-                                                    Field {
-                                                        versions: (8, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(2),
-                                                    },
-                                                ],
-                                            )),
-                                        },
-                                    ],
-                                )),
-                            },
-                            Field {
-                                versions: (8, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(2),
-                            },
-                        ],
-                    )),
-                },
-            ],
-        },
-        ApiKey::FindCoordinator => Message {
-            flexible_from: 3,
-            fields: &[
-                Field {
-                    versions: (1, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 3),
-                    tag: None,
-                    kind: Kind::Fixed(2),
-                },
-                Field {
-                    versions: (1, 3),
-                    tag: None,
-                    kind: Kind::Text,
-                },
-                Field {
-                    versions: (0, 3),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 3),
-                    tag: None,
-                    kind: Kind::Text,
-                },
-                Field {
-                    versions: (0, 3),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (4, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (4, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (4, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                            Field {
-                                versions: (4, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (4, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                            Field {
-                                versions: (4, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(2),
-                            },
-                            Field {
-                                versions: (4, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                        ],
-                    )),
-                },
-            ],
-        },
-        ApiKey::DescribeGroups => Message {
-            flexible_from: 5,
-            fields: &[
-                Field {
-                    versions: (1, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(2),
-                            },
-                            Field {
-                                versions: (6, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (4, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Bytes,
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Bytes,
-                                        },
-                                    ],
-                                )),
-                            },
-                            Field {
-                                versions: (3, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                        ],
-                    )),
-                },
-            ],
-        },
-        ApiKey::ListGroups => Message {
-            flexible_from: 3,
-            fields: &[
-                Field {
-                    versions: (1, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(2),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (4, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (5, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                        ],
-                    )),
-                },
-            ],
-        },
-        ApiKey::ApiVersions => Message {
-            flexible_from: 3,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(2),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(2),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(2),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(2),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (1, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (3, 32767),
-                    tag: Some((3, 0)),
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (3, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (3, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(2),
-                            },
-                            Field {
-                                versions: (3, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(2),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (3, 32767),
-                    tag: Some((3, 1)),
-                    kind: Kind::Fixed(8),
-                },
-                Field {
-                    versions: (3, 32767),
-                    tag: Some((3, 2)),
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (3, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (3, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(2),
-                            },
-                            Field {
-                                versions: (3, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(2),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (3, 32767),
-                    tag: Some((3, 3)),
-                    kind: Kind::Fixed(1),
-                },
-            ],
-        },
-        ApiKey::CreateTopics => Message {
-            flexible_from: 5,
-            fields: &[
-                Field {
-                    versions: (2, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (7, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(16),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(2),
-                            },
-                            Field {
-                                versions: (1, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (5, 32767),
-                                tag: Some((5, 0)),
-                                kind: Kind::Fixed(2),
-                            },
-                            Field {
-                                versions: (5, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                            Field {
-                                versions: (5, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(2),
-                            },
-                            Field {
-                                versions: (5, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (5, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (5, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (5, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(1),
-                                        },
-                                        Field {
-                                            versions: (5, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(1),
-                                        },
-                                        Field {
-                                            versions: (5, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(1),
-                                        },
-                                    ],
-                                )),
-                            },
-                        ],
-                    )),
-                },
-            ],
-        },
-        ApiKey::DeleteTopics => Message {
-            flexible_from: 4,
-            fields: &[
-                Field {
-                    versions: (1, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (6, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(16),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(2),
-                            },
-                            Field {
-                                versions: (5, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                        ],
-                    )),
-                },
-            ],
-        },
-        ApiKey::DeleteRecords => Message {
-            flexible_from: 2,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(8),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(2),
-                                        },
-                                    ],
-                                )),
-                            },
-                        ],
-                    )),
-                },
-            ],
-        },
-        ApiKey::InitProducerId => Message {
-            flexible_from: 2,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(2),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(8),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(2),
-                },
-                Field {
-                    versions: (6, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(8),
-                },
-                Field {
-                    versions: (6, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(2),
-                },
-            ],
-        },
-        ApiKey::OffsetForLeaderEpoch => Message {
-            flexible_from: 4,
-            fields: &[
-                Field {
-                    versions: (2, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(2),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (1, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(8),
-                                        },
-                                    ],
-                                )),
-                            },
-                        ],
-                    )),
-                },
-            ],
-        },
-        ApiKey::DescribeConfigs => Message {
-            flexible_from: 4,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(2),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(1),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(1),
-                                        },
-                                        Field {
-                                            versions: (1, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(1),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(1),
-                                        },
-                                        Field {
-                                            versions: (1, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Struct(
-                                                32767,
-                                                &[
-                                                    Field {
-                                                        versions: (1, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Text,
-                                                    },
-                                                    Field {
-                                                        versions: (1, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Text,
-                                                    },
-                                                    Field {
-                                                        versions: (1, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(1),
-                                                    },
-                                                ],
-                                            )),
-                                        },
-                                        Field {
-                                            versions: (3, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(1),
-                                        },
-                                        Field {
-                                            versions: (3, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                    ],
-                                )),
-                            },
-                        ],
-                    )),
-                },
-            ],
-        },
-        ApiKey::IncrementalAlterConfigs => Message {
-            flexible_from: 1,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(2),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(1),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                        ],
-                    )),
-                },
-            ],
-        },
-        ApiKey::DescribeCluster => Message {
-            flexible_from: 0,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(2),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Text,
-                },
-                Field {
-                    versions: (1, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(1),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Text,
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (2, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(1),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-            ],
-        },
-        ApiKey::ConsumerGroupDescribe => Message {
-            flexible_from: 0,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(2),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Text),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Struct(
-                                                32767,
-                                                &[Field {
-                                                    versions: (0, 32767),
-                                                    tag: None,
-                                                    kind: Kind::Array(&Kind::Struct(
-                                                        32767,
-                                                        &[
-                                                            Field {
-                                                                versions: (0, 32767),
-                                                                tag: None,
-                                                                kind: Kind::Fixed(16),
-                                                            },
-                                                            Field {
-                                                                versions: (0, 32767),
-                                                                tag: None,
-                                                                kind: Kind::Text,
-                                                            },
-                                                            Field {
-                                                                versions: (0, 32767),
-                                                                tag: None,
-                                                                kind: Kind::Array(&Kind::Fixed(4)),
-                                                            },
-                                                        ],
-                                                    )),
-                                                }],
-                                            ),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Struct(
-                                                32767,
-                                                &[Field {
-                                                    versions: (0, 32767),
-                                                    tag: None,
-                                                    kind: Kind::Array(&Kind::Struct(
-                                                        32767,
-                                                        &[
-                                                            Field {
-                                                                versions: (0, 32767),
-                                                                tag: None,
-                                                                kind: Kind::Fixed(16),
-                                                            },
-                                                            Field {
-                                                                versions: (0, 32767),
-                                                                tag: None,
-                                                                kind: Kind::Text,
-                                                            },
-                                                            Field {
-                                                                versions: (0, 32767),
-                                                                tag: None,
-                                                                kind: Kind::Array(&Kind::Fixed(4)),
-                                                            },
-                                                        ],
-                                                    )),
-                                                }],
-                                            ),
-                                        },
-                                        Field {
-                                            versions: (1, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(1),
-                                        },
-                                    ],
-                                )),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                        ],
-                    )),
-                },
-            ],
-        },
-        ApiKey::DescribeTopicPartitions => Message {
-            flexible_from: 0,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(2),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(16),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(1),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(2),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Fixed(4)),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Fixed(4)),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Fixed(4)),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Fixed(4)),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Fixed(4)),
-                                        },
-                                    ],
-                                )),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Struct(
-                        0,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                        ],
-                    ),
-                },
-            ],
-        },
-        ApiKey::StreamsGroupHeartbeat => Message {
-            flexible_from: 0,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(2),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Text,
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Text,
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(1),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Fixed(4)),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Fixed(4)),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Fixed(4)),
-                            },
-                        ],
-                    )),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(2),
-                                        },
-                                    ],
-                                ),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Fixed(4)),
-                                        },
-                                    ],
-                                )),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Fixed(4)),
-                                        },
-                                    ],
-                                )),
-                            },
-                        ],
-                    )),
-                },
-            ],
-        },
-        ApiKey::StreamsGroupDescribe => Message {
-            flexible_from: 0,
-            fields: &[
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Fixed(4),
-                },
-                Field {
-                    versions: (0, 32767),
-                    tag: None,
-                    kind: Kind::Array(&Kind::Struct(
-                        32767,
-                        &[
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(2),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Text,
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Struct(
-                                    0,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Struct(
-                                                32767,
-                                                &[
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Text,
-                                                    },
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Array(&Kind::Text),
-                                                    },
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Array(&Kind::Text),
-                                                    },
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Array(&Kind::Struct(
-                                                            32767,
-                                                            &[
-                                                                Field {
-                                                                    versions: (0, 32767),
-                                                                    tag: None,
-                                                                    kind: Kind::Text,
-                                                                },
-                                                                Field {
-                                                                    versions: (0, 32767),
-                                                                    tag: None,
-                                                                    kind: Kind::Fixed(4),
-                                                                },
-                                                                Field {
-                                                                    versions: (0, 32767),
-                                                                    tag: None,
-                                                                    kind: Kind::Fixed(2),
-                                                                },
-                                                                Field {
-                                                                    versions: (0, 32767),
-                                                                    tag: None,
-                                                                    kind: Kind::Array(
-                                                                        &Kind::Struct(
-                                                                            32767,
-                                                                            &[
-                                                                                Field {
-                                                                                    versions: (
-                                                                                        0, 32767,
-                                                                                    ),
-                                                                                    tag: None,
-                                                                                    kind:
-                                                                                        Kind::Text,
-                                                                                },
-                                                                                Field {
-                                                                                    versions: (
-                                                                                        0, 32767,
-                                                                                    ),
-                                                                                    tag: None,
-                                                                                    kind:
-                                                                                        Kind::Text,
-                                                                                },
-                                                                            ],
-                                                                        ),
-                                                                    ),
-                                                                },
-                                                            ],
-                                                        )),
-                                                    },
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Array(&Kind::Struct(
-                                                            32767,
-                                                            &[
-                                                                Field {
-                                                                    versions: (0, 32767),
-                                                                    tag: None,
-                                                                    kind: Kind::Text,
-                                                                },
-                                                                Field {
-                                                                    versions: (0, 32767),
-                                                                    tag: None,
-                                                                    kind: Kind::Fixed(4),
-                                                                },
-                                                                Field {
-                                                                    versions: (0, 32767),
-                                                                    tag: None,
-                                                                    kind: Kind::Fixed(2),
-                                                                },
-                                                                Field {
-                                                                    versions: (0, 32767),
-                                                                    tag: None,
-                                                                    kind: Kind::Array(
-                                                                        &Kind::Struct(
-                                                                            32767,
-                                                                            &[
-                                                                                Field {
-                                                                                    versions: (
-                                                                                        0, 32767,
-                                                                                    ),
-                                                                                    tag: None,
-                                                                                    kind:
-                                                                                        Kind::Text,
-                                                                                },
-                                                                                Field {
-                                                                                    versions: (
-                                                                                        0, 32767,
-                                                                                    ),
-                                                                                    tag: None,
-                                                                                    kind:
-                                                                                        Kind::Text,
-                                                                                },
-                                                                            ],
-                                                                        ),
-                                                                    ),
-                                                                },
-                                                            ],
-                                                        )),
-                                                    },
-                                                ],
-                                            )),
-                                        },
-                                    ],
-                                ),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Array(&Kind::Struct(
-                                    32767,
-                                    &[
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(4),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Text,
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Struct(
-                                                0,
-                                                &[
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Text,
-                                                    },
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(2),
-                                                    },
-                                                ],
-                                            ),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Struct(
-                                                32767,
-                                                &[
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Text,
-                                                    },
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Text,
-                                                    },
-                                                ],
-                                            )),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Struct(
-                                                32767,
-                                                &[
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Text,
-                                                    },
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(4),
-                                                    },
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(8),
-                                                    },
-                                                ],
-                                            )),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Array(&Kind::Struct(
-                                                32767,
-                                                &[
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Text,
-                                                    },
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(4),
-                                                    },
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Fixed(8),
-                                                    },
-                                                ],
-                                            )),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Struct(
-                                                32767,
-                                                &[
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Array(&Kind::Struct(
-                                                            32767,
-                                                            &[
-                                                                Field {
-                                                                    versions: (0, 32767),
-                                                                    tag: None,
-                                                                    kind: Kind::Text,
-                                                                },
-                                                                Field {
-                                                                    versions: (0, 32767),
-                                                                    tag: None,
-                                                                    kind: Kind::Array(
-                                                                        &Kind::Fixed(4),
-                                                                    ),
-                                                                },
-                                                            ],
-                                                        )),
-                                                    },
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Array(&Kind::Struct(
-                                                            32767,
-                                                            &[
-                                                                Field {
-                                                                    versions: (0, 32767),
-                                                                    tag: None,
-                                                                    kind: Kind::Text,
-                                                                },
-                                                                Field {
-                                                                    versions: (0, 32767),
-                                                                    tag: None,
-                                                                    kind: Kind::Array(
-                                                                        &Kind::Fixed(4),
-                                                                    ),
-                                                                },
-                                                            ],
-                                                        )),
-                                                    },
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Array(&Kind::Struct(
-                                                            32767,
-                                                            &[
-                                                                Field {
-                                                                    versions: (0, 32767),
-                                                                    tag: None,
-                                                                    kind: Kind::Text,
-                                                                },
-                                                                Field {
-                                                                    versions: (0, 32767),
-                                                                    tag: None,
-                                                                    kind: Kind::Array(
-                                                                        &Kind::Fixed(4),
-                                                                    ),
-                                                                },
-                                                            ],
-                                                        )),
-                                                    },
-                                                ],
-                                            ),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Struct(
-                                                32767,
-                                                &[
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Array(&Kind::Struct(
-                                                            32767,
-                                                            &[
-                                                                Field {
-                                                                    versions: (0, 32767),
-                                                                    tag: None,
-                                                                    kind: Kind::Text,
-                                                                },
-                                                                Field {
-                                                                    versions: (0, 32767),
-                                                                    tag: None,
-                                                                    kind: Kind::Array(
-                                                                        &Kind::Fixed(4),
-                                                                    ),
-                                                                },
-                                                            ],
-                                                        )),
-                                                    },
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Array(&Kind::Struct(
-                                                            32767,
-                                                            &[
-                                                                Field {
-                                                                    versions: (0, 32767),
-                                                                    tag: None,
-                                                                    kind: Kind::Text,
-                                                                },
-                                                                Field {
-                                                                    versions: (0, 32767),
-                                                                    tag: None,
-                                                                    kind: Kind::Array(
-                                                                        &Kind::Fixed(4),
-                                                                    ),
-                                                                },
-                                                            ],
-                                                        )),
-                                                    },
-                                                    Field {
-                                                        versions: (0, 32767),
-                                                        tag: None,
-                                                        kind: Kind::Array(&Kind::Struct(
-                                                            32767,
-                                                            &[
-                                                                Field {
-                                                                    versions: (0, 32767),
-                                                                    tag: None,
-                                                                    kind: Kind::Text,
-                                                                },
-                                                                Field {
-                                                                    versions: (0, 32767),
-                                                                    tag: None,
-                                                                    kind: Kind::Array(
-                                                                        &Kind::Fixed(4),
-                                                                    ),
-                                                                },
-                                                            ],
-                                                        )),
-                                                    },
-                                                ],
-                                            ),
-                                        },
-                                        Field {
-                                            versions: (0, 32767),
-                                            tag: None,
-                                            kind: Kind::Fixed(1),
-                                        },
-                                    ],
-                                )),
-                            },
-                            Field {
-                                versions: (0, 32767),
-                                tag: None,
-                                kind: Kind::Fixed(4),
-                            },
-                        ],
-                    )),
-                },
-            ],
-        },
+        ApiKey::Produce => Message { flexible_from: 9, fields: &[
+            Since(0, Array(&Struct(32767, &[
+                Between(0, 12, Text), Since(13, Fixed(16)),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Fixed(4)), Since(0, Fixed(2)), Since(0, Fixed(8)), Since(2, Fixed(8)),
+                    Since(5, Fixed(8)),
+                    Since(8, Array(&Struct(32767, &[
+                        Since(8, Fixed(4)), Since(8, Text),
+                    ]))),
+                    Since(8, Text),
+                    Tagged(10, 10, 0, Struct(32767, &[
+                        Since(10, Fixed(4)), Since(10, Fixed(4)),
+                    ])),
+                ]))),
+            ]))),
+            Since(1, Fixed(4)),
+            Tagged(10, 10, 0, Array(&Struct(32767, &[
+                Since(10, Fixed(4)), Since(10, Text), Since(10, Fixed(4)), Since(10, Text),
+            ]))),
+        ] },
+        ApiKey::Fetch => Message { flexible_from: 12, fields: &[
+            Since(1, Fixed(4)), Since(7, Fixed(2)), Since(7, Fixed(4)),
+            Since(0, Array(&Struct(32767, &[
+                Between(0, 12, Text), Since(13, Fixed(16)),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Fixed(4)), Since(0, Fixed(2)), Since(0, Fixed(8)), Since(4, Fixed(8)),
+                    Since(5, Fixed(8)),
+                    Tagged(12, 12, 0, Struct(32767, &[
+                        Since(12, Fixed(4)), Since(12, Fixed(8)),
+                    ])),
+                    Tagged(12, 12, 1, Struct(32767, &[
+                        Since(12, Fixed(4)), Since(12, Fixed(4)),
+                    ])),
+                    Tagged(12, 12, 2, Struct(32767, &[
+                        Since(0, Fixed(8)), Since(0, Fixed(4)),
+                    ])),
+                    Since(4, Array(&Struct(32767, &[
+                        Since(4, Fixed(8)), Since(4, Fixed(8)),
+                    ]))),
+                    Since(11, Fixed(4)), Since(0, Bytes),
+                ]))),
+            ]))),
+            Tagged(16, 16, 0, Array(&Struct(32767, &[
+                Since(16, Fixed(4)), Since(16, Text), Since(16, Fixed(4)), Since(16, Text),
+            ]))),
+        ] },
+        ApiKey::ListOffsets => Message { flexible_from: 6, fields: &[
+            Since(2, Fixed(4)),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Text),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Fixed(4)), Since(0, Fixed(2)), Since(1, Fixed(8)), Since(1, Fixed(8)),
+                    Since(4, Fixed(4)),
+                ]))),
+            ]))),
+        ] },
+        ApiKey::Metadata => Message { flexible_from: 9, fields: &[
+            Since(3, Fixed(4)),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Fixed(4)), Since(0, Text), Since(0, Fixed(4)), Since(1, Text),
+            ]))),
+            Since(2, Text), Since(1, Fixed(4)),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Fixed(2)), Since(0, Text), Since(10, Fixed(16)), Since(1, Fixed(1)),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Fixed(2)), Since(0, Fixed(4)), Since(0, Fixed(4)), Since(7, Fixed(4)),
+                    Since(0, Array(&Fixed(4))), Since(0, Array(&Fixed(4))),
+                    Since(5, Array(&Fixed(4))),
+                ]))),
+                Since(8, Fixed(4)),
+            ]))),
+            Between(8, 10, Fixed(4)), Since(13, Fixed(2)),
+        ] },
+        ApiKey::OffsetCommit => Message { flexible_from: 8, fields: &[
+            Since(3, Fixed(4)),
+            Since(0, Array(&Struct(32767, &[
+                Between(0, 9, Text), Since(10, Fixed(16)),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Fixed(4)), Since(0, Fixed(2)),
+                ]))),
+            ]))),
+        ] },
+        ApiKey::OffsetFetch => Message { flexible_from: 6, fields: &[
+            Since(3, Fixed(4)),
+            Between(0, 7, Array(&Struct(32767, &[
+                Between(0, 7, Text),
+                Between(0, 7, Array(&Struct(32767, &[
+                    Between(0, 7, Fixed(4)), Between(0, 7, Fixed(8)), Between(5, 7, Fixed(4)),
+                    Between(0, 7, Text), Between(0, 7, Fixed(2)),
+                ]))),
+            ]))),
+            Between(2, 7, Fixed(2)),
+            Since(8, Array(&Struct(32767, &[
+                Since(8, Text),
+                Since(8, Array(&Struct(32767, &[
+                    Between(8, 9, Text), Since(10, Fixed(16)),
+                    Since(8, Array(&Struct(32767, &[
+                        Since(8, Fixed(4)), Since(8, Fixed(8)), Since(8, Fixed(4)), Since(8, Text),
+                        Since(8, Fixed(2)),
+                    ]))),
+                ]))),
+                Since(8, Fixed(2)),
+            ]))),
+        ] },
+        ApiKey::FindCoordinator => Message { flexible_from: 3, fields: &[
+            Since(1, Fixed(4)), Between(0, 3, Fixed(2)), Between(1, 3, Text),
+            Between(0, 3, Fixed(4)), Between(0, 3, Text), Between(0, 3, Fixed(4)),
+            Since(4, Array(&Struct(32767, &[
+                Since(4, Text), Since(4, Fixed(4)), Since(4, Text), Since(4, Fixed(4)),
+                Since(4, Fixed(2)), Since(4, Text),
+            ]))),
+        ] },
+        ApiKey::DescribeGroups => Message { flexible_from: 5, fields: &[
+            Since(1, Fixed(4)),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Fixed(2)), Since(6, Text), Since(0, Text), Since(0, Text),
+                Since(0, Text), Since(0, Text),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Text), Since(4, Text), Since(0, Text), Since(0, Text), Since(0, Bytes),
+                    Since(0, Bytes),
+                ]))),
+                Since(3, Fixed(4)),
+            ]))),
+        ] },
+        ApiKey::ListGroups => Message { flexible_from: 3, fields: &[
+            Since(1, Fixed(4)), Since(0, Fixed(2)),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Text), Since(0, Text), Since(4, Text), Since(5, Text),
+            ]))),
+        ] },
+        ApiKey::ApiVersions => Message { flexible_from: 3, fields: &[
+            Since(0, Fixed(2)),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Fixed(2)), Since(0, Fixed(2)), Since(0, Fixed(2)),
+            ]))),
+            Since(1, Fixed(4)),
+            Tagged(3, 3, 0, Array(&Struct(32767, &[
+                Since(3, Text), Since(3, Fixed(2)), Since(3, Fixed(2)),
+            ]))),
+            Tagged(3, 3, 1, Fixed(8)),
+            Tagged(3, 3, 2, Array(&Struct(32767, &[
+                Since(3, Text), Since(3, Fixed(2)), Since(3, Fixed(2)),
+            ]))),
+            Tagged(3, 3, 3, Fixed(1)),
+        ] },
+        ApiKey::CreateTopics => Message { flexible_from: 5, fields: &[
+            Since(2, Fixed(4)),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Text), Since(7, Fixed(16)), Since(0, Fixed(2)), Since(1, Text),
+                Tagged(5, 5, 0, Fixed(2)), Since(5, Fixed(4)), Since(5, Fixed(2)),
+                Since(5, Array(&Struct(32767, &[
+                    Since(5, Text), Since(5, Text), Since(5, Fixed(1)), Since(5, Fixed(1)),
+                    Since(5, Fixed(1)),
+                ]))),
+            ]))),
+        ] },
+        ApiKey::DeleteTopics => Message { flexible_from: 4, fields: &[
+            Since(1, Fixed(4)),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Text), Since(6, Fixed(16)), Since(0, Fixed(2)), Since(5, Text),
+            ]))),
+        ] },
+        ApiKey::DeleteRecords => Message { flexible_from: 2, fields: &[
+            Since(0, Fixed(4)),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Text),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Fixed(4)), Since(0, Fixed(8)), Since(0, Fixed(2)),
+                ]))),
+            ]))),
+        ] },
+        ApiKey::InitProducerId => Message { flexible_from: 2, fields: &[
+            Since(0, Fixed(4)), Since(0, Fixed(2)), Since(0, Fixed(8)), Since(0, Fixed(2)),
+            Since(6, Fixed(8)), Since(6, Fixed(2)),
+        ] },
+        ApiKey::OffsetForLeaderEpoch => Message { flexible_from: 4, fields: &[
+            Since(2, Fixed(4)),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Text),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Fixed(2)), Since(0, Fixed(4)), Since(1, Fixed(4)), Since(0, Fixed(8)),
+                ]))),
+            ]))),
+        ] },
+        ApiKey::DescribeConfigs => Message { flexible_from: 4, fields: &[
+            Since(0, Fixed(4)),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Fixed(2)), Since(0, Text), Since(0, Fixed(1)), Since(0, Text),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Text), Since(0, Text), Since(0, Fixed(1)), Since(1, Fixed(1)),
+                    Since(0, Fixed(1)),
+                    Since(1, Array(&Struct(32767, &[
+                        Since(1, Text), Since(1, Text), Since(1, Fixed(1)),
+                    ]))),
+                    Since(3, Fixed(1)), Since(3, Text),
+                ]))),
+            ]))),
+        ] },
+        ApiKey::IncrementalAlterConfigs => Message { flexible_from: 1, fields: &[
+            Since(0, Fixed(4)),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Fixed(2)), Since(0, Text), Since(0, Fixed(1)), Since(0, Text),
+            ]))),
+        ] },
+        ApiKey::DescribeCluster => Message { flexible_from: 0, fields: &[
+            Since(0, Fixed(4)), Since(0, Fixed(2)), Since(0, Text), Since(1, Fixed(1)),
+            Since(0, Text), Since(0, Fixed(4)),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Fixed(4)), Since(0, Text), Since(0, Fixed(4)), Since(0, Text),
+                Since(2, Fixed(1)),
+            ]))),
+            Since(0, Fixed(4)),
+        ] },
+        ApiKey::ConsumerGroupDescribe => Message { flexible_from: 0, fields: &[
+            Since(0, Fixed(4)),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Fixed(2)), Since(0, Text), Since(0, Text), Since(0, Text),
+                Since(0, Fixed(4)), Since(0, Fixed(4)), Since(0, Text),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Text), Since(0, Text), Since(0, Text), Since(0, Fixed(4)),
+                    Since(0, Text), Since(0, Text), Since(0, Array(&Text)), Since(0, Text),
+                    Since(0, Struct(32767, &[
+                        Since(0, Array(&Struct(32767, &[
+                            Since(0, Fixed(16)), Since(0, Text), Since(0, Array(&Fixed(4))),
+                        ]))),
+                    ])),
+                    Since(0, Struct(32767, &[
+                        Since(0, Array(&Struct(32767, &[
+                            Since(0, Fixed(16)), Since(0, Text), Since(0, Array(&Fixed(4))),
+                        ]))),
+                    ])),
+                    Since(1, Fixed(1)),
+                ]))),
+                Since(0, Fixed(4)),
+            ]))),
+        ] },
+        ApiKey::DescribeTopicPartitions => Message { flexible_from: 0, fields: &[
+            Since(0, Fixed(4)),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Fixed(2)), Since(0, Text), Since(0, Fixed(16)), Since(0, Fixed(1)),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Fixed(2)), Since(0, Fixed(4)), Since(0, Fixed(4)), Since(0, Fixed(4)),
+                    Since(0, Array(&Fixed(4))), Since(0, Array(&Fixed(4))),
+                    Since(0, Array(&Fixed(4))), Since(0, Array(&Fixed(4))),
+                    Since(0, Array(&Fixed(4))),
+                ]))),
+                Since(0, Fixed(4)),
+            ]))),
+            Since(0, Struct(0, &[
+                Since(0, Text), Since(0, Fixed(4)),
+            ])),
+        ] },
+        ApiKey::StreamsGroupHeartbeat => Message { flexible_from: 0, fields: &[
+            Since(0, Fixed(4)), Since(0, Fixed(2)), Since(0, Text), Since(0, Text),
+            Since(0, Fixed(4)), Since(0, Fixed(4)), Since(0, Fixed(4)), Since(0, Fixed(4)),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Fixed(1)), Since(0, Text),
+            ]))),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Text), Since(0, Array(&Fixed(4))),
+            ]))),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Text), Since(0, Array(&Fixed(4))),
+            ]))),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Text), Since(0, Array(&Fixed(4))),
+            ]))),
+            Since(0, Fixed(4)),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Struct(32767, &[
+                    Since(0, Text), Since(0, Fixed(2)),
+                ])),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Text), Since(0, Array(&Fixed(4))),
+                ]))),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Text), Since(0, Array(&Fixed(4))),
+                ]))),
+            ]))),
+        ] },
+        ApiKey::StreamsGroupDescribe => Message { flexible_from: 0, fields: &[
+            Since(0, Fixed(4)),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Fixed(2)), Since(0, Text), Since(0, Text), Since(0, Text),
+                Since(0, Fixed(4)), Since(0, Fixed(4)),
+                Since(0, Struct(0, &[
+                    Since(0, Fixed(4)),
+                    Since(0, Array(&Struct(32767, &[
+                        Since(0, Text), Since(0, Array(&Text)), Since(0, Array(&Text)),
+                        Since(0, Array(&Struct(32767, &[
+                            Since(0, Text), Since(0, Fixed(4)), Since(0, Fixed(2)),
+                            Since(0, Array(&Struct(32767, &[
+                                Since(0, Text), Since(0, Text),
+                            ]))),
+                        ]))),
+                        Since(0, Array(&Struct(32767, &[
+                            Since(0, Text), Since(0, Fixed(4)), Since(0, Fixed(2)),
+                            Since(0, Array(&Struct(32767, &[
+                                Since(0, Text), Since(0, Text),
+                            ]))),
+                        ]))),
+                    ]))),
+                ])),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Text), Since(0, Fixed(4)), Since(0, Text), Since(0, Text),
+                    Since(0, Text), Since(0, Text), Since(0, Fixed(4)), Since(0, Text),
+                    Since(0, Struct(0, &[
+                        Since(0, Text), Since(0, Fixed(2)),
+                    ])),
+                    Since(0, Array(&Struct(32767, &[
+                        Since(0, Text), Since(0, Text),
+                    ]))),
+                    Since(0, Array(&Struct(32767, &[
+                        Since(0, Text), Since(0, Fixed(4)), Since(0, Fixed(8)),
+                    ]))),
+                    Since(0, Array(&Struct(32767, &[
+                        Since(0, Text), Since(0, Fixed(4)), Since(0, Fixed(8)),
+                    ]))),
+                    Since(0, Struct(32767, &[
+                        Since(0, Array(&Struct(32767, &[
+                            Since(0, Text), Since(0, Array(&Fixed(4))),
+                        ]))),
+                        Since(0, Array(&Struct(32767, &[
+                            Since(0, Text), Since(0, Array(&Fixed(4))),
+                        ]))),
+                        Since(0, Array(&Struct(32767, &[
+                            Since(0, Text), Since(0, Array(&Fixed(4))),
+                        ]))),
+                    ])),
+                    Since(0, Struct(32767, &[
+                        Since(0, Array(&Struct(32767, &[
+                            Since(0, Text), Since(0, Array(&Fixed(4))),
+                        ]))),
+                        Since(0, Array(&Struct(32767, &[
+                            Since(0, Text), Since(0, Array(&Fixed(4))),
+                        ]))),
+                        Since(0, Array(&Struct(32767, &[
+                            Since(0, Text), Since(0, Array(&Fixed(4))),
+                        ]))),
+                    ])),
+                    Since(0, Fixed(1)),
+                ]))),
+                Since(0, Fixed(4)),
+            ]))),
+        ] },
     }
 }

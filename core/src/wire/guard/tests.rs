@@ -23,22 +23,21 @@ struct Generator<'a> {
 impl Generator<'_> {
     fn fields(&mut self, fields: &'static [Field]) {
         let version = self.version;
-        let here = |field: &&Field| version >= field.versions.0 && version <= field.versions.1;
-        let tag = |field: &Field| field.tag.filter(|(from, _)| version >= *from);
+        let here = |field: &&Field| field.is_in(version);
         for field in fields.iter().filter(here) {
-            if tag(field).is_none() {
-                self.kind(&field.kind);
+            if field.tag(version).is_none() {
+                self.kind(field.kind());
             }
         }
         if !self.flexible {
             return;
         }
         let mut tagged: Vec<&Field> = fields.iter().filter(here).collect();
-        tagged.retain(|field| tag(field).is_some() && self.rng.chance(1, 2));
+        tagged.retain(|field| field.tag(version).is_some() && self.rng.chance(1, 2));
         let unknown = self.rng.chance(1, 4);
         self.length(1, tagged.len() as i64 + i64::from(unknown));
         for field in tagged {
-            self.out.push(tag(field).map_or(0, |(_, tag)| tag) as u8);
+            self.out.push(field.tag(version).unwrap_or(0) as u8);
             let mut inner = Generator {
                 rng: self.rng,
                 version,
@@ -46,7 +45,7 @@ impl Generator<'_> {
                 out: Vec::new(),
                 lengths: Vec::new(),
             };
-            inner.kind(&field.kind);
+            inner.kind(field.kind());
             let Generator { out, lengths, .. } = inner;
             uvarint(&mut self.out, out.len());
             let base = self.out.len();
