@@ -55,8 +55,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let began = Instant::now();
     let mut streams = KafkaStreams::new(topology, demo.config()?)?;
     if arguments.verbose {
-        streams = streams
-            .with_log_listener(|event| eprintln!("{:?}: {}", event.level, event.message));
+        streams =
+            streams.with_log_listener(|event| eprintln!("{:?}: {}", event.level, event.message));
     }
     let streams = streams.start()?;
     let progress = demo.wait_until_done(&mut admin, &streams, lines);

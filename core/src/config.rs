@@ -144,8 +144,7 @@ macro_rules! streams_config {
                             .trim()
                             .parse()
                             .map_err(|_| ConfigError::invalid(key, value, allowed()))?;
-                        #[allow(unused_comparisons)]
-                        if parsed < $min || parsed > $max {
+                        if !($min..=$max).contains(&parsed) {
                             return Err(ConfigError::invalid(key, value, allowed()));
                         }
                         self.$field = parsed;

@@ -89,8 +89,7 @@ impl Admin {
     /// # Errors
     /// [`AdminError::Cluster`] when no broker can be reached.
     pub fn connect(bootstrap_servers: &str, timeout: Duration) -> Result<Self, AdminError> {
-        let config =
-            StreamsConfig::new("admin", bootstrap_servers).map_err(AdminError::Config)?;
+        let config = StreamsConfig::new("admin", bootstrap_servers).map_err(AdminError::Config)?;
         let sockets = Sockets::new()?;
         let clock = Clock::start();
         let seed = getrandom::u64().map_err(io::Error::from)?;
@@ -145,7 +144,9 @@ impl Admin {
             replication_factor: -1,
             configs: BTreeMap::new(),
         });
-        let token = self.client.create_topics(self.clock.now(), topics.collect());
+        let token = self
+            .client
+            .create_topics(self.clock.now(), topics.collect());
         if let AdminResult::TopicsCreated(created) = self.wait(token)? {
             for (_, result) in created {
                 result?;
@@ -313,9 +314,7 @@ impl Admin {
     /// There is no such group, or the cluster has no streams groups.
     pub fn describe_streams_group(&mut self, group: &str) -> Result<DescribedGroup, AdminError> {
         self.require_streams_groups()?;
-        let token = self
-            .client
-            .describe_streams_group(self.clock.now(), group);
+        let token = self.client.describe_streams_group(self.clock.now(), group);
         match self.wait(token)? {
             AdminResult::Group(group) => Ok(*group),
             other => Err(StreamsError::Protocol(format!("unexpected answer {other:?}")).into()),
@@ -347,7 +346,11 @@ impl Admin {
             self.drain();
         }
         let now = self.clock.now();
-        if self.client.poll_timeout().is_some_and(|at| at <= now.instant) {
+        if self
+            .client
+            .poll_timeout()
+            .is_some_and(|at| at <= now.instant)
+        {
             self.client.handle_input(now, Input::Timeout);
             self.drain();
         }

@@ -102,7 +102,9 @@ impl Sockets {
         let mut stream = TcpStream::connect(address)?;
         let token = Token(usize::try_from(connection.0).map_err(io::Error::other)?);
         let interest = Interest::READABLE | Interest::WRITABLE;
-        self.poll.registry().register(&mut stream, token, interest)?;
+        self.poll
+            .registry()
+            .register(&mut stream, token, interest)?;
         Ok(stream)
     }
 

@@ -108,8 +108,7 @@ impl StreamThread {
         );
         let spawn = |suffix: &str| std::thread::Builder::new().name(format!("{name}{suffix}"));
         let (shared, back) = (application.clone(), mailbox.clone());
-        let runner =
-            spawn("").spawn(move || run_tasks(&shared, index, &from_client, &back))?;
+        let runner = spawn("").spawn(move || run_tasks(&shared, index, &from_client, &back))?;
         let thread = ClientThread {
             application: application.clone(),
             index,

@@ -258,7 +258,10 @@ impl Shared {
     }
 
     fn failed(&self, thread_index: usize, error: StreamsError) {
-        self.log(thread_index, &LogEvent::new(Level::Error, error.to_string()));
+        self.log(
+            thread_index,
+            &LogEvent::new(Level::Error, error.to_string()),
+        );
         self.change(|inner| {
             if !inner.state.is_closed() {
                 inner.state = State::PendingError;
@@ -362,7 +365,10 @@ impl RunningStreams {
     /// What each of its members of the group shows: epoch, tasks, positions and lag.
     pub fn reports(&self) -> Vec<GroupReport> {
         let handles = self.shared.handles();
-        handles.iter().filter_map(|thread| thread.report()).collect()
+        handles
+            .iter()
+            .filter_map(|thread| thread.report())
+            .collect()
     }
 
     /// Closes gracefully: tasks commit and close, the group is left. Waits `timeout` at most; what

@@ -85,8 +85,11 @@ pub(super) struct Aggregate<K, V, A, F> {
     fold: Arc<F>,
     store: usize,
     cached: bool,
-    types: PhantomData<fn() -> (K, V, A)>,
+    types: PhantomData<Types<K, V, A>>,
 }
+
+/// Owns none of them.
+type Types<K, V, A> = fn() -> (K, V, A);
 
 impl<K, V, A, F> Aggregate<K, V, A, F> {
     pub(super) const fn new(name: Arc<str>, fold: Arc<F>) -> Self {

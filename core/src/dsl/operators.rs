@@ -8,7 +8,7 @@ use crate::processor::{Change, Processor, ProcessorContext, ProcessorError, Reco
 macro_rules! operator {
     (
         $(#[$doc:meta])*
-        $name:ident<$($type:ident),*>($function:ident: Fn($($argument:ty),*) -> $result:ty):
+        $name:ident<$($type:ident),*>($function:ident: Fn($($argument:ty),*) $(-> $result:ty)?):
         ($key:ty, $value:ty) => ($key_out:ty, $value_out:ty),
         |$this:ident, $context:ident, $record:ident| $body:expr
     ) => {
@@ -17,7 +17,7 @@ macro_rules! operator {
 
         impl<F, $($type),*> Processor<$key, $value, $key_out, $value_out> for $name<F>
         where
-            F: Fn($($argument),*) -> $result,
+            F: Fn($($argument),*) $(-> $result)?,
             $($type: Clone + 'static),*
         {
             fn process(
@@ -162,7 +162,7 @@ where
 }
 
 operator! {
-    Peek<K, V>(f: Fn(&K, &V) -> ()): (K, V) => (K, V),
+    Peek<K, V>(f: Fn(&K, &V)): (K, V) => (K, V),
     |look, context, record| {
         look(&record.key, &record.value);
         context.forward(record)

@@ -292,10 +292,7 @@ impl TaskContext {
     /// Moves flushed entries down one by one and forwards each with the store back in its place.
     fn drain_flushed(&mut self, store: usize) -> Result<(), ProcessorError> {
         self.stores[store].draining = true;
-        loop {
-            let Some(state) = &mut self.stores[store].store else {
-                break;
-            };
+        while let Some(state) = &mut self.stores[store].store {
             let next = state.next_flushed().map_err(state_error)?;
             self.log_writes(store)?;
             let Some(mut entry) = next else { break };

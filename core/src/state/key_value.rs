@@ -220,8 +220,10 @@ fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
 /// walk can go on behind it.
 pub struct KeyValueIterator<'a, K, V> {
     rows: ByteRows<'a>,
-    read: Box<dyn Fn(ByteRow) -> Result<(K, V), StateError> + 'a>,
+    read: Box<ReadRow<'a, K, V>>,
 }
+
+type ReadRow<'a, K, V> = dyn Fn(ByteRow) -> Result<(K, V), StateError> + 'a;
 
 impl<K, V> Iterator for KeyValueIterator<'_, K, V> {
     type Item = Result<(K, V), StateError>;

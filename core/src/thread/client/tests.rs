@@ -84,11 +84,11 @@ impl World {
             if let Some(input) = self.brokers.inputs.pop_front() {
                 self.machine.handle_input(self.now, input);
                 progress = true;
-            } else if let Some((id, _, frame)) = self.brokers.requests.pop_front() {
-                if let Some(response) = self.answer_to(&frame) {
-                    self.brokers.inputs.push_back(answer(id, &frame, &response));
-                    progress = true;
-                }
+            } else if let Some((id, _, frame)) = self.brokers.requests.pop_front()
+                && let Some(response) = self.answer_to(&frame)
+            {
+                self.brokers.inputs.push_back(answer(id, &frame, &response));
+                progress = true;
             }
             if !progress {
                 if let Some(at) = self.machine.poll_timeout() {
