@@ -1,9 +1,10 @@
 //! Java's side of the store benchmark: `java/src/main/java/StoreBench.java`, built with Maven.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::time::Duration;
+
+use crate::java;
 
 /// A running Java virtual machine, which measures one round at a time.
 pub(crate) struct Java {
@@ -15,18 +16,8 @@ pub(crate) struct Java {
 impl Java {
     /// Builds the Java side and starts it, or says in one phrase why that cannot be.
     pub(crate) fn start(keys: u32, pairs: usize) -> Result<Self, String> {
-        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("java");
-        build(&project)?;
-        let separator = if cfg!(windows) { ";" } else { ":" };
-        let mut process = Command::new("java")
-            .current_dir(&project)
-            .args([
-                "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
-                "-Xmx2g",
-                "-cp",
-            ])
-            .arg(format!("target/classes{separator}target/dependency/*"))
-            .args(["StoreBench", &keys.to_string(), &pairs.to_string()])
+        let mut process = java::command("StoreBench")?
+            .args([keys.to_string(), pairs.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -56,22 +47,4 @@ impl Drop for Java {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// Compiles the class and fetches the jars it needs; offline once they are there.
-fn build(project: &Path) -> Result<(), String> {
-    let maven = |offline: &[&str]| {
-        Command::new("mvn")
-            .current_dir(project)
-            .arg("--quiet")
-            .args(offline)
-            .args(["compile", "dependency:copy-dependencies"])
-            .stdout(Stdio::null())
-            .status()
-            .map_err(|error| format!("Maven cannot be started ({error})"))
-    };
-    if maven(&["--offline"])?.success() || maven(&[])?.success() {
-        return Ok(());
-    }
-    Err("Maven could not build the Java side".to_owned())
 }

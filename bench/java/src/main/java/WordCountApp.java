@@ -1,6 +1,7 @@
 import java.util.Arrays;
 import java.util.Properties;
 import java.util.concurrent.CountDownLatch;
+import java.util.regex.Pattern;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsBuilder;
@@ -16,6 +17,8 @@ import org.apache.kafka.streams.state.Stores;
  * Prints RUNNING when its state is RUNNING and ends when its standard input does.
  */
 public class WordCountApp {
+  private static final Pattern NO_LETTERS = Pattern.compile("[^a-z]+");
+
   public static void main(String[] args) throws Exception {
     String bootstrap = args[0], application = args[1], input = args[2], output = args[3];
     Properties config = new Properties();
@@ -28,7 +31,7 @@ public class WordCountApp {
     config.put("enable.metrics.push", false);
     StreamsBuilder builder = new StreamsBuilder();
     builder.stream(input, Consumed.with(Serdes.String(), Serdes.String()))
-        .flatMapValues(line -> Arrays.asList(line.toLowerCase().split("[^a-z]+")))
+        .flatMapValues(line -> Arrays.asList(NO_LETTERS.split(line.toLowerCase())))
         .filter((key, word) -> !word.isEmpty())
         .groupBy((key, word) -> word, Grouped.with(Serdes.String(), Serdes.String()))
         .count(Materialized.<String, Long>as(Stores.inMemoryKeyValueStore("counts"))

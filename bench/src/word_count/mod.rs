@@ -1,0 +1,318 @@
+//! The word count, end to end through a real broker: Kafka Streams and Eddyline in turn, the same
+//! input, one stream thread each, in-memory store, default cache.
+//!
+//! The application runs and has its tasks when the clock starts; then the lines are written to its
+//! input topic. The clock stops when every input and repartition record is committed.
+
+mod app;
+mod process;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime};
+
+use eddyline::admin::Admin;
+use eddyline::types::TopicPartition;
+
+pub(crate) use self::app::{AppArguments, run_app};
+use self::process::{App, Broker, Usage};
+use crate::java;
+
+/// What to count, and how often.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// A broker to use (4.2 or later); without one it starts its own, and tells what that uses.
+    #[arg(long)]
+    bootstrap: Option<String>,
+    /// Lines of input, made by repeating the text.
+    #[arg(long, default_value_t = 250_000)]
+    lines: usize,
+    /// Partitions of every topic.
+    #[arg(long, default_value_t = 2)]
+    partitions: i32,
+    /// Commit interval of both, in milliseconds.
+    #[arg(long, default_value_t = 1000)]
+    commit_interval_ms: u64,
+    /// Rounds of each; the median counts.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Leaves Java out.
+    #[arg(long)]
+    no_java: bool,
+    /// A text to count; the King James Bible without one.
+    #[arg(long)]
+    text: Option<PathBuf>,
+}
+
+const KING_JAMES: &str = include_str!("../../../examples/data/kjv.txt");
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The sides of the comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Java,
+    Eddyline,
+}
+
+/// What one run came to.
+struct Run {
+    seconds: f64,
+    app: Usage,
+    broker_cpu_seconds: f64,
+}
+
+/// Runs both sides in turn and prints a line for each run, the medians, and `ratio N.NN`.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let broker = match &arguments.bootstrap {
+        Some(bootstrap) => Broker::at(bootstrap),
+        None => Broker::start()?,
+    };
+    let text = match &arguments.text {
+        Some(file) => std::fs::read_to_string(file)?,
+        None => KING_JAMES.to_owned(),
+    };
+    let lines: Vec<&str> = text.lines().cycle().take(arguments.lines).collect();
+    let mut expected = BTreeMap::new();
+    for word in lines.iter().flat_map(|line| app::words(line)) {
+        *expected.entry(word).or_insert(0_i64) += 1;
+    }
+    let mut bench = WordCount {
+        admin: connect(&broker.bootstrap)?,
+        broker,
+        arguments,
+        lines,
+        words: expected.values().sum::<i64>() as f64,
+        expected,
+    };
+    println!(
+        "{} lines, {:.0} words, {} different ones",
+        bench.lines.len(),
+        bench.words,
+        bench.expected.len()
+    );
+    bench.raw()?;
+    let sides: &[Side] = if arguments.no_java {
+        &[Side::Eddyline]
+    } else {
+        &[Side::Java, Side::Eddyline]
+    };
+    let mut runs: Vec<(Side, Run)> = Vec::new();
+    for round in 0..arguments.rounds {
+        for side in sides {
+            let run = bench.round(*side, round)?;
+            bench.print(&format!("{side:?}"), &run);
+            runs.push((*side, run));
+        }
+    }
+    let medians: Vec<f64> = sides
+        .iter()
+        .filter_map(|side| bench.median(*side, &runs))
+        .collect();
+    if let [java, ours] = medians[..] {
+        println!("ratio {:.2}", ours / java);
+    }
+    Ok(())
+}
+
+/// A broker that has just opened its port may need a moment more.
+fn connect(bootstrap: &str) -> Result<Admin, Box<dyn Error>> {
+    let until = Instant::now() + CALL_TIMEOUT;
+    loop {
+        match Admin::connect(bootstrap, CALL_TIMEOUT) {
+            Ok(admin) if admin.require_streams_groups().is_ok() => return Ok(admin),
+            Ok(admin) if Instant::now() > until => admin.require_streams_groups()?,
+            Err(error) if Instant::now() > until => return Err(error.into()),
+            _ => {}
+        }
+        std::thread::sleep(Duration::from_millis(250));
+    }
+}
+
+struct WordCount<'a> {
+    admin: Admin,
+    broker: Broker,
+    arguments: &'a Arguments,
+    lines: Vec<&'a str>,
+    words: f64,
+    expected: BTreeMap<String, i64>,
+}
+
+impl WordCount<'_> {
+    fn partitions_of(&self, topic: &str) -> Vec<TopicPartition> {
+        (0..self.arguments.partitions)
+            .map(|partition| TopicPartition::new(topic, partition))
+            .collect()
+    }
+
+    fn fill(&mut self, topic: &str) -> Result<(), Box<dyn Error>> {
+        let lines = self.lines.iter().map(|line| (None::<&str>, Some(line)));
+        self.admin.produce(topic, lines)?;
+        Ok(())
+    }
+
+    /// What the broker gives where nothing is processed: the words, written and read again in
+    /// large batches.
+    fn raw(&mut self) -> Result<(), Box<dyn Error>> {
+        let topic = format!("raw-{}", unique());
+        self.admin
+            .create_topics(&[(&topic, self.arguments.partitions)])?;
+        let words: Vec<String> = self
+            .lines
+            .iter()
+            .flat_map(|line| app::words(line))
+            .take(2_000_000)
+            .collect();
+        let began = Instant::now();
+        let records = words.iter().map(|word| (Some(word), Some(word)));
+        let count = self.admin.produce(&topic, records)? as f64;
+        let produced = began.elapsed().as_secs_f64();
+        let began = Instant::now();
+        let mut read = 0;
+        for partition in self.partitions_of(&topic) {
+            self.admin.read(&partition, |_| read += 1)?;
+        }
+        let fetched = began.elapsed().as_secs_f64();
+        println!(
+            "raw limit: {:.2} M rec/s produced, {:.2} M rec/s fetched, nothing processed",
+            count / produced / 1e6,
+            f64::from(read) / fetched / 1e6
+        );
+        Ok(())
+    }
+
+    fn round(&mut self, side: Side, round: usize) -> Result<Run, Box<dyn Error>> {
+        let id = format!("bench-{side:?}-{round}-{}", unique()).to_lowercase();
+        let (input, output) = (format!("{id}-lines"), format!("{id}-counts"));
+        let partitions = self.arguments.partitions;
+        self.admin
+            .create_topics(&[(&input, partitions), (&output, partitions)])?;
+        let app = App::start(self.command(side, &id, &input, &output)?)?;
+        let broker_before = self.broker.usage().unwrap_or_default();
+        let began = Instant::now();
+        self.fill(&input)?;
+        let repartition = self.partitions_of(&format!("{id}-counts-repartition"));
+        self.wait_until_committed(&id, &self.partitions_of(&input))?;
+        self.wait_until_committed(&id, &repartition)?;
+        let seconds = began.elapsed().as_secs_f64();
+        let usage = app.usage();
+        let broker_after = self.broker.usage().unwrap_or_default();
+        app.stop()?;
+        self.check(&output)?;
+        let _ = std::fs::remove_dir_all(state_folder(&id));
+        Ok(Run {
+            seconds,
+            app: usage,
+            broker_cpu_seconds: broker_after.cpu_seconds - broker_before.cpu_seconds,
+        })
+    }
+
+    fn command(
+        &self,
+        side: Side,
+        id: &str,
+        input: &str,
+        output: &str,
+    ) -> Result<Command, Box<dyn Error>> {
+        let mut command = match side {
+            Side::Java => java::command("WordCountApp")?,
+            Side::Eddyline => {
+                let mut command = Command::new(std::env::current_exe()?);
+                command.arg("word-count-app");
+                command
+            }
+        };
+        command
+            .args([&self.broker.bootstrap, id, input, output])
+            .arg(self.arguments.commit_interval_ms.to_string());
+        if side == Side::Java {
+            command.arg(state_folder(id));
+        }
+        Ok(command)
+    }
+
+    fn wait_until_committed(
+        &mut self,
+        group: &str,
+        partitions: &[TopicPartition],
+    ) -> Result<(), Box<dyn Error>> {
+        loop {
+            let committed = self.admin.committed_offsets(group, partitions)?;
+            // A partition without a record has nothing to commit.
+            let done = |(end, committed): (Option<i64>, Option<i64>)| {
+                end.is_some_and(|end| committed.unwrap_or(0) >= end)
+            };
+            let ends = self.admin.end_offsets(partitions)?;
+            if ends.into_iter().zip(committed).all(done) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Both sides must have counted right, or there is nothing to compare.
+    fn check(&mut self, output: &str) -> Result<(), Box<dyn Error>> {
+        let mut counts = BTreeMap::new();
+        for partition in self.partitions_of(output) {
+            self.admin.read(&partition, |record| {
+                let word = record.key.as_deref().and_then(|k| str::from_utf8(k).ok());
+                let count = record.value.as_deref().and_then(|v| v.try_into().ok());
+                if let Some((word, count)) = word.zip(count.map(i64::from_be_bytes)) {
+                    counts.insert(word.to_owned(), count);
+                }
+            })?;
+        }
+        if counts == self.expected {
+            return Ok(());
+        }
+        Err(format!("the counts in {output} are wrong").into())
+    }
+
+    fn print(&self, name: &str, run: &Run) {
+        let broker = self.broker.usage().map_or_else(String::new, |usage| {
+            format!(
+                ", broker {:.1} s CPU, {:.0} MB at most",
+                run.broker_cpu_seconds, usage.peak_mb
+            )
+        });
+        println!(
+            "{name}: {:.2} s, {:.0} words/s, {:.1} s CPU, {:.0} MB at most{broker}",
+            run.seconds,
+            self.words / run.seconds,
+            run.app.cpu_seconds,
+            run.app.peak_mb
+        );
+    }
+
+    /// Prints the medians of a side; gives its words a second.
+    fn median(&self, side: Side, runs: &[(Side, Run)]) -> Option<f64> {
+        let median = |figure: fn(&Run) -> f64| {
+            let of_side = runs.iter().filter(|(of, _)| *of == side);
+            let mut figures: Vec<f64> = of_side.map(|(_, run)| figure(run)).collect();
+            figures.sort_by(f64::total_cmp);
+            figures.get(figures.len() / 2).copied()
+        };
+        let run = Run {
+            seconds: median(|run| run.seconds)?,
+            app: Usage {
+                cpu_seconds: median(|run| run.app.cpu_seconds)?,
+                peak_mb: median(|run| run.app.peak_mb)?,
+            },
+            broker_cpu_seconds: median(|run| run.broker_cpu_seconds)?,
+        };
+        self.print(&format!("{side:?}, median"), &run);
+        Some(self.words / run.seconds)
+    }
+}
+
+/// Where Java keeps the id of its process.
+fn state_folder(id: &str) -> PathBuf {
+    std::env::temp_dir().join(id)
+}
+
+/// Milliseconds since the epoch: topics of one run never meet those of another.
+fn unique() -> u128 {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since_epoch.unwrap_or_default().as_millis()
+}
