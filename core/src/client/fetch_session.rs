@@ -22,7 +22,18 @@ pub(super) struct FetchSession {
     refusals: u32,
 }
 
+/// `FetchMetadata.FINAL_EPOCH`: a full request that opens no session.
+const NO_SESSION: i32 = -1;
+
 impl FetchSession {
+    /// For one request outside of any session.
+    pub(super) fn none() -> Self {
+        Self {
+            epoch: NO_SESSION,
+            ..Self::default()
+        }
+    }
+
     /// What the broker may answer for.
     pub(super) fn partitions(&self) -> impl Iterator<Item = &TopicPartition> {
         self.partitions.keys()
@@ -44,11 +55,11 @@ impl FetchSession {
         partition_max_bytes: i32,
     ) -> FetchRequest {
         let by_id = version >= 13;
-        if by_id != self.by_id {
+        if by_id != self.by_id && self.epoch != NO_SESSION {
             (self.id, self.epoch) = (0, 0);
         }
         self.by_id = by_id;
-        let full = self.epoch == 0;
+        let full = self.epoch <= 0;
         let changed = wanted
             .iter()
             .filter(|(partition, told)| full || self.partitions.get(*partition) != Some(*told));

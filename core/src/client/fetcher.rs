@@ -1,7 +1,9 @@
 //! Fetching partitions from their leaders (Java: `Fetcher`, `OffsetFetcher`, KIP-227 sessions).
 //!
 //! A partition is fetched while what was handed on and not processed yet is below a limit, and one
-//! fetch a broker is under way; the next one leaves as soon as the last is taken apart.
+//! fetch a broker is under way; the next one leaves as soon as the last is taken apart. A broker may
+//! hold that one back until a record comes, so partitions whose records are processed meanwhile are
+//! fetched aside, over another connection: without it a word count stood still most of the time.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -96,6 +98,8 @@ struct PartitionState {
 enum InFlight {
     Fetch {
         broker: BrokerId,
+        /// Where the fetch is aside of the session.
+        aside: Option<FetchSession>,
         generations: BTreeMap<TopicPartition, u64>,
     },
     List {
@@ -105,6 +109,10 @@ enum InFlight {
 
 /// Answers with a wrong checksum before the log itself is held to be damaged.
 const CORRUPT_MAX: u32 = 5;
+
+/// How long a broker may hold a fetch aside: it is repeated until the session's fetch comes back and
+/// takes its partitions over, so this bounds both the requests and the wait for a new record.
+const ASIDE_MAX_WAIT_MS: i32 = 10;
 
 /// All partitions that one client reads.
 pub(crate) struct Fetcher {
@@ -246,13 +254,31 @@ impl Fetcher {
                 return Some(self.list_request(broker, version, &partitions, cluster));
             }
         }
-        for (broker, partitions) in fetches {
-            let under_way = |request: &InFlight| matches!(request, InFlight::Fetch { broker: at, .. } if *at == broker);
-            if self.in_flight.values().any(under_way) {
+        for (broker, mut partitions) in fetches {
+            let (mut session_busy, mut aside_busy) = (false, false);
+            for request in self.in_flight.values() {
+                if let InFlight::Fetch {
+                    broker: at,
+                    aside,
+                    generations,
+                } = request
+                    && *at == broker
+                {
+                    session_busy |= aside.is_none();
+                    aside_busy |= aside.is_some();
+                    partitions.retain(|partition| !generations.contains_key(partition));
+                }
+            }
+            if partitions.is_empty() || (session_busy && aside_busy) {
                 continue;
             }
-            if let Some(version) = cluster.version(Target::Broker(broker), ApiKey::Fetch) {
-                return Some(self.fetch_request(broker, version, &partitions, cluster));
+            let target = if session_busy {
+                Target::Aside(broker)
+            } else {
+                Target::Broker(broker)
+            };
+            if let Some(version) = cluster.version(target, ApiKey::Fetch) {
+                return Some(self.fetch_request(target, broker, version, &partitions, cluster));
             }
         }
         None
@@ -324,6 +350,7 @@ impl Fetcher {
 
     fn fetch_request(
         &mut self,
+        target: Target,
         broker: BrokerId,
         version: i16,
         partitions: &[TopicPartition],
@@ -346,10 +373,16 @@ impl Fetcher {
             Some((partition.clone(), (state.position, epoch, id)))
         });
         let wanted: BTreeMap<_, _> = wanted.collect();
-        let session = self.sessions.entry(broker).or_default();
+        let is_aside = matches!(target, Target::Aside(_));
+        let mut no_session = FetchSession::none();
+        let (session, max_wait_ms) = if is_aside {
+            (&mut no_session, self.max_wait_ms.min(ASIDE_MAX_WAIT_MS))
+        } else {
+            (self.sessions.entry(broker).or_default(), self.max_wait_ms)
+        };
         let request = session.request(version, wanted, self.partition_max_bytes);
         let request = request
-            .with_max_wait_ms(self.max_wait_ms)
+            .with_max_wait_ms(max_wait_ms)
             .with_min_bytes(1)
             .with_max_bytes(self.max_bytes);
         // Everything in the session may be in the answer.
@@ -360,12 +393,13 @@ impl Fetcher {
             token,
             InFlight::Fetch {
                 broker,
+                aside: is_aside.then_some(no_session),
                 generations,
             },
         );
         Outgoing {
             token,
-            target: Target::Broker(broker),
+            target,
             version: Some(version),
             request: Request::Fetch(request),
         }
@@ -381,13 +415,16 @@ impl Fetcher {
             None => {}
             Some(InFlight::Fetch {
                 broker,
+                aside,
                 generations,
             }) => match result {
                 Ok(Response::Fetch(response)) => {
-                    self.fetch_answered(now, broker, &generations, response);
+                    self.fetch_answered(now, broker, aside.as_ref(), &generations, response);
                 }
                 failed => {
-                    self.sessions.remove(&broker);
+                    if aside.is_none() {
+                        self.sessions.remove(&broker);
+                    }
                     self.request_failed(now, &generations, failed.err());
                 }
             },
@@ -497,16 +534,21 @@ impl Fetcher {
         &mut self,
         now: Instant,
         broker: BrokerId,
+        aside: Option<&FetchSession>,
         generations: &BTreeMap<TopicPartition, u64>,
         response: FetchResponse,
     ) {
-        let Some(session) = self.sessions.get_mut(&broker) else {
-            return;
+        let mut session = match aside {
+            Some(_) => None,
+            None => match self.sessions.get_mut(&broker) {
+                Some(session) => Some(session),
+                None => return,
+            },
         };
         if response.error_code != 0 {
             // FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH, FETCH_SESSION_TOPIC_ID_ERROR:
             // the next request opens another session, at once the first time.
-            let patient = session.refused();
+            let patient = session.as_mut().is_none_or(|session| session.refused());
             if patient || !matches!(response.error_code, 70 | 71 | 106) {
                 for partition in generations.keys() {
                     self.wait(now, partition);
@@ -515,10 +557,13 @@ impl Fetcher {
             }
             return;
         }
-        session.answered(response.session_id);
+        if let Some(session) = session {
+            session.answered(response.session_id);
+        }
         let topics = response.responses;
         for topic in topics {
-            let name = match session_topic(self.sessions.get(&broker), topic.topic_id) {
+            let told = aside.or_else(|| self.sessions.get(&broker));
+            let name = match session_topic(told, topic.topic_id) {
                 Some(name) => name,
                 None => TopicName::new(topic.topic.0.as_str()),
             };

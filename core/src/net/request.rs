@@ -16,6 +16,9 @@ pub enum Target {
     AnyBroker,
     /// This broker.
     Broker(BrokerId),
+    /// This broker, over a connection of its own: for a fetch that must not wait behind another
+    /// one, which the broker may hold back for `fetch.max.wait.ms`.
+    Aside(BrokerId),
     /// The coordinator of the group.
     GroupCoordinator,
 }

@@ -30,6 +30,7 @@ pub(super) enum Node {
 pub(super) enum Purpose {
     General,
     Fetch,
+    Aside,
     Coordinator,
 }
 

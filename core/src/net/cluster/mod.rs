@@ -185,6 +185,7 @@ impl Cluster {
     pub fn version(&self, target: Target, api: ApiKey) -> Option<i16> {
         let key = match target {
             Target::Broker(broker) => LinkKey::new(Node::Broker(broker), Purpose::of(api)),
+            Target::Aside(broker) => LinkKey::new(Node::Broker(broker), Purpose::Aside),
             Target::GroupCoordinator => {
                 LinkKey::new(Node::Broker(self.coordinator()?), Purpose::Coordinator)
             }
@@ -226,6 +227,7 @@ impl Cluster {
             Target::Broker(broker) => {
                 LinkKey::new(Node::Broker(broker), Purpose::of(queued.request.api_key()))
             }
+            Target::Aside(broker) => LinkKey::new(Node::Broker(broker), Purpose::Aside),
             Target::GroupCoordinator => match self.coordinator() {
                 Some(broker) => LinkKey::new(Node::Broker(broker), Purpose::Coordinator),
                 None => return self.respond(queued.token, Err(RequestError::Disconnected)),
