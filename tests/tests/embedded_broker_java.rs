@@ -4,40 +4,18 @@
 //! Runs with `EDDYLINE_JAVA_TESTS=1`, which needs `java` (17 or later) and `mvn`.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use eddyline_sim::serve::{EmbeddedBroker, EmbeddedBrokerConfig};
+use eddyline_tests::{java_tests_run, kafka_tool, scratch};
 
 const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
 const PRODUCER: &str = "org.apache.kafka.tools.ConsoleProducer";
 const CONSUMER: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
 const GROUPS: &str = "org.apache.kafka.tools.streams.StreamsGroupCommand";
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/kafka/kafka-broker");
-
-/// Whether the tests that need Java run; says why if they do not.
-fn enabled(test: &str) -> bool {
-    if std::env::var("EDDYLINE_JAVA_TESTS").is_ok_and(|value| value == "1") {
-        for program in ["java", "mvn"] {
-            let found = Command::new(program).arg("-version").output();
-            assert!(
-                found.is_ok(),
-                "EDDYLINE_JAVA_TESTS=1 needs `{program}` on the path"
-            );
-        }
-        return true;
-    }
-    eprintln!("{test}: skipped, it needs Java and Maven; EDDYLINE_JAVA_TESTS=1 runs it");
-    false
-}
-
-fn scratch(name: &str) -> PathBuf {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::create_dir_all(&directory).expect("the target folder is writable");
-    directory
-}
 
 /// An embedded broker and the tools that talk to it.
 struct Cluster {
@@ -54,33 +32,8 @@ impl Cluster {
         Self { broker }
     }
 
-    /// Runs a tool with `input` and returns what it printed.
     fn tool(&self, class: &str, arguments: &[&str], input: &str) -> String {
-        let mut child = Command::new(SCRIPT)
-            .arg("tool")
-            .arg(scratch("kafka-tools"))
-            .arg(class)
-            .args(["--bootstrap-server", &self.broker.bootstrap_servers()])
-            .args(arguments)
-            .env("KAFKA_HEAP", "256m")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the script runs");
-        let mut stdin = child.stdin.take().expect("its input is piped");
-        stdin
-            .write_all(input.as_bytes())
-            .expect("it reads its input");
-        drop(stdin);
-        let output = child.wait_with_output().expect("it ends");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            output.status.success(),
-            "{class} {arguments:?} failed: {text}{errors}"
-        );
-        text
+        kafka_tool(&self.broker.bootstrap_servers(), class, arguments, input)
     }
 
     /// Reads `count` records of a partition with the console consumer: key, tab, value.
@@ -141,7 +94,7 @@ impl Cluster {
 
 #[test]
 fn command_line_tools_create_produce_and_consume() {
-    if !enabled("command_line_tools_create_produce_and_consume") {
+    if !java_tests_run("command_line_tools_create_produce_and_consume") {
         return;
     }
     let cluster = Cluster::start();
@@ -240,7 +193,7 @@ impl Drop for StreamsApplication {
 
 #[test]
 fn a_kafka_streams_application_runs_and_is_described() {
-    if !enabled("a_kafka_streams_application_runs_and_is_described") {
+    if !java_tests_run("a_kafka_streams_application_runs_and_is_described") {
         return;
     }
     let cluster = Cluster::start();
