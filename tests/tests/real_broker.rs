@@ -132,6 +132,14 @@ fn a_broker_that_is_killed_and_started_again_loses_nothing() {
     broker.kill();
     broker.restart();
     let mut admin = broker.admin();
+    // It answers before it has read its own metadata.
+    while admin
+        .partition_count(&count.input)
+        .expect("an answer")
+        .is_none()
+    {
+        std::thread::sleep(Duration::from_millis(100));
+    }
     count.write(&mut admin, after);
     count.wait_until_done(&mut admin);
     check_at_least_once(&count, &mut admin, &lines);

@@ -125,6 +125,8 @@ impl ClientMachine {
             .retain(|partition, _| inputs.contains(partition));
         self.tell_partition_counts();
         let assignment = self.assignment.clone();
+        // The runner says anew whether everything is restored.
+        self.restored = false;
         self.change_state(ThreadState::PartitionsAssigned);
         self.tell(RunnerMessage::Assign { ticket, assignment });
     }
