@@ -1,5 +1,8 @@
 //! Committed offsets: fetching and committing them with the member's id and epoch (KIP-1071).
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::config::StreamsConfig;
