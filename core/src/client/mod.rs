@@ -6,6 +6,8 @@ mod fetch_session;
 mod fetcher;
 mod offsets;
 mod producer;
+#[cfg(test)]
+mod testing;
 
 pub use admin::{AdminClient, AdminResult, AdminToken, NewTopic, OffsetSpec};
 pub(crate) use fetcher::{FetchStart, Fetcher, FetcherEvent};

@@ -1,5 +1,8 @@
 //! Committed offsets: fetching and committing them with the member's id and epoch (KIP-1071).
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::config::StreamsConfig;
@@ -38,6 +41,8 @@ pub(crate) enum OffsetsEvent {
     },
     /// The coordinator is not where it was.
     FindCoordinator,
+    /// A topic's id is not what it was.
+    RefreshMetadata,
     /// Committed offsets cannot be had.
     Failed(StreamsError),
     /// For the log.
@@ -169,11 +174,10 @@ impl Offsets {
                     .with_committed_metadata(Some(text(&offset.metadata))),
             );
         }
-        let ids = topic_ids(version, 10, topics.keys().copied(), cluster);
-        let version = if ids.is_some() {
-            version
-        } else {
-            version.min(9)
+        let ids = topic_ids(version, topics.keys().copied(), cluster);
+        let version = match ids {
+            Some(_) => version,
+            None => version.min(TOPIC_IDS_FROM - 1),
         };
         let topics = topics.into_iter().map(|(topic, partitions)| {
             let converted = OffsetCommitRequestTopic::default().with_partitions(partitions);
@@ -205,11 +209,10 @@ impl Offsets {
                 .or_default()
                 .push(partition.partition);
         }
-        let ids = topic_ids(version, 10, topics.keys().copied(), cluster);
-        let version = if ids.is_some() {
-            version
-        } else {
-            version.min(9)
+        let ids = topic_ids(version, topics.keys().copied(), cluster);
+        let version = match ids {
+            Some(_) => version,
+            None => version.min(TOPIC_IDS_FROM - 1),
         };
         let mut request = OffsetFetchRequest::default();
         if version >= 7 {
@@ -297,7 +300,10 @@ impl Offsets {
                 self.commit_backoff.failed(now, &mut self.rng);
                 self.events.push_back(OffsetsEvent::FindCoordinator);
             }
-            Some(code) if is_retriable(code) => self.commit_backoff.failed(now, &mut self.rng),
+            Some(code) if is_retriable(code) => {
+                self.commit_backoff.failed(now, &mut self.rng);
+                self.refresh_metadata_after(code);
+            }
             // UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION, REBALANCE_IN_PROGRESS, FENCED_MEMBER_EPOCH,
             // STALE_MEMBER_EPOCH, GROUP_ID_NOT_FOUND: the member is not what it was.
             Some(22 | 25 | 27 | 69 | 110 | 113) => {
@@ -352,7 +358,10 @@ impl Offsets {
                             });
                         }
                         Ok(_) => {}
-                        Err(code) if is_retriable(code) => again = true,
+                        Err(code) if is_retriable(code) => {
+                            again = true;
+                            self.refresh_metadata_after(code);
+                        }
                         Err(code) => self.fetch_failed(code),
                     }
                 }
@@ -384,6 +393,12 @@ impl Offsets {
         }
     }
 
+    fn refresh_metadata_after(&mut self, code: i16) {
+        if code == UNKNOWN_TOPIC_ID {
+            self.events.push_back(OffsetsEvent::RefreshMetadata);
+        }
+    }
+
     fn fetch_failed(&mut self, code: i16) {
         self.wanted.clear();
         let error = broker_error("the fetch of committed offsets", code);
@@ -393,6 +408,9 @@ impl Offsets {
 
 const NOT_COORDINATOR: i16 = 16;
 const REQUEST_TIMED_OUT: i16 = 7;
+const UNKNOWN_TOPIC_ID: i16 = 100;
+/// From this version on OffsetCommit and OffsetFetch name topics by id.
+const TOPIC_IDS_FROM: i16 = 10;
 
 const fn is_coordinator_gone(code: i16) -> bool {
     matches!(code, 15 | 16)
@@ -497,11 +515,10 @@ fn committed_offsets(
 /// The ids of all `topics`, if `version` names topics by id and every id is known.
 fn topic_ids<'a>(
     version: i16,
-    ids_from: i16,
     topics: impl Iterator<Item = &'a TopicName>,
     cluster: &Cluster,
 ) -> Option<BTreeMap<TopicName, Uuid>> {
-    if version < ids_from {
+    if version < TOPIC_IDS_FROM {
         return None;
     }
     topics

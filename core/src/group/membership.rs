@@ -29,6 +29,8 @@ struct Reconciliation {
 enum InFlight {
     Beat,
     Leave,
+    /// A beat from before the last join: its answer says nothing about the member that joins.
+    Outlived,
 }
 
 /// One member of a streams group. Requests are answered in the order they were given out.
@@ -145,6 +147,11 @@ impl Membership {
         self.next_heartbeat = now;
         self.answer_lost = false;
         self.rejoining = false;
+        for request in &mut self.in_flight {
+            if *request == InFlight::Beat {
+                *request = InFlight::Outlived;
+            }
+        }
         self.transition(MemberState::Joining);
     }
 
@@ -439,11 +446,10 @@ impl Membership {
         let Some(kind) = self.in_flight.pop_front() else {
             return;
         };
-        if kind == InFlight::Leave {
-            if self.state == MemberState::Leaving {
-                self.finish_leave();
-            }
-            return;
+        match kind {
+            InFlight::Beat => {}
+            InFlight::Leave if self.state == MemberState::Leaving => return self.finish_leave(),
+            InFlight::Leave | InFlight::Outlived => return,
         }
         match result {
             Ok(response) if response.error_code == 0 => self.succeeded(now, response),

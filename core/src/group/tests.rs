@@ -359,6 +359,31 @@ fn an_application_that_does_not_poll_leaves_and_rejoins_with_the_next_poll() {
 }
 
 #[test]
+fn an_answer_from_before_the_rejoin_says_nothing_about_it() {
+    let mut member = stable(&[0]);
+    member
+        .poll_request(ZERO.plus_ms(5000))
+        .expect("a heartbeat, not answered yet");
+    let late = ZERO.plus_ms(60_000);
+    member.poll_request(late).expect("the leave");
+    let lose = ticket(&events(&mut member));
+    member.released(late, lose);
+    member.application_polled(late);
+    assert_eq!(member.state(), MemberState::Joining);
+    member.handle_response(late, Ok(assigned(3, &[0, 1])));
+    assert_eq!(member.state(), MemberState::Joining);
+    assert_eq!(events(&mut member), []);
+    member.handle_response(late, Ok(unchanged(-1)));
+    let join = member.poll_request(late).expect("the join");
+    assert_eq!(join.member_epoch, 0);
+    member.handle_response(late, Ok(assigned(4, &[1])));
+    assert!(matches!(
+        events(&mut member)[..],
+        [MembershipEvent::Assign { .. }]
+    ));
+}
+
+#[test]
 fn a_target_that_changes_while_it_is_applied_waits_for_the_next_round() {
     let mut member = member();
     member.poll_request(ZERO).expect("the join");

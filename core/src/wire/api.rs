@@ -5,6 +5,7 @@ use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{Decodable as _, Encodable as _, Message as _};
 
 use super::codec::{DecodeError, EncodeError};
+use super::offsets;
 use super::streams_group::{
     StreamsGroupDescribeRequest, StreamsGroupDescribeResponse, StreamsGroupHeartbeatRequest,
     StreamsGroupHeartbeatResponse,
@@ -85,6 +86,8 @@ macro_rules! apis {
 
             pub(super) fn encode_body(&self, version: i16, out: &mut BytesMut) -> Result<(), EncodeError> {
                 match self {
+                    Self::OffsetCommit(body) if version == offsets::VERSION => offsets::encode_commit(body, out),
+                    Self::OffsetFetch(body) if version == offsets::VERSION => offsets::encode_fetch(body, out),
                     $( Self::$name(body) => body.encode(out, version).map_err(EncodeError::new), )*
                     Self::StreamsGroupHeartbeat(body) => { out.extend_from_slice(&body.encode()); Ok(()) }
                     Self::StreamsGroupDescribe(body) => { out.extend_from_slice(&body.encode()); Ok(()) }
@@ -93,6 +96,8 @@ macro_rules! apis {
 
             pub(super) fn decode_body(api: ApiKey, version: i16, mut body: Bytes) -> Result<Self, DecodeError> {
                 match api {
+                    ApiKey::OffsetCommit if version == offsets::VERSION => offsets::decode(body).map(Self::OffsetCommit),
+                    ApiKey::OffsetFetch if version == offsets::VERSION => offsets::decode(body).map(Self::OffsetFetch),
                     $( ApiKey::$name => $request::decode(&mut body, version).map(Self::$name).map_err(DecodeError::new), )*
                     ApiKey::StreamsGroupHeartbeat => StreamsGroupHeartbeatRequest::decode(body).map(Self::StreamsGroupHeartbeat),
                     ApiKey::StreamsGroupDescribe => StreamsGroupDescribeRequest::decode(body).map(Self::StreamsGroupDescribe),
@@ -131,8 +136,9 @@ macro_rules! apis {
         pub fn supported_versions(api: ApiKey) -> (i16, i16) {
             match api {
                 $( ApiKey::$name => {
-                    let ours = $request::VERSIONS.intersect(&$response::VERSIONS);
-                    (ours.min.max($first), ours.max.min($last))
+                    let (requests, responses) = ($request::VERSIONS, $response::VERSIONS);
+                    let last = offsets::last_request_version(api, requests.max);
+                    (requests.min.max(responses.min).max($first), last.min(responses.max).min($last))
                 } )*
                 ApiKey::StreamsGroupHeartbeat | ApiKey::StreamsGroupDescribe => (0, 0),
             }
@@ -183,9 +189,8 @@ mod tests {
             // Version 11 adds a timestamp for tiered storage only; kafka_protocol lacks it.
             (ApiKey::ListOffsets, (1, 10)),
             (ApiKey::Metadata, (0, 13)),
-            // Version 10 has topic ids instead of names; kafka_protocol lacks its requests.
-            (ApiKey::OffsetCommit, (2, 9)),
-            (ApiKey::OffsetFetch, (1, 9)),
+            (ApiKey::OffsetCommit, (2, 10)),
+            (ApiKey::OffsetFetch, (1, 10)),
             (ApiKey::FindCoordinator, (0, 6)),
             (ApiKey::ApiVersions, (0, 4)),
             (ApiKey::InitProducerId, (0, 5)),

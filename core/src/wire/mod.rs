@@ -1,15 +1,17 @@
 //! Kafka's bytes: frames, requests and answers, record batches, partitioning.
 //!
 //! The only importer of `kafka_protocol`, whose generated structs are re-exported in [`messages`].
-//! It lacks the two APIs of streams groups, which [`streams_group`] adds, and it trusts lengths
-//! from the wire, so a length guard runs before every decode. Record batches have a codec of their
-//! own: fetched records are slices of the frame, and written ones go straight into their batch.
+//! It lacks the two APIs of streams groups, which [`streams_group`] adds, and requests for committed
+//! offsets by topic id. And it trusts lengths from the wire, so a length guard runs before every
+//! decode. Record batches have a codec of their own: fetched records are slices of the frame, and
+//! written ones go straight into their batch.
 
 mod api;
 mod codec;
 mod error_codes;
 mod frame;
 mod guard;
+mod offsets;
 mod partitioner;
 mod primitives;
 mod record_batch;

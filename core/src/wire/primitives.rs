@@ -1,6 +1,9 @@
 //! Kafka's flexible encoding, as far as the hand-written messages need it.
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use kafka_protocol::messages::GroupId;
+use kafka_protocol::protocol::StrBytes;
+use uuid::Uuid;
 
 use super::codec::DecodeError;
 
@@ -127,6 +130,51 @@ impl Wire for String {
     fn write(&self, writer: &mut Writer) {
         writer.uvarint(self.len() as u32 + 1);
         writer.0.put_slice(self.as_bytes());
+    }
+}
+
+impl Wire for Option<StrBytes> {
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        let Some(length) = reader.length()? else {
+            return Ok(None);
+        };
+        let text = StrBytes::from_utf8(reader.0.split_to(length)).map_err(DecodeError::new)?;
+        Ok(Some(text))
+    }
+    fn write(&self, writer: &mut Writer) {
+        match self {
+            None => writer.uvarint(0),
+            Some(text) => text.write(writer),
+        }
+    }
+}
+
+impl Wire for StrBytes {
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Option::read(reader)?.ok_or(DecodeError::Malformed("a null where text must be"))
+    }
+    fn write(&self, writer: &mut Writer) {
+        writer.uvarint(self.len() as u32 + 1);
+        writer.0.put_slice(self.as_bytes());
+    }
+}
+
+impl Wire for GroupId {
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        Wire::read(reader).map(Self)
+    }
+    fn write(&self, writer: &mut Writer) {
+        self.0.write(writer);
+    }
+}
+
+impl Wire for Uuid {
+    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+        reader.need(16)?;
+        Ok(Self::from_u128(reader.0.get_u128()))
+    }
+    fn write(&self, writer: &mut Writer) {
+        writer.0.put_u128(self.as_u128());
     }
 }
 

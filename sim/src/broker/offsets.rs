@@ -3,7 +3,9 @@
 
 use eddyline_core::types::OffsetAndMetadata;
 use eddyline_core::wire::Response;
-use eddyline_core::wire::messages::offset_commit_request::OffsetCommitRequestPartition;
+use eddyline_core::wire::messages::offset_commit_request::{
+    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
 use eddyline_core::wire::messages::offset_commit_response::{
     OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
@@ -19,12 +21,16 @@ use eddyline_core::wire::messages::{
 };
 
 use super::groups::{Group, GroupOffsets, Member, StreamsGroup, Task};
+use super::topics::{Topic, TopicRef};
 use super::{Broker, codes};
 
 /// `offset.metadata.max.bytes`.
 const MAX_METADATA: usize = 4096;
 /// Members of streams groups commit with this version or a later one.
 const MEMBER_EPOCHS_FROM: i16 = 9;
+
+/// From this version on topics have ids instead of names.
+const TOPIC_IDS_FROM: i16 = 10;
 
 /// Which partitions a commit may touch.
 enum Validator<'a> {
@@ -66,15 +72,6 @@ impl Validator<'_> {
     }
 }
 
-/// `UNKNOWN_TOPIC_OR_PARTITION` of a partition that is not there.
-fn check_exists(broker: &Broker, topic: &str, partition: i32) -> Result<(), i16> {
-    let topic = broker.topics.by_name(topic);
-    match topic.and_then(|topic| topic.partition(partition)) {
-        Some(_) => Ok(()),
-        None => Err(codes::UNKNOWN_TOPIC_OR_PARTITION),
-    }
-}
-
 impl Broker {
     pub(super) fn offset_commit(
         &mut self,
@@ -93,14 +90,14 @@ impl Broker {
         let mut accepted = accepted.into_iter();
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in &request.topics {
+            let name = self.named(version, topic).map(|topic| topic.name.clone());
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for partition in &topic.partitions {
                 let code = match rejected {
                     Some(code) => code,
                     None => accepted.next().unwrap_or(codes::UNKNOWN_SERVER_ERROR),
                 };
-                if code == codes::NONE {
-                    let name = topic.name.0.as_str();
+                if let (Ok(name), codes::NONE) = (&name, code) {
                     let offset = committed(partition);
                     self.groups
                         .commit(group, name, partition.partition_index, offset);
@@ -127,21 +124,32 @@ impl Broker {
         let validator = self.commit_validator(version, request)?;
         let mut codes = Vec::new();
         for topic in &request.topics {
-            let name = topic.name.0.as_str();
+            let known = self.named(version, topic);
             for partition in &topic.partitions {
                 let index = partition.partition_index;
                 let metadata = partition.committed_metadata.as_ref();
-                codes.push(if let Err(code) = check_exists(self, name, index) {
-                    code
-                } else if metadata.is_some_and(|metadata| metadata.len() > MAX_METADATA) {
-                    codes::OFFSET_METADATA_TOO_LARGE
-                } else {
-                    validator.check(name, index)?;
-                    codes::NONE
+                codes.push(match known {
+                    Err(code) => code,
+                    Ok(topic) if topic.partition(index).is_none() => {
+                        codes::UNKNOWN_TOPIC_OR_PARTITION
+                    }
+                    Ok(_) if metadata.is_some_and(|metadata| metadata.len() > MAX_METADATA) => {
+                        codes::OFFSET_METADATA_TOO_LARGE
+                    }
+                    Ok(topic) => {
+                        validator.check(&topic.name, index)?;
+                        codes::NONE
+                    }
                 });
             }
         }
         Ok(codes)
+    }
+
+    /// The topic that a request of `version` means, or the error of one that does not exist.
+    fn named(&self, version: i16, topic: &OffsetCommitRequestTopic) -> Result<&Topic, i16> {
+        let topic = TopicRef::new(topic.topic_id, &topic.name, version, TOPIC_IDS_FROM);
+        self.topics.resolve(&topic).ok_or_else(|| topic.unknown())
     }
 
     fn commit_validator(
@@ -184,8 +192,10 @@ impl Broker {
     pub(super) fn offset_fetch(&self, version: i16, request: &OffsetFetchRequest) -> Response {
         if version >= 8 {
             let groups = request.groups.iter();
-            let groups = groups.map(|group| self.offset_fetch_group(group)).collect();
-            return Response::OffsetFetch(OffsetFetchResponse::default().with_groups(groups));
+            let groups = groups.map(|group| self.offset_fetch_group(version, group));
+            return Response::OffsetFetch(
+                OffsetFetchResponse::default().with_groups(groups.collect()),
+            );
         }
         // One group, no member: the shape before batching.
         let topics = request.topics.as_ref().map(|topics| {
@@ -201,7 +211,7 @@ impl Broker {
             .with_member_id(None)
             .with_member_epoch(-1)
             .with_topics(topics);
-        let group = self.offset_fetch_group(&group);
+        let group = self.offset_fetch_group(version, &group);
         let topics = group.topics.into_iter().map(|topic| {
             let partitions = topic.partitions.into_iter().map(|partition| {
                 OffsetFetchResponsePartition::default()
@@ -222,7 +232,11 @@ impl Broker {
         )
     }
 
-    fn offset_fetch_group(&self, request: &OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
+    fn offset_fetch_group(
+        &self,
+        version: i16,
+        request: &OffsetFetchRequestGroup,
+    ) -> OffsetFetchResponseGroup {
         let response = OffsetFetchResponseGroup::default().with_group_id(request.group_id.clone());
         if let Err(code) = self.check_offset_fetch(request) {
             return response.with_error_code(code);
@@ -231,33 +245,59 @@ impl Broker {
         let none = GroupOffsets::new();
         let known = self.groups.get(id).and_then(|_| self.groups.offsets(id));
         let offsets = known.unwrap_or(&none);
-        let topics = match &request.topics {
-            None => {
-                let topics = offsets.iter().map(|(name, partitions)| {
-                    let partitions = partitions
-                        .iter()
-                        .map(|(&p, offset)| fetched(p, Some(offset)));
-                    OffsetFetchResponseTopics::default()
-                        .with_name(messages::TopicName(name.clone().into()))
-                        .with_partitions(partitions.collect())
-                });
-                topics.collect()
-            }
+        response.with_topics(match &request.topics {
+            None => self.all_offsets(version, offsets),
             Some(topics) => {
-                let topics = topics.iter().map(|topic| {
-                    let known = offsets.get(topic.name.0.as_str());
-                    let partitions = topic.partition_indexes.iter();
-                    let partitions = partitions
-                        .map(|p| fetched(*p, known.and_then(|partitions| partitions.get(p))));
-                    OffsetFetchResponseTopics::default()
-                        .with_name(topic.name.clone())
-                        .with_topic_id(topic.topic_id)
-                        .with_partitions(partitions.collect())
-                });
+                let topics = topics.iter();
+                let topics = topics.map(|topic| self.offsets_of(version, offsets, topic));
                 topics.collect()
             }
-        };
-        response.with_topics(topics)
+        })
+    }
+
+    /// Everything a group has committed. A topic that is gone has no id to name it by.
+    fn all_offsets(&self, version: i16, offsets: &GroupOffsets) -> Vec<OffsetFetchResponseTopics> {
+        let topics = offsets.iter().filter_map(|(name, partitions)| {
+            let id = self.topics.by_name(name).map(|topic| topic.id);
+            if version >= TOPIC_IDS_FROM && id.is_none() {
+                return None;
+            }
+            let partitions = partitions
+                .iter()
+                .map(|(&p, offset)| fetched(p, Some(offset)));
+            let topic = OffsetFetchResponseTopics::default()
+                .with_name(messages::TopicName(name.clone().into()))
+                .with_topic_id(id.unwrap_or_default())
+                .with_partitions(partitions.collect());
+            Some(topic)
+        });
+        topics.collect()
+    }
+
+    fn offsets_of(
+        &self,
+        version: i16,
+        offsets: &GroupOffsets,
+        topic: &OffsetFetchRequestTopics,
+    ) -> OffsetFetchResponseTopics {
+        // A name is enough to find what was committed, even if the topic is gone; an id is not.
+        let mut name = Some(topic.name.0.as_str());
+        if version >= TOPIC_IDS_FROM {
+            name = self
+                .topics
+                .by_id(&topic.topic_id)
+                .map(|topic| topic.name.as_str());
+        }
+        let code = name.map_or(codes::UNKNOWN_TOPIC_ID, |_| codes::NONE);
+        let known = name.and_then(|name| offsets.get(name));
+        let partitions = topic.partition_indexes.iter().map(|p| {
+            let offset = known.and_then(|partitions| partitions.get(p));
+            fetched(*p, offset).with_error_code(code)
+        });
+        OffsetFetchResponseTopics::default()
+            .with_name(topic.name.clone())
+            .with_topic_id(topic.topic_id)
+            .with_partitions(partitions.collect())
     }
 
     fn check_offset_fetch(&self, request: &OffsetFetchRequestGroup) -> Result<(), i16> {

@@ -212,8 +212,8 @@ impl Call {
                     })
                 }
                 (Some(broker), GroupQuestion::CommittedOffsets(partitions)) => {
-                    let api = ApiKey::OffsetFetch;
-                    one(cluster, Target::Broker(*broker), api, |version| {
+                    let (target, api) = (Target::Broker(*broker), ApiKey::OffsetFetch);
+                    one_up_to(OFFSET_FETCH_NAMES, cluster, target, api, |version| {
                         offset_fetch_request(group, partitions, version)
                     })
                 }
@@ -359,7 +359,20 @@ impl Call {
 }
 
 fn one(cluster: &Cluster, target: Target, api: ApiKey, build: impl FnOnce(i16) -> Request) -> Step {
-    match cluster.version(target, api) {
+    one_up_to(i16::MAX, cluster, target, api, build)
+}
+
+fn one_up_to(
+    last: i16,
+    cluster: &Cluster,
+    target: Target,
+    api: ApiKey,
+    build: impl FnOnce(i16) -> Request,
+) -> Step {
+    match cluster
+        .version(target, api)
+        .map(|version| version.min(last))
+    {
         Some(version) => Step::Send(vec![(target, version, build(version))]),
         None => Step::Wait,
     }
@@ -765,6 +778,8 @@ const fn is_passing(code: i16) -> bool {
 const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
 const OFFSET_OUT_OF_RANGE: i16 = 1;
 const GROUP_ID_NOT_FOUND: i16 = 69;
+/// The last version of OffsetFetch with names: the topics asked for may be in no metadata.
+const OFFSET_FETCH_NAMES: i16 = 9;
 const NO_PRODUCER_ID: i64 = -1;
 const NO_PRODUCER_EPOCH: i16 = -1;
 const NO_SEQUENCE: i32 = -1;

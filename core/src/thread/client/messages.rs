@@ -135,6 +135,7 @@ impl ClientMachine {
                 self.tell(RunnerMessage::Committed { ticket, result });
             }
             OffsetsEvent::FindCoordinator => self.cluster.coordinator_lost(),
+            OffsetsEvent::RefreshMetadata => self.cluster.request_metadata(now),
             OffsetsEvent::Failed(error) => self.fail(now, error),
             OffsetsEvent::Log(log) => self.event(ClientEvent::Log(log)),
         }

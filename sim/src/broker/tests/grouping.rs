@@ -82,6 +82,7 @@ impl World {
             .with_committed_metadata(Some("note".into()));
         let topic = OffsetCommitRequestTopic::default()
             .with_name(TopicName("t".into()))
+            .with_topic_id(self.topic_id("t"))
             .with_partitions(vec![partition]);
         let request = OffsetCommitRequest::default()
             .with_group_id(group_id())
@@ -92,6 +93,31 @@ impl World {
             Response::OffsetCommit(response) => response.topics[0].partitions[0].error_code,
             _ => panic!("an answer to the commit"),
         }
+    }
+
+    /// OffsetFetch 10: topic, partition, offset and error of each partition of the answer.
+    fn fetch_by_id(
+        &mut self,
+        connection: ConnectionId,
+        topics: Option<Vec<OffsetFetchRequestTopics>>,
+    ) -> Vec<(Uuid, i32, i64, i16)> {
+        let group = OffsetFetchRequestGroup::default()
+            .with_group_id(group_id())
+            .with_member_id(None)
+            .with_member_epoch(-1)
+            .with_topics(topics);
+        let request = OffsetFetchRequest::default().with_groups(vec![group]);
+        let response = self.call(connection, 10, &Request::OffsetFetch(request));
+        let Response::OffsetFetch(response) = response else {
+            panic!("an answer to offset fetch");
+        };
+        let topics = response.groups[0].topics.iter();
+        let partitions = topics.flat_map(|topic| {
+            let id = topic.topic_id;
+            let partitions = topic.partitions.iter();
+            partitions.map(move |p| (id, p.partition_index, p.committed_offset, p.error_code))
+        });
+        partitions.collect()
     }
 }
 
@@ -195,6 +221,7 @@ fn offsets_of_a_group_without_members_are_anybodys() {
             .with_partition_indexes(vec![0, 1]);
         let topics = OffsetFetchRequestTopics::default()
             .with_name(name)
+            .with_topic_id(world.topic_id("t"))
             .with_partition_indexes(vec![0, 1]);
         let group = OffsetFetchRequestGroup::default()
             .with_group_id(group_id())
@@ -219,14 +246,65 @@ fn offsets_of_a_group_without_members_are_anybodys() {
             let partitions = &response.topics[0].partitions;
             partitions.iter().map(|p| p.committed_offset).collect()
         };
-        assert_eq!(offsets, [-1, 9], "v{version}");
+        assert_eq!(offsets, [-1, 10], "v{version}");
     }
     let committed = world.broker.committed_offsets("g");
     let offsets: Vec<_> = committed
         .into_values()
         .map(|o| (o.offset, o.metadata))
         .collect();
-    assert_eq!(offsets, [(9, "note".to_owned())]);
+    assert_eq!(offsets, [(10, "note".to_owned())]);
+}
+
+#[test]
+fn since_version_10_topics_have_ids_and_unknown_ones_an_error_of_their_own() {
+    let mut world = World::with_topic(2);
+    let connection = world.connect(1);
+    let (known, unknown) = (world.topic_id("t"), Uuid::from_u128(7));
+    let topics = [known, unknown].map(|id| {
+        let partitions = [1, 9].map(|index| {
+            OffsetCommitRequestPartition::default()
+                .with_partition_index(index)
+                .with_committed_offset(4)
+        });
+        OffsetCommitRequestTopic::default()
+            .with_topic_id(id)
+            .with_partitions(partitions.to_vec())
+    });
+    let request = OffsetCommitRequest::default()
+        .with_group_id(group_id())
+        .with_topics(topics.to_vec());
+    let response = world.call(connection, 10, &Request::OffsetCommit(request));
+    let Response::OffsetCommit(response) = response else {
+        panic!("an answer to the commit");
+    };
+    let codes_of = response.topics.iter().map(|topic| {
+        let codes = topic.partitions.iter().map(|p| p.error_code);
+        (topic.topic_id, codes.collect::<Vec<_>>())
+    });
+    let missing = codes::UNKNOWN_TOPIC_OR_PARTITION;
+    assert_eq!(
+        codes_of.collect::<Vec<_>>(),
+        [
+            (known, vec![codes::NONE, missing]),
+            (unknown, vec![codes::UNKNOWN_TOPIC_ID; 2])
+        ]
+    );
+    let asked = [known, unknown].map(|id| {
+        OffsetFetchRequestTopics::default()
+            .with_topic_id(id)
+            .with_partition_indexes(vec![1])
+    });
+    let some = world.fetch_by_id(connection, Some(asked.to_vec()));
+    assert_eq!(
+        some,
+        [
+            (known, 1, 4, codes::NONE),
+            (unknown, 1, -1, codes::UNKNOWN_TOPIC_ID)
+        ]
+    );
+    let all = world.fetch_by_id(connection, None);
+    assert_eq!(all, [(known, 1, 4, codes::NONE)]);
 }
 
 #[test]
