@@ -11,6 +11,7 @@ use eddyline_core::time::{Instant, Now, WallClock};
 use eddyline_core::topology::Topology;
 use eddyline_core::trace::Level;
 use eddyline_core::types::BrokerId;
+use eddyline_core::wire::ApiKey;
 
 use super::events::{Alarm, Event, EventQueue};
 use super::instance::{Instance, StreamThread};
@@ -130,7 +131,7 @@ impl<'a> World<'a> {
             self.queue.add(first.at, Event::Input);
         }
         let input_end = self.scenario.input.last().map_or(self.now, |last| last.at);
-        let quiet = schedule.faults_end().max(input_end);
+        let quiet = schedule.faults_end().max(input_end).plus_ms(1);
         self.deadline = quiet.plus_ms(self.settle_ms());
         self.queue.add(quiet.max(self.now), Event::Check);
         while self.phase != Phase::Over
@@ -478,6 +479,9 @@ impl<'a> World<'a> {
         self.next_connection += 1;
         let connection = self.next_connection;
         owner.connections.insert(id, connection);
+        self.trace.comment(self.now, "connects", connection, || {
+            format!("thread {thread} to {address}")
+        });
         let mut open = Connection {
             thread,
             instance: owner.instance,
@@ -502,6 +506,11 @@ impl<'a> World<'a> {
         let Some(connection) = thread.and_then(|t| t.connections.get(&id).copied()) else {
             return;
         };
+        self.trace.comment(self.now, "sends", connection, || {
+            let api = bytes.get(4..6).and_then(|key| key.first_chunk());
+            let api = api.map(|key| ApiKey::try_from(i16::from_be_bytes(*key)));
+            format!("{} bytes of {api:?}", bytes.len())
+        });
         self.send_bytes(connection, End::Broker, bytes);
     }
 

@@ -37,7 +37,9 @@ impl World<'_> {
         }
         self.check_stores();
         self.phase = Phase::Closing;
-        self.deadline = self.now.plus_ms(CLOSE_MAX_MS);
+        // A leave that nobody hears is not said again: the session has to end.
+        let session_ms = u64::from(self.scenario.schedule.group.session_timeout_ms);
+        self.deadline = self.now.plus_ms(CLOSE_MAX_MS + session_ms);
         for instance in 0..self.instances.len() {
             self.instances[instance].is_wanted = false;
             self.close(instance);

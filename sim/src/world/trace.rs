@@ -65,6 +65,19 @@ impl<'a> Trace<'a> {
         }
     }
 
+    /// Something that makes a replay easier to read, and no part of what happened.
+    pub(super) fn comment(
+        &mut self,
+        at: Instant,
+        kind: &'static str,
+        whose: u64,
+        text: impl FnOnce() -> String,
+    ) {
+        if self.out.is_some() {
+            self.write(at, kind, |line| write!(line, "{whose:<5} {}", text()));
+        }
+    }
+
     fn write(
         &mut self,
         at: Instant,
