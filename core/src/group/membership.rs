@@ -473,6 +473,7 @@ impl Membership {
         self.epoch = response.member_epoch;
         self.endpoint_epoch = response.endpoint_information_epoch;
         self.update_statuses(response.status.unwrap_or_default());
+        let is_told = response.active_tasks.is_some();
         match (
             response.active_tasks,
             response.standby_tasks,
@@ -511,7 +512,9 @@ impl Membership {
                 return self.fail(StreamsError::Protocol(message.to_owned()));
             }
         }
-        if self.target != self.current {
+        // An empty assignment is applied too, once: a thread without tasks runs as well.
+        let is_first = is_told && self.state == MemberState::Joining;
+        if self.target != self.current || is_first {
             if matches!(self.state, MemberState::Joining | MemberState::Stable) {
                 self.transition(MemberState::Reconciling);
             }

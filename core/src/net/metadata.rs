@@ -37,12 +37,16 @@ pub struct PartitionMetadata {
 }
 
 impl Metadata {
-    /// The leader of a partition and its epoch (-1: unknown). `None` while there is no leader or
-    /// the partition is not known.
+    /// The leader of a partition and its epoch (-1: unknown). `None` while there is no leader, it is
+    /// not known where it listens, or the partition is not known.
     pub fn leader(&self, partition: &TopicPartition) -> Option<(BrokerId, i32)> {
         let index = usize::try_from(partition.partition).ok()?;
         let known = self.topic(&partition.topic)?.partitions.get(index)?;
-        Some((known.leader?, known.leader_epoch))
+        // A leader that left the cluster is none: who waits for it must ask for news.
+        let leader = known
+            .leader
+            .filter(|leader| self.brokers.contains_key(leader))?;
+        Some((leader, known.leader_epoch))
     }
 
     /// How many partitions a topic has; `None` while it is not known to exist.
@@ -182,6 +186,11 @@ mod tests {
         let (first, second) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let mut metadata = Metadata::default();
         metadata.set_topic(&topic, Some(first), vec![partition(1, 5)]);
+        assert_eq!(metadata.leader(&tp), None, "nobody knows where broker 1 is");
+        for broker in 1..=4 {
+            let address = HostPort::parse("a:1").expect("an address");
+            metadata.set_broker(BrokerId(broker), address);
+        }
         let version = metadata.version();
         metadata.set_topic(&topic, Some(first), vec![partition(2, 4)]);
         assert_eq!(metadata.leader(&tp), Some((BrokerId(1), 5)));

@@ -590,6 +590,12 @@ impl ProcessorGraph {
         self.task.last_drop.take()
     }
 
+    /// Every store with its changelog topic, in the order they were added.
+    pub fn stores(&self) -> impl Iterator<Item = (&dyn StateStore, Option<&TopicName>)> {
+        let slots = self.task.stores.iter();
+        slots.filter_map(|slot| Some((slot.store.as_deref()?, slot.changelog.as_ref())))
+    }
+
     /// A store of the task, for queries and tests.
     pub fn store(&mut self, name: &str) -> Option<&mut dyn StateStore> {
         let slot = self

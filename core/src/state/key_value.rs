@@ -444,6 +444,13 @@ macro_rules! key_value_store {
                 self.typed.bytes.approximate_num_entries()
             }
 
+            fn visit_rows(
+                &self,
+                visit: &mut dyn FnMut(ChangelogEntry<'_>),
+            ) -> Result<(), StateError> {
+                self.typed.bytes.visit_rows(visit)
+            }
+
             fn as_any(&self) -> &dyn Any {
                 self
             }

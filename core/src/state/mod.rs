@@ -116,6 +116,13 @@ pub trait StateStore: Any {
     /// About how many rows there are, without the cache (Java: `approximateNumEntries`).
     fn approximate_num_entries(&self) -> u64;
 
+    /// Shows every row below the cache as the changelog record that would restore it, in key
+    /// order; plain values have the timestamp -1.
+    ///
+    /// # Errors
+    /// When the rows cannot be read.
+    fn visit_rows(&self, visit: &mut dyn FnMut(ChangelogEntry<'_>)) -> Result<(), StateError>;
+
     /// The store as what it is.
     fn as_any(&self) -> &dyn Any;
 

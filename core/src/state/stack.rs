@@ -212,6 +212,25 @@ impl KeyValueBytesStore {
         }
     }
 
+    /// See [`StateStore::visit_rows`](super::StateStore::visit_rows).
+    pub fn visit_rows(&self, visit: &mut dyn FnMut(ChangelogEntry<'_>)) -> Result<(), StateError> {
+        let all = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
+        for row in self.rows.range(all, Direction::Forward) {
+            let (key, stored) = row?;
+            let (timestamp, value) = match self.format {
+                ValueFormat::Plain => (-1, &stored[..]),
+                ValueFormat::Timestamped => split_timestamp(&self.name, &stored)?,
+            };
+            visit(ChangelogEntry {
+                key: &key,
+                value: Some(value),
+                timestamp,
+                headers: &NO_HEADERS,
+            });
+        }
+        Ok(())
+    }
+
     /// See [`StateStore::set_flush_listener`](super::StateStore::set_flush_listener).
     pub fn set_flush_listener(&mut self, send_old_values: bool) {
         if self.is_cached() {

@@ -205,6 +205,10 @@ impl StreamTask {
         Ok(progress)
     }
 
+    pub(crate) const fn graph(&self) -> &ProcessorGraph {
+        &self.graph
+    }
+
     pub(crate) fn is_restored(&self) -> bool {
         self.changelogs.iter().all(|changelog| changelog.done)
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use eddyline_core::time::{Instant, Now};
 use eddyline_core::types::{BrokerId, OffsetAndMetadata, TopicPartition};
+use eddyline_core::wire::{self, SealedBatch};
 
 use super::config::NodeConfig;
 use super::groups::StreamsGroup;
@@ -36,6 +37,30 @@ impl Broker {
     /// The log of a partition.
     pub fn log(&self, topic: &str, partition: i32) -> Option<&PartitionLog> {
         Some(&self.topics.by_name(topic)?.partition(partition)?.log)
+    }
+
+    /// Writes a batch as an acknowledged producer without idempotence would; gives its base
+    /// offset, or `None` when there is no such partition.
+    pub fn append(
+        &mut self,
+        now: Now,
+        topic: &str,
+        partition: i32,
+        batch: &SealedBatch,
+    ) -> Option<i64> {
+        let known = self.topics.by_name_mut(topic)?;
+        let partition = known.partition_mut(partition)?;
+        let batches = wire::decode_batches(batch.encode(-1, -1, -1)).ok()?;
+        let epoch = partition.leader_epoch;
+        let appended = partition.log.append(batches.first()?, epoch).ok()?;
+        self.woken.append(&mut partition.waiters);
+        self.handle_input(now, BrokerInput::Timeout);
+        Some(appended.base_offset)
+    }
+
+    /// The client id of the producer that was given `producer_id`.
+    pub fn producer_client(&self, producer_id: i64) -> Option<&str> {
+        self.producers.get(&producer_id).map(String::as_str)
     }
 
     /// The node that leads a partition, and its epoch.

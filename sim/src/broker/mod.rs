@@ -138,6 +138,8 @@ pub struct Broker {
     coordinators: BTreeMap<String, BrokerId>,
     faults: Faults,
     next_producer_id: i64,
+    /// Which client was given a producer id.
+    producers: BTreeMap<i64, String>,
     connections: BTreeMap<ConnectionId, Connection>,
     /// Connections that may have a request to serve.
     runnable: VecDeque<ConnectionId>,
@@ -167,6 +169,7 @@ impl Broker {
             coordinators: BTreeMap::new(),
             faults: Faults::default(),
             next_producer_id: 1_000,
+            producers: BTreeMap::new(),
             connections: BTreeMap::new(),
             runnable: VecDeque::new(),
             woken: BTreeSet::new(),
@@ -462,7 +465,7 @@ impl Broker {
             Request::ApiVersions(_) => self.api_versions(codes::NONE),
             Request::FindCoordinator(request) => self.find_coordinator(version, request),
             Request::ListOffsets(request) => self.list_offsets(node, version, request),
-            Request::InitProducerId(request) => self.init_producer_id(request),
+            Request::InitProducerId(request) => self.init_producer_id(client_id, request),
             Request::DeleteRecords(request) => self.delete_records(node, request),
             Request::OffsetForLeaderEpoch(request) => self.offset_for_leader_epoch(node, request),
             Request::CreateTopics(request) => self.create_topics(request),

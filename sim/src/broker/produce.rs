@@ -145,7 +145,11 @@ impl Broker {
     }
 
     /// Ids for idempotent producers. Transactions are not modelled: a transactional id is refused.
-    pub(super) fn init_producer_id(&mut self, request: &InitProducerIdRequest) -> Response {
+    pub(super) fn init_producer_id(
+        &mut self,
+        client_id: &str,
+        request: &InitProducerIdRequest,
+    ) -> Response {
         let response = InitProducerIdResponse::default();
         Response::InitProducerId(if request.transactional_id.is_some() {
             response
@@ -155,6 +159,7 @@ impl Broker {
         } else {
             let id = self.next_producer_id;
             self.next_producer_id += 1;
+            self.producers.insert(id, client_id.to_owned());
             response
                 .with_producer_id(messages::ProducerId(id))
                 .with_producer_epoch(0)

@@ -372,3 +372,21 @@ fn a_fenced_member_loses_its_tasks_and_comes_back() {
         world.beats.iter().map(|b| b.member_id.as_str()).collect();
     assert_eq!(ids.len(), 1, "the same member");
 }
+
+#[test]
+fn a_member_without_tasks_runs_too() {
+    let mut world = World::new();
+    world.internal = true;
+    world.assign(Vec::new());
+    world.say(ClientMessage::Polled);
+    let (ticket, assignment) = world.assigned().expect("an empty assignment");
+    assert!(
+        assignment
+            .active
+            .iter()
+            .all(|task| task.partitions.is_empty())
+    );
+    world.say(ClientMessage::Restored(true));
+    world.say(ClientMessage::Assigned { ticket });
+    assert_eq!(world.machine.report().state, ThreadState::Running);
+}

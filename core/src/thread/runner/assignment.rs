@@ -167,13 +167,14 @@ impl TaskRunner {
                 return self.fail(error);
             }
         }
-        self.tell(ClientMessage::Assigned { ticket });
+        // First what is to be restored: a thread that has its tasks and nothing to restore runs.
         let restored = self
             .tasks
             .values()
             .all(|task| task.state != TaskState::Restoring);
         self.restored = Some(restored);
         self.tell(ClientMessage::Restored(restored));
+        self.tell(ClientMessage::Assigned { ticket });
     }
 
     fn create(&mut self, assigned: &TaskAssignment) -> Result<(), StreamsError> {

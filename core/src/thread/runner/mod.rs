@@ -18,7 +18,7 @@ use self::commit::CommitPhase;
 use super::message::{ClientMessage, RunnerMessage, ToClient, ToRunner};
 use crate::config::StreamsConfig;
 use crate::error::StreamsError;
-use crate::state::CacheBudget;
+use crate::state::{CacheBudget, StateStore};
 use crate::task::{RecordCollector, StreamTask, TaskState};
 use crate::time::{Instant, Now};
 use crate::topology::Topology;
@@ -368,6 +368,15 @@ impl TaskRunner {
         self.close_dirty();
         self.tell(ClientMessage::Failed(error));
         self.closed = true;
+    }
+
+    /// Shows every store of every task with its changelog topic, by task: for checks and displays.
+    pub fn visit_stores(&self, visit: &mut dyn FnMut(TaskId, &dyn StateStore, Option<&TopicName>)) {
+        for task in self.tasks.values() {
+            for (store, changelog) in task.graph().stores() {
+                visit(task.id, store, changelog);
+            }
+        }
     }
 
     /// When [`TaskRunner::run_once`] must be called at the latest, without any message.

@@ -1,0 +1,402 @@
+//! A whole cluster and its clients in virtual time, chosen by one seed.
+//!
+//! [`run_seed`] runs a word count with everything a seed can think of: nodes, partitions, settings
+//! and faults. [`Simulation`] does the same with a topology and an input of yours. Clients are the
+//! machines that run in production; only sockets, clocks and threads are simulated.
+//!
+//! Faults stop at some time, and then everything has to come to rest: the group is stable, every
+//! task runs once, all input is processed and committed. What must hold always is checked all
+//! along; [`Violation::oracle`] says which rule was broken:
+//!
+//! | oracle | rule |
+//! |---|---|
+//! | `owners` | no two members of the group have applied the same active task |
+//! | `loop` | no machine is woken without end |
+//! | `error` | no thread fails or closes by itself, nothing is logged as an error |
+//! | `panic` | nothing panics |
+//! | `settle` | without faults everything comes to rest, and closes, in bounded time |
+//! | `fold` | a store holds what restoring its changelog would give |
+//! | `reads` | a task reads what it wrote, through cache and evictions (word count) |
+//! | `dedup` | one changelog record and one change forwarded for a key and a flush (word count) |
+//! | `counts` | every word is counted, and once where no member was lost (word count) |
+//! | `input` | the input can be written |
+//! | `check` | what was given to [`Simulation::check`] |
+
+mod engine;
+mod events;
+mod faults;
+mod instance;
+mod network;
+mod oracles;
+mod rest;
+mod schedule;
+#[cfg(test)]
+mod tests;
+mod trace;
+mod workload;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use eddyline_core::config::{ConfigError, StreamsConfig};
+use eddyline_core::rng::SeedTree;
+use eddyline_core::time::Instant;
+use eddyline_core::topology::Topology;
+use eddyline_core::wire::{Record, partition_for_key};
+
+use self::engine::{Scenario, World};
+pub use self::oracles::Violation;
+use self::schedule::{START_MS, Schedule};
+use self::trace::Trace;
+use self::workload::{Defects, Findings, Produced};
+use crate::broker::{Broker, BrokerConfig};
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The trace of everything that happened, folded: equal for equal runs.
+    pub trace_hash: u64,
+    /// How many events there were.
+    pub events: u64,
+    /// The virtual time at the end, counted from the start of the clock.
+    pub virtual_time: Instant,
+    /// What must not happen and did.
+    pub violations: Vec<Violation>,
+    /// The cluster as it is at the end, with its topics and groups.
+    pub cluster: Broker,
+}
+
+impl Outcome {
+    /// All records of a topic, partition by partition; none if there is no such topic.
+    pub fn records(&self, topic: &str) -> Vec<Record> {
+        let logs = (0..).map_while(|partition| self.cluster.log(topic, partition));
+        logs.flat_map(|log| log.records().unwrap_or_default())
+            .collect()
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (hash, events, time) = (self.trace_hash, self.events, self.virtual_time);
+        write!(f, "trace {hash:016x}, {events} events in {time}")?;
+        self.violations
+            .iter()
+            .try_for_each(|violation| write!(f, "\n  {violation}"))
+    }
+}
+
+/// Runs the word count that `seed` chooses.
+///
+/// ```
+/// let outcome = eddyline_sim::run_seed(1);
+/// assert!(outcome.violations.is_empty(), "{outcome}");
+/// assert_eq!(outcome.trace_hash, eddyline_sim::run_seed(1).trace_hash);
+/// ```
+pub fn run_seed(seed: u64) -> Outcome {
+    run_word_count(seed, Defects::default(), |_| {}, None).0
+}
+
+/// The same run as [`run_seed`], with a line for everything that happens.
+///
+/// # Errors
+/// When `out` cannot be written; the run stops for nothing else.
+pub fn replay(seed: u64, out: &mut dyn io::Write) -> io::Result<Outcome> {
+    let (outcome, written) = run_word_count(seed, Defects::default(), |_| {}, Some(out));
+    written.map(|()| outcome)
+}
+
+fn run_word_count(
+    seed: u64,
+    defects: Defects,
+    change: impl FnOnce(&mut Simulation),
+    out: Option<&mut dyn io::Write>,
+) -> (Outcome, io::Result<()>) {
+    let findings: Findings = Arc::new(Mutex::new(Vec::new()));
+    let topology = workload::topology(&findings, defects);
+    let topology = topology.expect("the word count is a valid topology");
+    let mut simulation = Simulation::new(seed, topology);
+    let lines = workload::lines(&mut SeedTree::new(seed).child("lines", 0).rng());
+    let lines = lines.into_iter().map(|line| (None::<&str>, line));
+    simulation = simulation.input(workload::LINES, lines);
+    change(&mut simulation);
+    simulation.run_with(out, |world| workload::check(world, &findings))
+}
+
+type Check = Box<dyn Fn(&Broker) -> Result<(), String>>;
+
+struct InputRecord {
+    topic: String,
+    key: Option<Bytes>,
+    value: Bytes,
+}
+
+/// A cluster that runs an application of yours. The seed chooses whatever is not said.
+///
+/// ```
+/// use eddyline_core::dsl::StreamsBuilder;
+/// use eddyline_sim::Simulation;
+///
+/// let builder = StreamsBuilder::new();
+/// let names = builder.stream::<Option<String>, String>("names");
+/// names.map_values(|name| format!("hello {name}")).to("greetings");
+///
+/// let outcome = Simulation::new(7, builder.build()?)
+///     .input("names", [(Some("1"), "ann"), (Some("2"), "bob")])
+///     .instances(2)
+///     .run();
+/// assert!(outcome.violations.is_empty(), "{outcome}");
+/// let greetings = outcome.records("greetings");
+/// assert!(greetings.iter().any(|record| record.value.as_deref() == Some(b"hello ann")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Simulation {
+    seed: SeedTree,
+    topology: Arc<Topology>,
+    schedule: Schedule,
+    config: StreamsConfig,
+    has_faults: bool,
+    input: Vec<InputRecord>,
+    checks: Vec<Check>,
+    #[cfg(test)]
+    sabotage: Option<tests::Sabotage>,
+}
+
+impl fmt::Debug for Simulation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Simulation")
+            .field("schedule", &self.schedule)
+            .field("config", &self.config)
+            .field("input", &self.input.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Simulation {
+    /// A cluster for `topology`, whose topics it creates; all else comes from `seed`.
+    pub fn new(seed: u64, topology: Topology) -> Self {
+        let seed = SeedTree::new(seed);
+        let schedule = Schedule::draw(seed);
+        let config = StreamsConfig::new("sim", "broker-1:9092");
+        let mut config = config.expect("a valid application id and address");
+        for (key, value) in &schedule.settings {
+            config = config.set(key, value).expect("a setting within its range");
+        }
+        Self {
+            seed,
+            topology: Arc::new(topology),
+            schedule,
+            config,
+            has_faults: true,
+            input: Vec::new(),
+            checks: Vec::new(),
+            #[cfg(test)]
+            sabotage: None,
+        }
+    }
+
+    /// Records for `topic`, in order: key and value, produced over a few seconds. Records without
+    /// a key go to one partition after the other.
+    #[must_use]
+    pub fn input<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+        mut self,
+        topic: &str,
+        records: impl IntoIterator<Item = (Option<K>, V)>,
+    ) -> Self {
+        let records = records.into_iter().map(|(key, value)| InputRecord {
+            topic: topic.to_owned(),
+            key: key.map(|key| Bytes::copy_from_slice(key.as_ref())),
+            value: Bytes::copy_from_slice(value.as_ref()),
+        });
+        self.input.extend(records);
+        self
+    }
+
+    /// This many instances of the application, at least one.
+    #[must_use]
+    pub fn instances(mut self, count: usize) -> Self {
+        let mut rng = self.seed.child("starts", 0).rng();
+        self.schedule.starts_ms = (0..count.max(1)).map(|_| rng.below(2_500)).collect();
+        self
+    }
+
+    /// This many stream threads in each instance, at least one.
+    #[must_use]
+    pub fn threads(mut self, count: usize) -> Self {
+        self.schedule.threads = count.max(1);
+        self
+    }
+
+    /// This many nodes, at least one.
+    #[must_use]
+    pub fn brokers(mut self, count: u16) -> Self {
+        self.schedule.brokers = count.max(1);
+        self
+    }
+
+    /// This many partitions of every topic of the topology, at least one.
+    #[must_use]
+    pub fn partitions(mut self, count: i32) -> Self {
+        self.schedule.partitions = count.max(1);
+        self
+    }
+
+    /// Nothing goes wrong.
+    #[must_use]
+    pub fn without_faults(mut self) -> Self {
+        self.has_faults = false;
+        self.schedule.is_rough = false;
+        self
+    }
+
+    /// A setting of the application as in [`StreamsConfig::set`], in place of what the seed chose.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set(mut self, key: &str, value: impl ToString) -> Result<Self, ConfigError> {
+        self.config = self.config.set(key, value)?;
+        Ok(self)
+    }
+
+    /// Something that must hold of the cluster in the end, when all instances are closed; what it
+    /// returns as an error becomes a [`Violation`].
+    #[must_use]
+    pub fn check(mut self, check: impl Fn(&Broker) -> Result<(), String> + 'static) -> Self {
+        self.checks.push(Box::new(check));
+        self
+    }
+
+    /// Runs it.
+    pub fn run(self) -> Outcome {
+        self.run_with(None, |_| {}).0
+    }
+
+    /// Runs it, with a line for everything that happens.
+    ///
+    /// # Errors
+    /// When `out` cannot be written; the run stops for nothing else.
+    pub fn replay(self, out: &mut dyn io::Write) -> io::Result<Outcome> {
+        let (outcome, written) = self.run_with(Some(out), |_| {});
+        written.map(|()| outcome)
+    }
+
+    fn run_with(
+        mut self,
+        out: Option<&mut dyn io::Write>,
+        after: impl FnOnce(&mut World<'_>),
+    ) -> (Outcome, io::Result<()>) {
+        let checks = std::mem::take(&mut self.checks);
+        let (scenario, broker) = self.prepare();
+        let out = match out {
+            Some(out) => Some(&mut *out as &mut dyn io::Write),
+            None => None,
+        };
+        let mut trace = Trace::new(out);
+        let start = Instant::ZERO.plus_ms(START_MS);
+        trace.note(start, "schedule", 0, &format!("{:?}", scenario.schedule));
+        let mut world = World::new(&scenario, broker, trace);
+        // A machine that panicked is not used any more: the run is over.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| world.run())) {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+            world
+                .oracles
+                .report("panic", text.unwrap_or("(no message)"));
+        }
+        after(&mut world);
+        if world.oracles.is_clean() {
+            for check in &checks {
+                if let Err(message) = check(&world.broker) {
+                    world.oracles.report("check", message);
+                }
+            }
+        }
+        world.finish()
+    }
+
+    /// Creates the topics and decides what is produced when.
+    fn prepare(mut self) -> (Scenario, Broker) {
+        if self.has_faults {
+            self.schedule.draw_faults(self.seed);
+        } else {
+            self.schedule.faults.clear();
+        }
+        let schedule = &self.schedule;
+        let servers: Vec<String> = (1..=schedule.brokers)
+            .map(|node| format!("broker-{node}:9092"))
+            .collect();
+        let config = self.config.set("bootstrap.servers", servers.join(","));
+        let config = config.and_then(|c| c.set("num.stream.threads", schedule.threads));
+        let config = config.expect("the addresses of nodes and a count of threads are valid");
+        let mut cluster = BrokerConfig::with_nodes(schedule.brokers);
+        cluster.group = schedule.group.clone();
+        let mut broker = Broker::new(cluster, self.seed.child("broker", 0));
+        let subtopologies = self.topology.subtopologies(&config);
+        let own = subtopologies.iter().flat_map(|subtopology| {
+            let sources = subtopology.source_topics.iter();
+            sources.chain(&subtopology.sink_topics)
+        });
+        let internal: BTreeSet<&str> = subtopologies
+            .iter()
+            .flat_map(|s| &s.repartition_source_topics)
+            .map(|topic| topic.name.as_str())
+            .collect();
+        let topics: BTreeSet<&str> = own
+            .map(|topic| topic.as_str())
+            .chain(self.input.iter().map(|record| record.topic.as_str()))
+            .filter(|topic| !internal.contains(topic))
+            .collect();
+        for topic in topics {
+            broker.create_topic(topic, schedule.partitions);
+        }
+        let input = spread(self.seed, schedule, &self.input);
+        let scenario = Scenario {
+            seed: self.seed,
+            schedule: self.schedule,
+            config,
+            topology: self.topology,
+            input,
+            #[cfg(test)]
+            sabotage: self.sabotage,
+        };
+        (scenario, broker)
+    }
+}
+
+/// Gives every record its time and its partition.
+fn spread(seed: SeedTree, schedule: &Schedule, input: &[InputRecord]) -> Vec<Produced> {
+    let mut rng = seed.child("input", 0).rng();
+    let (from_ms, for_ms) = schedule.input_ms;
+    let mut times: Vec<u64> = input.iter().map(|_| rng.below(for_ms * 1_000)).collect();
+    times.sort_unstable();
+    let start = Instant::ZERO.plus_ms(START_MS + from_ms);
+    let partitions = schedule.partitions;
+    let records = input.iter().zip(times).enumerate();
+    let produced = records.map(|(index, (record, at_us))| Produced {
+        at: start.saturating_add(std::time::Duration::from_micros(at_us)),
+        topic: record.topic.clone(),
+        partition: match &record.key {
+            Some(key) => partition_for_key(key, partitions),
+            None => (index % partitions as usize) as i32,
+        },
+        key: record.key.clone(),
+        value: record.value.clone(),
+    });
+    produced.collect()
+}
+
+impl World<'_> {
+    fn finish(self) -> (Outcome, io::Result<()>) {
+        let outcome = Outcome {
+            trace_hash: self.trace.hash(),
+            events: self.trace.events(),
+            virtual_time: self.now,
+            violations: self.oracles.into_violations(),
+            cluster: self.broker,
+        };
+        (outcome, self.trace.into_result())
+    }
+}

@@ -1,0 +1,183 @@
+//! What must hold in every run, whatever the application computes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use bytes::Bytes;
+use eddyline_core::state::StateStore;
+use eddyline_core::time::Instant;
+use eddyline_core::types::{TaskId, TopicName, TopicPartition};
+use eddyline_core::wire;
+
+use crate::broker::{Broker, Task, Tasks};
+
+/// Something that must never happen, and did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which rule was broken.
+    pub oracle: &'static str,
+    /// What was seen.
+    pub message: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.oracle, self.message)
+    }
+}
+
+/// What was found, and what has to be remembered to find it.
+#[derive(Default)]
+pub(super) struct Oracles {
+    found: Vec<Violation>,
+    /// Who began to restore from a changelog, and the end of the log then; in order of time.
+    restores: BTreeMap<TopicPartition, Vec<(String, i64)>>,
+}
+
+/// One fault often shows in many places: so many are kept of one rule.
+const KEPT_PER_ORACLE: usize = 5;
+
+impl Oracles {
+    pub(super) fn report(&mut self, oracle: &'static str, message: impl Into<String>) {
+        let same = self.found.iter().filter(|known| known.oracle == oracle);
+        if same.count() < KEPT_PER_ORACLE {
+            let message = message.into();
+            self.found.push(Violation { oracle, message });
+        }
+    }
+
+    pub(super) fn is_clean(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    pub(super) fn into_violations(self) -> Vec<Violation> {
+        self.found
+    }
+
+    pub(super) fn restore_started(&mut self, client: &str, partition: &TopicPartition, end: i64) {
+        let owners = self.restores.entry(partition.clone()).or_default();
+        owners.push((client.to_owned(), end));
+    }
+
+    /// Whether someone wrote to a changelog after another one had begun to restore from it: a
+    /// member that was expelled and did not know. At-least-once cannot keep it out, in Kafka
+    /// neither, and then no store is what its changelog says.
+    pub(super) fn was_written_by_a_zombie(&self, broker: &Broker, topic: &str, index: i32) -> bool {
+        let partition = TopicPartition::new(topic, index);
+        let (Some(log), Some(owners)) = (broker.log(topic, index), self.restores.get(&partition))
+        else {
+            return false;
+        };
+        log.batches().any(|stored| {
+            let base = stored.base_offset();
+            let owner = owners.iter().rev().find(|(_, end)| *end <= base);
+            let batches = wire::decode_batches(stored.bytes().clone()).unwrap_or_default();
+            let mut writers = batches
+                .iter()
+                .filter_map(|batch| broker.producer_client(batch.header().producer_id));
+            writers.any(|writer| owner.is_none_or(|(owner, _)| owner != writer))
+        })
+    }
+
+    /// A store holds what restoring its changelog would give.
+    pub(super) fn store_is_fold(
+        &mut self,
+        broker: &Broker,
+        task: TaskId,
+        store: &dyn StateStore,
+        changelog: &TopicName,
+    ) {
+        let mut rows: Rows = BTreeMap::new();
+        let visited = store.visit_rows(&mut |row| {
+            let value = row.value.map(Bytes::copy_from_slice).unwrap_or_default();
+            rows.insert(Bytes::copy_from_slice(row.key), (row.timestamp, value));
+        });
+        let name = store.name();
+        let expected = match (visited, fold(broker, changelog, task.partition)) {
+            (Err(error), _) => return self.report("fold", error.to_string()),
+            (_, Err(message)) => return self.report("fold", message),
+            (Ok(()), Ok(expected)) => expected,
+        };
+        if let Some(difference) = difference(&rows, &expected) {
+            let message = format!("store {name} of task {task} is not its changelog: {difference}");
+            self.report("fold", message);
+        }
+    }
+}
+
+/// Key to timestamp and value; the timestamp -1 is none.
+pub(super) type Rows = BTreeMap<Bytes, (i64, Bytes)>;
+
+/// The last value of every key of a partition that is not deleted.
+pub(super) fn fold(broker: &Broker, topic: &TopicName, partition: i32) -> Result<Rows, String> {
+    let Some(log) = broker.log(topic.as_str(), partition) else {
+        return Err(format!("there is no {topic}-{partition}"));
+    };
+    let mut rows = Rows::new();
+    for record in log.records().map_err(|error| error.to_string())? {
+        let Some(key) = record.key else { continue };
+        match record.value {
+            Some(value) => rows.insert(key, (record.timestamp, value)),
+            None => rows.remove(&key),
+        };
+    }
+    Ok(rows)
+}
+
+fn difference(rows: &Rows, expected: &Rows) -> Option<String> {
+    let keys: BTreeSet<&Bytes> = rows.keys().chain(expected.keys()).collect();
+    keys.into_iter().find_map(|key| {
+        let (row, folded) = (rows.get(key), expected.get(key));
+        let equal = match (row, folded) {
+            (Some((timestamp, value)), Some((logged, folded))) => {
+                value == folded && (*timestamp < 0 || timestamp == logged)
+            }
+            (row, folded) => row.is_none() && folded.is_none(),
+        };
+        (!equal).then(|| format!("key {key:?} is {row:?} and should be {folded:?}"))
+    })
+}
+
+/// A task that two members say is theirs, by the tasks each has applied.
+pub(super) fn shared_task(applied: &BTreeMap<String, Tasks>) -> Option<(&Task, &str, &str)> {
+    let mut owners: BTreeMap<&Task, &str> = BTreeMap::new();
+    for (member, tasks) in applied {
+        for task in &tasks.active {
+            if let Some(other) = owners.insert(task, member) {
+                return Some((task, other, member));
+            }
+        }
+    }
+    None
+}
+
+/// Counts the wake-ups of one machine that nothing from outside caused.
+#[derive(Default)]
+pub(super) struct Wakeups {
+    at: Instant,
+    now: u32,
+    since: Instant,
+    lately: u32,
+}
+
+/// More wake-ups than this at one moment are a loop.
+const WAKEUPS_AT_ONCE_MAX: u32 = 20;
+/// More wake-ups than this in a second are one, too.
+const WAKEUPS_PER_SECOND_MAX: u32 = 5_000;
+
+impl Wakeups {
+    /// One more; `Some` says what is wrong.
+    pub(super) fn count(&mut self, at: Instant) -> Option<String> {
+        self.now = if self.at == at { self.now + 1 } else { 1 };
+        self.at = at;
+        if self.since.plus_ms(1_000) <= at {
+            (self.since, self.lately) = (at, 0);
+        }
+        self.lately += 1;
+        if self.now > WAKEUPS_AT_ONCE_MAX {
+            return Some(format!("{} wake-ups at {at}", self.now));
+        }
+        (self.lately > WAKEUPS_PER_SECOND_MAX)
+            .then(|| format!("{} wake-ups within a second before {at}", self.lately))
+    }
+}

@@ -1,0 +1,164 @@
+//! When everything has come to rest, and what must hold then.
+
+use std::collections::BTreeMap;
+
+use eddyline_core::thread::{TaskState, ThreadState};
+use eddyline_core::topology::Subtopology;
+use eddyline_core::types::{TaskId, TopicName, TopicPartition};
+
+use super::engine::{Phase, World};
+use super::events::Event;
+use crate::broker::GroupState;
+
+/// How often the run looks.
+const CHECK_EVERY_MS: u64 = 50;
+/// A graceful close takes 35 seconds at most, without any broker; with one it takes less.
+const CLOSE_MAX_MS: u64 = 15_000;
+
+impl World<'_> {
+    pub(super) fn check(&mut self) {
+        let unfinished = match self.phase {
+            Phase::Working => self.unsettled(),
+            Phase::Closing => self.unclosed(),
+            Phase::Over => return,
+        };
+        if let Some(reason) = unfinished {
+            if self.now >= self.deadline {
+                self.oracles.report("settle", reason);
+                return;
+            }
+            let again = self.now.plus_ms(CHECK_EVERY_MS);
+            return self.queue.add(again, Event::Check);
+        }
+        self.trace.note(self.now, "settled", 0, "");
+        if self.phase == Phase::Closing {
+            self.phase = Phase::Over;
+            return;
+        }
+        self.check_stores();
+        self.phase = Phase::Closing;
+        // A leave that nobody hears is not said again: the session has to end.
+        let session_ms = u64::from(self.scenario.schedule.group.session_timeout_ms);
+        self.deadline = self.now.plus_ms(CLOSE_MAX_MS + session_ms);
+        for instance in 0..self.instances.len() {
+            self.instances[instance].is_wanted = false;
+            self.close(instance);
+        }
+        self.queue.add(self.now, Event::Check);
+    }
+
+    /// What is not yet as it must be once nothing goes wrong any more.
+    fn unsettled(&self) -> Option<String> {
+        let config = &self.scenario.config;
+        for (instance, state) in self.instances.iter().enumerate() {
+            if state.threads.len() != config.num_stream_threads() {
+                return Some(format!("instance {instance} does not run"));
+            }
+        }
+        let Some(group) = self.broker.group(config.application_id()) else {
+            return Some("there is no group".to_owned());
+        };
+        if group.state() != GroupState::Stable {
+            return Some(format!("the group is {}", group.state().name()));
+        }
+        if group.members().len() != self.threads.len() {
+            let (members, threads) = (group.members().len(), self.threads.len());
+            return Some(format!(
+                "the group has {members} members of {threads} threads"
+            ));
+        }
+        let mut owners: BTreeMap<TaskId, &str> = BTreeMap::new();
+        for thread in self.threads.values() {
+            let report = thread.client.report();
+            if report.state != ThreadState::Running {
+                return Some(format!("{} is {:?}", thread.name, report.state));
+            }
+            for (task, state) in &thread.tasks {
+                if *state != TaskState::Running {
+                    return Some(format!("task {task} of {} is {state}", thread.name));
+                }
+                if let Some(other) = owners.insert(*task, &thread.name) {
+                    return Some(format!("{other} and {} run task {task}", thread.name));
+                }
+            }
+        }
+        let expected = self.expected_tasks();
+        if !owners.keys().eq(&expected) {
+            let running: Vec<&TaskId> = owners.keys().collect();
+            return Some(format!("tasks {running:?} run of {expected:?}"));
+        }
+        self.lagging()
+    }
+
+    fn subtopologies(&self) -> Vec<Subtopology> {
+        self.scenario.topology.subtopologies(&self.scenario.config)
+    }
+
+    fn partitions(&self, topic: &TopicName) -> i32 {
+        let partitions = (0..).take_while(|p| self.broker.log(topic.as_str(), *p).is_some());
+        partitions.count() as i32
+    }
+
+    fn expected_tasks(&self) -> Vec<TaskId> {
+        let mut tasks = Vec::new();
+        for subtopology in self.subtopologies() {
+            let counts = subtopology.inputs().map(|topic| self.partitions(topic));
+            let partitions = 0..counts.max().unwrap_or(0);
+            tasks.extend(partitions.map(|partition| TaskId::new(subtopology.id, partition)));
+        }
+        tasks
+    }
+
+    /// An input partition that is not processed and committed to its end.
+    fn lagging(&self) -> Option<String> {
+        // What a client was told is what counts: a commit that was sent twice may arrive last when
+        // it is the older one.
+        let mut committed: BTreeMap<TopicPartition, i64> = BTreeMap::new();
+        for thread in self.threads.values() {
+            for progress in thread.client.report().partitions {
+                committed.insert(progress.partition, progress.committed);
+            }
+        }
+        for subtopology in self.subtopologies() {
+            for topic in subtopology.inputs() {
+                for partition in 0..self.partitions(topic) {
+                    let log = self.broker.log(topic.as_str(), partition);
+                    let end = log.map_or(0, |log| log.end_offset());
+                    let key = TopicPartition::new(topic.clone(), partition);
+                    let at = committed.get(&key).copied().unwrap_or(0);
+                    if at != end {
+                        return Some(format!("{key} is committed to {at} of {end}"));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn unclosed(&self) -> Option<String> {
+        if let Some(thread) = self.threads.values().next() {
+            return Some(format!("{} does not close", thread.name));
+        }
+        let group = self.broker.group(self.scenario.config.application_id())?;
+        (!group.members().is_empty())
+            .then(|| format!("{} members have not left", group.members().len()))
+    }
+
+    fn check_stores(&mut self) {
+        let Self {
+            threads,
+            oracles,
+            broker,
+            ..
+        } = self;
+        for thread in threads.values() {
+            thread.runner.visit_stores(&mut |task, store, changelog| {
+                if let Some(changelog) = changelog
+                    && !oracles.was_written_by_a_zombie(broker, changelog.as_str(), task.partition)
+                {
+                    oracles.store_is_fold(broker, task, store, changelog);
+                }
+            });
+        }
+    }
+}
