@@ -1,15 +1,16 @@
-//! The `eddyline` command: a demo, an embedded broker, groups.
+//! The `eddyline` command: a demo, an embedded broker, groups, simulations.
 
 mod broker;
 mod demo;
 mod groups;
+mod sim;
 mod words;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Kafka Streams for Rust: demo, embedded broker, groups.
+/// Kafka Streams for Rust: demo, embedded broker, groups, simulations
 #[derive(Parser)]
 #[command(name = "eddyline", version, about)]
 struct Arguments {
@@ -30,6 +31,11 @@ enum Command {
     Groups {
         #[command(subcommand)]
         command: groups::Command,
+    },
+    /// Simulates whole clusters from a seed
+    Sim {
+        #[command(subcommand)]
+        command: sim::Command,
     },
 }
 
@@ -55,6 +61,7 @@ fn main() -> ExitCode {
         } => demo::run(&arguments),
         Command::Broker(arguments) => broker::run(&arguments),
         Command::Groups { command } => groups::run(&command),
+        Command::Sim { command } => sim::run(&command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -221,3 +221,17 @@ fn the_demo_counts_right_on_kafka() {
         assert!(text.contains("   1. the             63919\n"), "{text}");
     }
 }
+
+#[test]
+fn simulations_run_and_replay_from_the_command_line() {
+    let output = run(&["sim", "run", "--seeds", "1..4"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    assert!(text.starts_with("3 seeds in "), "{text}");
+    let replayed = [run(&["sim", "replay", "2"]), run(&["sim", "replay", "2"])];
+    assert_eq!(replayed[0].stdout, replayed[1].stdout);
+    let text = String::from_utf8_lossy(&replayed[0].stdout);
+    let hash = format!("trace {:016x}, ", eddyline_sim::run_seed(2).trace_hash);
+    assert!(text.lines().any(|line| line.starts_with(&hash)), "{hash}");
+    assert!(!run(&["sim", "run", "--seeds", "4..4"]).status.success());
+}
