@@ -3,7 +3,12 @@
 //! Batches of a partition are written in order and once: each has a sequence number, up to five are
 //! under way, and after a failure everything under way comes back before the oldest is sent again.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
 
 use crate::client::offsets::wire_name;
 use crate::config::{HostPort, StreamsConfig};
@@ -42,7 +47,8 @@ pub(crate) enum ProducerEvent {
     Log(LogEvent),
 }
 
-/// Batches of one partition under way: what a broker remembers to tell duplicates.
+/// A broker remembers the last five batches of a partition to tell duplicates: so many may follow,
+/// in the log, on one that is not known to be there.
 const IN_FLIGHT_MAX: usize = 5;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,48 +59,103 @@ enum Stage {
     Failed,
 }
 
+/// Where a batch stands among those of its partition.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Of its first record.
+    sequence: i32,
+    /// Batches sent before it.
+    before: u64,
+}
+
+impl Place {
+    const FIRST: Self = Self {
+        sequence: 0,
+        before: 0,
+    };
+}
+
 struct Batch {
     ticket: u64,
     sealed: SealedBatch,
-    /// The sequence number it was first sent under; kept for every retry.
-    sequence: Option<i32>,
+    /// The place it was first sent in; kept for every retry.
+    place: Option<Place>,
     stage: Stage,
     deadline: Instant,
 }
 
+/// Producer id and epoch.
+type Identity = (i64, i16);
+
 struct PartitionQueue {
     batches: VecDeque<Batch>,
-    next_sequence: i32,
-    /// The producer id that `next_sequence` counts for.
-    generation: u32,
+    next: Place,
+    /// The producer that the sequence numbers count for. What was sent under an older id may be in
+    /// the log: it is sent again under that one, so that the broker can tell.
+    identity: Option<Identity>,
+    /// The broker will not take these sequence numbers: all begins anew under another id.
+    renumber: bool,
+    /// Something was written under this identity.
+    acknowledged: bool,
     backoff: Backoff,
 }
 
 impl PartitionQueue {
-    fn in_flight(&self) -> usize {
-        self.batches
-            .iter()
-            .filter(|batch| batch.stage == Stage::InFlight)
-            .count()
+    /// The bytes of a batch that is [`PartitionQueue::sendable`], in its place under a producer.
+    fn send(&mut self, at: usize, newest: Identity) -> Bytes {
+        let never_sent = self.batches[at].place.is_none();
+        if self.renumber || (never_sent && self.identity != Some(newest)) {
+            self.number_anew(newest);
+        }
+        let (producer_id, producer_epoch) = self.identity.unwrap_or(newest);
+        let batch = &mut self.batches[at];
+        let place = *batch.place.get_or_insert_with(|| {
+            let place = self.next;
+            self.next = Place {
+                sequence: advance(place.sequence, batch.sealed.record_count()),
+                before: place.before + 1,
+            };
+            place
+        });
+        batch.stage = Stage::InFlight;
+        batch
+            .sealed
+            .encode(producer_id, producer_epoch, place.sequence)
+    }
+
+    /// Gives every batch a place under another producer; nothing is under way.
+    fn number_anew(&mut self, identity: Identity) {
+        self.identity = Some(identity);
+        self.next = Place::FIRST;
+        (self.renumber, self.acknowledged) = (false, false);
+        for batch in &mut self.batches {
+            batch.place = None;
+            batch.stage = Stage::Waiting;
+        }
+    }
+
+    /// Whether a batch may be sent for the first time.
+    fn has_room(&self) -> bool {
+        // Brokers take any sequence number as the first of a producer they do not know: a second
+        // batch could be written although the first was not.
+        let most = if self.acknowledged { IN_FLIGHT_MAX } else { 1 };
+        let oldest = self.batches.front().and_then(|batch| batch.place);
+        oldest.is_none_or(|oldest| self.next.before - oldest.before < most as u64)
     }
 
     /// The next batch that may be sent without overtaking another.
-    fn sendable(&self, now: Instant, generation: u32) -> Option<usize> {
+    fn sendable(&self, now: Instant, identity: Option<Identity>) -> Option<usize> {
         if !self.backoff.is_over(now) {
             return None;
         }
-        let in_flight = self.in_flight();
-        let failed = self
-            .batches
-            .iter()
-            .any(|batch| batch.stage == Stage::Failed);
-        if in_flight > 0 && (failed || self.generation != generation || in_flight >= IN_FLIGHT_MAX)
-        {
+        let is_any = |stage| self.batches.iter().any(|batch| batch.stage == stage);
+        let changes = is_any(Stage::Failed) || self.renumber || self.identity != identity;
+        if changes && is_any(Stage::InFlight) {
             return None;
         }
-        self.batches
-            .iter()
-            .position(|batch| batch.stage != Stage::InFlight)
+        let next = |batch: &Batch| batch.stage != Stage::InFlight;
+        let at = self.batches.iter().position(next)?;
+        (self.batches[at].place.is_some() || self.has_room()).then_some(at)
     }
 }
 
@@ -114,9 +175,7 @@ pub(crate) struct Producer {
     delivery_timeout_ms: u64,
     max_request_size: usize,
     tokens: u64,
-    identity: Option<(i64, i16)>,
-    /// Counts producer ids.
-    generation: u32,
+    identity: Option<Identity>,
     init_backoff: Backoff,
     partitions: BTreeMap<TopicPartition, PartitionQueue>,
     in_flight: BTreeMap<RequestToken, InFlight>,
@@ -136,7 +195,6 @@ impl Producer {
             max_request_size: config.max_request_size(),
             tokens: 0,
             identity: None,
-            generation: 0,
             partitions: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             last_now: Instant::ZERO,
@@ -153,21 +211,23 @@ impl Producer {
         sealed: SealedBatch,
     ) {
         let deadline = now.plus_ms(self.delivery_timeout_ms);
-        let (generation, backoff) = (self.generation, &self.backoff);
+        let backoff = &self.backoff;
         let queue = self
             .partitions
             .entry(partition)
             .or_insert_with(|| PartitionQueue {
                 batches: VecDeque::new(),
-                next_sequence: 0,
-                generation,
+                next: Place::FIRST,
+                identity: None,
+                renumber: false,
+                acknowledged: false,
                 backoff: backoff.clone(),
             });
         let stage = Stage::Waiting;
         queue.batches.push_back(Batch {
             ticket,
             sealed,
-            sequence: None,
+            place: None,
             stage,
             deadline,
         });
@@ -217,7 +277,7 @@ impl Producer {
         let mut leaders: BTreeMap<BrokerId, Vec<TopicPartition>> = BTreeMap::new();
         let mut unknown = false;
         for (partition, queue) in &self.partitions {
-            if queue.sendable(now, self.generation).is_some() {
+            if queue.sendable(now, self.identity).is_some() {
                 match cluster.metadata().leader(partition) {
                     Some((leader, _)) => leaders.entry(leader).or_default().push(partition.clone()),
                     None => unknown = true,
@@ -242,7 +302,7 @@ impl Producer {
     /// Partitions without a leader wait a little, and the metadata is asked for.
     fn postpone_unknown(&mut self, now: Instant, cluster: &Cluster) {
         for (partition, queue) in &mut self.partitions {
-            if queue.sendable(now, self.generation).is_some()
+            if queue.sendable(now, self.identity).is_some()
                 && cluster.metadata().leader(partition).is_none()
             {
                 queue.backoff.failed(now, &mut self.rng);
@@ -288,7 +348,7 @@ impl Producer {
         if self.in_flight.values().filter(on_the_way).count() >= IN_FLIGHT_MAX {
             return None;
         }
-        let (producer_id, producer_epoch) = self.identity?;
+        let identity = self.identity?;
         // Ids need every topic's id; a topic made this moment may not have one here yet.
         let ids: Option<BTreeMap<_, _>> = partitions
             .iter()
@@ -306,7 +366,7 @@ impl Producer {
             let Some(queue) = self.partitions.get_mut(partition) else {
                 continue;
             };
-            let Some(at) = queue.sendable(now, self.generation) else {
+            let Some(at) = queue.sendable(now, self.identity) else {
                 continue;
             };
             let batch_size = queue.batches[at].sealed.size_bytes();
@@ -314,22 +374,7 @@ impl Producer {
                 continue;
             }
             size += batch_size;
-            if queue.generation != self.generation {
-                renumber(queue, self.generation);
-            }
-            let PartitionQueue {
-                batches: waiting,
-                next_sequence,
-                ..
-            } = queue;
-            let batch = &mut waiting[at];
-            let sequence = *batch.sequence.get_or_insert_with(|| {
-                let sequence = *next_sequence;
-                *next_sequence = advance(sequence, batch.sealed.record_count());
-                sequence
-            });
-            batch.stage = Stage::InFlight;
-            let records = batch.sealed.encode(producer_id, producer_epoch, sequence);
+            let records = queue.send(at, identity);
             let data = PartitionProduceData::default()
                 .with_index(partition.partition)
                 .with_records(Some(records));
@@ -340,7 +385,7 @@ impl Producer {
             let id = ids
                 .as_ref()
                 .map_or_else(Uuid::nil, |ids| ids[&partition.topic]);
-            batches.push((partition.clone(), batch.ticket, id));
+            batches.push((partition.clone(), queue.batches[at].ticket, id));
         }
         if batches.is_empty() {
             return None;
@@ -416,7 +461,6 @@ impl Producer {
         let code = match result {
             Ok(Response::InitProducerId(response)) if response.error_code == 0 => {
                 self.identity = Some((response.producer_id.0, response.producer_epoch));
-                self.generation += 1;
                 return self.init_backoff.succeeded();
             }
             Ok(Response::InitProducerId(response)) => response.error_code,
@@ -492,7 +536,7 @@ impl Producer {
                 );
                 let log = LogEvent::new(Level::Warn, message);
                 self.events.push_back(ProducerEvent::Log(log));
-                self.identity = None;
+                self.renumber(partition);
                 self.failed(now, partition, ticket);
             }
             code if is_retriable(code) => {
@@ -535,6 +579,16 @@ impl Producer {
         }
     }
 
+    /// Asks for a producer id, unless there is a newer one than the partition's already.
+    fn renumber(&mut self, partition: &TopicPartition) {
+        if let Some(queue) = self.partitions.get_mut(partition) {
+            queue.renumber = true;
+            if queue.identity == self.identity {
+                self.identity = None;
+            }
+        }
+    }
+
     fn finish(
         &mut self,
         partition: &TopicPartition,
@@ -544,6 +598,7 @@ impl Producer {
         if let Some(queue) = self.partitions.get_mut(partition) {
             queue.batches.retain(|batch| batch.ticket != ticket);
             if result.is_ok() {
+                queue.acknowledged = true;
                 queue.backoff.succeeded();
             }
         }
@@ -569,16 +624,6 @@ impl Producer {
     }
 }
 
-/// Gives every batch a place under a new producer id; nothing is under way.
-fn renumber(queue: &mut PartitionQueue, generation: u32) {
-    queue.generation = generation;
-    queue.next_sequence = 0;
-    for batch in &mut queue.batches {
-        batch.sequence = None;
-        batch.stage = Stage::Waiting;
-    }
-}
-
 /// Sequence numbers wrap to zero after `i32::MAX`.
 fn advance(sequence: i32, records: i32) -> i32 {
     let next = i64::from(sequence) + i64::from(records);
@@ -593,6 +638,6 @@ const fn is_retriable(code: i16) -> bool {
         // NETWORK_EXCEPTION, NOT_ENOUGH_REPLICAS (and after append), KAFKA_STORAGE_ERROR,
         // FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH, THROTTLING, UNKNOWN_TOPIC_ID,
         // INCONSISTENT_TOPIC_ID
-        2 | 3 | 5 | 6 | 7 | 13 | 19 | 20 | 56 | 74 | 76 | 89 | 100 | 103
+        2 | 3 | 5 | 6 | 7 | 13 | 19 | 20 | 56 | 74 | 75 | 89 | 100 | 103
     )
 }
