@@ -28,6 +28,8 @@ struct Reconciliation {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum InFlight {
     Beat,
+    /// A heartbeat from before the member joined anew: its answer is about another life.
+    Stale,
     Leave,
 }
 
@@ -145,6 +147,11 @@ impl Membership {
         self.next_heartbeat = now;
         self.answer_lost = false;
         self.rejoining = false;
+        for request in &mut self.in_flight {
+            if *request == InFlight::Beat {
+                *request = InFlight::Stale;
+            }
+        }
         self.transition(MemberState::Joining);
     }
 
@@ -439,6 +446,9 @@ impl Membership {
         let Some(kind) = self.in_flight.pop_front() else {
             return;
         };
+        if kind == InFlight::Stale {
+            return;
+        }
         if kind == InFlight::Leave {
             if self.state == MemberState::Leaving {
                 self.finish_leave();
