@@ -67,6 +67,8 @@ struct PartitionQueue {
     next_sequence: i32,
     /// The producer id that `next_sequence` counts for.
     generation: u32,
+    /// The producer id under which the partition is known to have taken a batch.
+    accepted: Option<u32>,
     backoff: Backoff,
 }
 
@@ -84,11 +86,18 @@ impl PartitionQueue {
             return None;
         }
         let in_flight = self.in_flight();
+        // A partition that knows nothing of a producer takes any sequence number: if the first
+        // batch failed there, the second would be written before it (KAFKA-14359).
+        let in_flight_max = if self.accepted == Some(generation) {
+            IN_FLIGHT_MAX
+        } else {
+            1
+        };
         let failed = self
             .batches
             .iter()
             .any(|batch| batch.stage == Stage::Failed);
-        if in_flight > 0 && (failed || self.generation != generation || in_flight >= IN_FLIGHT_MAX)
+        if in_flight > 0 && (failed || self.generation != generation || in_flight >= in_flight_max)
         {
             return None;
         }
@@ -161,6 +170,7 @@ impl Producer {
                 batches: VecDeque::new(),
                 next_sequence: 0,
                 generation,
+                accepted: None,
                 backoff: backoff.clone(),
             });
         let stage = Stage::Waiting;
@@ -544,6 +554,7 @@ impl Producer {
         if let Some(queue) = self.partitions.get_mut(partition) {
             queue.batches.retain(|batch| batch.ticket != ticket);
             if result.is_ok() {
+                queue.accepted = Some(queue.generation);
                 queue.backoff.succeeded();
             }
         }
