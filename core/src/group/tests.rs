@@ -401,3 +401,28 @@ fn a_target_that_changes_while_it_is_applied_waits_for_the_next_round() {
         [MembershipEvent::Revoke { .. }]
     ));
 }
+
+#[test]
+fn an_answer_from_before_a_rejoin_is_not_the_answer_to_it() {
+    let mut member = stable(&[0]);
+    let at = ZERO.plus_ms(5000);
+    member.poll_request(at).expect("a heartbeat");
+    member.handle_response(at, Err(HeartbeatFailure::TimedOut));
+    member.handle_coordinator(true);
+    let at = at.plus_ms(1000);
+    member.poll_request(at).expect("the full heartbeat");
+    member.handle_response(at, Ok(unchanged(2)));
+    let revoked = ticket(&events(&mut member));
+    // The next heartbeat falls into the time in which the tasks are being given up.
+    let at = at.plus_ms(5000);
+    let beat = member.poll_request(at).expect("a heartbeat meanwhile");
+    assert_eq!(beat.member_epoch, 2);
+    member.revoked(at, revoked);
+    let assigned = ticket(&events(&mut member));
+    member.assigned(at, assigned);
+    assert_eq!(member.state(), MemberState::Joining);
+    member.handle_response(at, Ok(unchanged(2)));
+    assert_eq!(member.state(), MemberState::Joining);
+    let join = member.poll_request(at).expect("the join");
+    assert_eq!(join.member_epoch, 0);
+}

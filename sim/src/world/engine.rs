@@ -6,11 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use eddyline_core::config::{HostPort, StreamsConfig};
 use eddyline_core::rng::{Rng, SeedTree};
-use eddyline_core::thread::{ClientEvent, ConnectionId, Input, Output, RunnerEvent};
+use eddyline_core::thread::{ClientEvent, ConnectionId, Input, Output, RunnerEvent, TaskState};
 use eddyline_core::time::{Instant, Now, WallClock};
 use eddyline_core::topology::Topology;
 use eddyline_core::trace::Level;
-use eddyline_core::types::BrokerId;
+use eddyline_core::types::{BrokerId, TaskId};
 use eddyline_core::wire::ApiKey;
 
 use super::events::{Alarm, Event, EventQueue};
@@ -32,7 +32,7 @@ pub(super) struct Scenario {
     /// In order of time.
     pub(super) input: Vec<Produced>,
     #[cfg(test)]
-    pub(super) sabotage: Option<super::tests::Sabotage>,
+    pub(super) sabotage: Option<fn(&mut World<'_>)>,
 }
 
 /// How far a run has come.
@@ -139,6 +139,10 @@ impl<'a> World<'a> {
             && let Some((at, event)) = self.queue.next()
         {
             self.now = at;
+            #[cfg(test)]
+            if let Some(sabotage) = self.scenario.sabotage {
+                sabotage(self);
+            }
             self.handle(event);
             self.drain_broker();
             self.check_owners();
@@ -459,6 +463,9 @@ impl<'a> World<'a> {
                     self.oracles.restore_started(&thread.name, partition, *end);
                 }
             }
+            RunnerEvent::TaskStateChanged { task, to, .. } if *to == TaskState::Running => {
+                self.check_runners(id, *task);
+            }
             _ => {}
         }
         let text = match event {
@@ -691,6 +698,21 @@ impl<'a> World<'a> {
         if let Some((task, one, other)) = shared_task(group.applied()) {
             let (subtopology, partition) = (&task.subtopology, task.partition);
             let message = format!("{one} and {other} both own task {subtopology}_{partition}");
+            self.oracles.report("owners", message);
+        }
+    }
+
+    /// A task that begins to run is in no other member's hands. A member that was expelled may
+    /// still run it: it learns so with its next heartbeat, and is none until it has let go.
+    fn check_runners(&mut self, id: u64, task: TaskId) {
+        let group = self.broker.group(self.scenario.config.application_id());
+        let Some(group) = group else { return };
+        let others = self.threads.iter().filter(|(other, _)| **other != id);
+        let mut holders = others.filter(|(_, thread)| {
+            thread.tasks.contains_key(&task) && group.members().contains_key(&thread.member_id)
+        });
+        if let Some((_, other)) = holders.next() {
+            let message = format!("task {task} runs in thread {id} and in {}", other.name);
             self.oracles.report("owners", message);
         }
     }

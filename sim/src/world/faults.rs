@@ -123,7 +123,7 @@ impl World<'_> {
         self.arm(connection, End::Client);
     }
 
-    fn block(&mut self, blockade: Blockade) {
+    pub(super) fn block(&mut self, blockade: Blockade) {
         for open in self.connections.values_mut() {
             if open.instance == blockade.instance && blockade.node.is_none_or(|n| n == open.node) {
                 open.pipe(blockade.end).stall(blockade.until);

@@ -31,6 +31,7 @@ pub(super) struct StreamThread {
     pub(super) instance: usize,
     /// The client id of its requests.
     pub(super) name: String,
+    pub(super) member_id: String,
     pub(super) client: ClientMachine,
     pub(super) runner: TaskRunner,
     pub(super) to_runner: VecDeque<(Instant, ToRunner)>,
@@ -58,10 +59,12 @@ impl StreamThread {
     ) -> Self {
         let cache_bytes = config.statestore_cache_max_bytes() / config.num_stream_threads();
         let process_id = format!("{}-process", config.client_id());
+        let client = ClientMachine::new(now, config, topology, index, &process_id, seed);
         Self {
             instance,
             name: format!("{}-StreamThread-{}", config.client_id(), index + 1),
-            client: ClientMachine::new(now, config, topology, index, &process_id, seed),
+            member_id: client.report().member_id,
+            client,
             runner: TaskRunner::new(now, Arc::clone(topology), config, cache_bytes),
             to_runner: VecDeque::new(),
             to_client: VecDeque::new(),

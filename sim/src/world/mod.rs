@@ -162,7 +162,7 @@ pub struct Simulation {
     input: Vec<InputRecord>,
     checks: Vec<Check>,
     #[cfg(test)]
-    sabotage: Option<tests::Sabotage>,
+    sabotage: Option<fn(&mut World<'_>)>,
 }
 
 impl fmt::Debug for Simulation {

@@ -1,21 +1,307 @@
 //! Seeds, and canaries: every oracle must notice what it is there for.
 
-use super::*;
+use std::collections::BTreeMap;
 
-/// How the world itself is broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sabotage {}
+use eddyline_core::dsl::StreamsBuilder;
+use eddyline_core::task::TaskState;
+use eddyline_core::types::{Headers, TaskId};
+use eddyline_core::wire::RecordBatchBuilder;
+
+use super::engine::Blockade;
+use super::network::End;
+use super::schedule::{BIG_CACHE_BYTES, Fault};
+use super::*;
+use crate::broker::{Task, Tasks};
 
 #[test]
-fn one_run_without_faults() {
-    let (outcome, _) = run_word_count(
-        3,
-        Defects::default(),
-        |simulation| {
-            simulation.has_faults = false;
-            simulation.schedule.is_rough = false;
-        },
-        Some(&mut std::io::stderr()),
-    );
+fn seeds_hold_every_oracle_and_are_the_same_twice() {
+    let mut hashes = BTreeSet::new();
+    for seed in 0..25 {
+        let (one, two) = (run_seed(seed), run_seed(seed));
+        assert!(one.violations.is_empty(), "seed {seed}: {one}");
+        assert_eq!(one.trace_hash, two.trace_hash, "seed {seed}");
+        assert_eq!(one.events, two.events, "seed {seed}");
+        hashes.insert(one.trace_hash);
+    }
+    assert_eq!(hashes.len(), 25, "every seed is another run");
+}
+
+/// What seeds found first. A seed stays the same run until what it draws changes.
+#[test]
+fn seeds_that_found_something_pass() {
+    let found = [
+        (6, "a member without tasks never ran"),
+        (218, "records processed after the last commit of a close"),
+        (
+            297,
+            "a leader that is not in the cluster was waited for in vain",
+        ),
+        (
+            1021,
+            "the answer to an old heartbeat was taken for that to a join",
+        ),
+        (
+            1493,
+            "a second batch was written before the first of a producer",
+        ),
+    ];
+    for (seed, what) in found {
+        let outcome = run_seed(seed);
+        assert!(outcome.violations.is_empty(), "{seed}, {what}: {outcome}");
+    }
+}
+
+#[test]
+fn a_replay_is_the_same_run_and_says_what_happens() {
+    let mut text = Vec::new();
+    let outcome = replay(4, &mut text).expect("memory can be written");
+    assert_eq!(outcome.trace_hash, run_seed(4).trace_hash);
+    let text = String::from_utf8(text).expect("text");
+    for part in [
+        "Schedule",
+        "settled",
+        "TaskStateChanged",
+        "request",
+        "sends",
+    ] {
+        assert!(text.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn a_trace_that_cannot_be_written_is_an_error() {
+    struct Full;
+    impl io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    assert!(replay(4, &mut Full).is_err());
+}
+
+#[test]
+fn every_kind_of_fault_is_drawn() {
+    let kind = |fault: &Fault| {
+        let text = format!("{fault:?}");
+        let end = text.find(|c: char| !c.is_alphanumeric());
+        text[..end.unwrap_or(text.len())].to_owned()
+    };
+    let schedules = (0..200).map(|seed| Schedule::draw(SeedTree::new(seed)));
+    let kinds: BTreeSet<String> = schedules
+        .flat_map(|schedule| schedule.faults)
+        .map(|scheduled| kind(&scheduled.fault))
+        .collect();
+    assert_eq!(kinds.len(), 12, "{kinds:?}");
+}
+
+/// The names of the oracles that notice.
+fn noticed(
+    seed: u64,
+    defects: Defects,
+    change: impl FnOnce(&mut Simulation),
+) -> BTreeSet<&'static str> {
+    let (outcome, _) = run_word_count(seed, defects, change, None);
+    let oracles = outcome.violations.iter();
+    oracles.map(|violation| violation.oracle).collect()
+}
+
+/// Nothing else goes wrong, so that nothing excuses what is wrong.
+fn calm(simulation: &mut Simulation) {
+    simulation.has_faults = false;
+    simulation.schedule.is_rough = false;
+}
+
+fn cache(simulation: &mut Simulation, bytes: u64) {
+    let config = simulation.config.clone();
+    let config = config.set("statestore.cache.max.bytes", bytes);
+    simulation.config = config.expect("a size");
+}
+
+#[test]
+fn canary_counts() {
+    assert!(noticed(1, Defects::default(), calm).is_empty());
+    let dropped = Defects {
+        dropped_word: Some("word0"),
+        ..Defects::default()
+    };
+    assert_eq!(noticed(1, dropped, |_| {}), ["counts"].into());
+    let doubled = Defects {
+        doubled_word: Some("word0"),
+        ..Defects::default()
+    };
+    assert_eq!(noticed(1, doubled, calm), ["counts"].into());
+}
+
+#[test]
+fn canary_dedup() {
+    let twice = Defects {
+        forwards_twice: true,
+        ..Defects::default()
+    };
+    for bytes in [BIG_CACHE_BYTES, 0] {
+        let oracles = noticed(1, twice, |simulation| {
+            calm(simulation);
+            cache(simulation, bytes);
+        });
+        assert_eq!(oracles, ["dedup"].into(), "cache of {bytes} bytes");
+    }
+}
+
+#[test]
+fn canary_reads() {
+    let forgets = Defects {
+        forgets_a_write: true,
+        ..Defects::default()
+    };
+    assert_eq!(noticed(1, forgets, calm), ["reads"].into());
+}
+
+#[test]
+fn canary_panic() {
+    let panics = Defects {
+        panics: true,
+        ..Defects::default()
+    };
+    assert_eq!(noticed(1, panics, |_| {}), ["panic"].into());
+}
+
+#[test]
+fn canary_fold() {
+    let oracles = noticed(1, Defects::default(), |simulation| {
+        calm(simulation);
+        simulation.sabotage = Some(|world| {
+            let log = world.broker.log("sim-counts-changelog", 0);
+            let end = log.map_or(0, |log| log.end_offset());
+            // Once something is there the task has restored what came before.
+            if end > 0 {
+                let mut batch = RecordBatchBuilder::new();
+                batch.append(1, Some(b"nobody"), Some(&[0; 8]), &Headers::new());
+                let now = world.broker_clock();
+                world
+                    .broker
+                    .append(now, "sim-counts-changelog", 0, &batch.seal());
+            }
+        });
+    });
+    assert_eq!(oracles, ["fold"].into());
+}
+
+#[test]
+fn canary_settle() {
+    let oracles = noticed(1, Defects::default(), |simulation| {
+        calm(simulation);
+        simulation.sabotage = Some(|world| {
+            if world.blockades.is_empty() {
+                world.block(Blockade {
+                    instance: 0,
+                    node: None,
+                    end: End::Broker,
+                    until: Instant::MAX,
+                });
+            }
+        });
+    });
+    assert_eq!(oracles, ["settle"].into());
+}
+
+#[test]
+fn canary_loop() {
+    let oracles = noticed(1, Defects::default(), |simulation| {
+        calm(simulation);
+        simulation.schedule.step_us = 5;
+        simulation.sabotage = Some(|world| {
+            for thread in world.threads.keys().copied().collect::<Vec<_>>() {
+                world.wake_runner(thread, world.now);
+            }
+        });
+    });
+    assert_eq!(oracles, ["loop"].into());
+}
+
+#[test]
+fn canary_owners() {
+    let oracles = noticed(1, Defects::default(), |simulation| {
+        calm(simulation);
+        simulation.schedule.starts_ms = vec![0, 0];
+        simulation.sabotage = Some(|world| {
+            // Each of them has the task long before it may.
+            for thread in world.threads.values_mut() {
+                thread.tasks.insert(TaskId::new(0, 0), TaskState::Suspended);
+            }
+        });
+    });
+    assert_eq!(oracles, ["owners"].into());
+}
+
+#[test]
+fn canary_owners_of_the_group() {
+    let tasks = |partitions: &[i32]| Tasks {
+        active: partitions.iter().map(|p| Task::new("0", *p)).collect(),
+        ..Tasks::default()
+    };
+    let mut applied = BTreeMap::from([
+        ("one".to_owned(), tasks(&[0, 1])),
+        ("other".to_owned(), tasks(&[2])),
+    ]);
+    assert_eq!(oracles::shared_task(&applied), None);
+    applied.insert("third".to_owned(), tasks(&[1]));
+    let (task, one, third) = oracles::shared_task(&applied).expect("noticed");
+    assert_eq!((task.partition, one, third), (1, "one", "third"));
+}
+
+fn echo() -> Simulation {
+    let builder = StreamsBuilder::new();
+    let names = builder.stream::<String, String>("names");
+    names.to("echo");
+    Simulation::new(3, builder.build().expect("a valid topology"))
+}
+
+#[test]
+fn canary_error() {
+    // Four bytes are no 64-bit number: the thread fails.
+    let builder = StreamsBuilder::new();
+    let numbers = builder.stream::<String, i64>("numbers");
+    numbers.to("echo");
+    let topology = builder.build().expect("a valid topology");
+    let outcome = Simulation::new(3, topology)
+        .input("numbers", [(Some("key"), "four")])
+        .run();
+    let oracles: Vec<&str> = outcome.violations.iter().map(|v| v.oracle).collect();
+    assert!(oracles.contains(&"error"), "{outcome}");
+}
+
+#[test]
+fn canary_check_and_input() {
+    let outcome = echo()
+        .input("names", [(Some("key"), "ann")])
+        .check(|cluster| match cluster.log("echo", 0) {
+            Some(_) => Err("found".to_owned()),
+            None => Ok(()),
+        })
+        .run();
+    assert_eq!(outcome.violations[0].oracle, "check", "{outcome}");
+    let outcome = echo().input("no topic!", [(Some("key"), "ann")]).run();
+    assert_eq!(outcome.violations[0].oracle, "input", "{outcome}");
+}
+
+#[test]
+fn what_is_said_is_not_drawn() {
+    let outcome = echo()
+        .input("names", (0..20).map(|n| (Some(n.to_string()), "x")))
+        .brokers(3)
+        .partitions(2)
+        .instances(2)
+        .threads(1)
+        .without_faults()
+        .set("commit.interval.ms", 77)
+        .expect("a valid setting")
+        .run();
     assert!(outcome.violations.is_empty(), "{outcome}");
+    assert_eq!(outcome.records("echo").len(), 20);
+    assert_eq!(outcome.cluster.topics()["echo"], 2);
+    assert!(outcome.records("nothing").is_empty());
+    assert!(echo().set("no.such.key", 1).is_err());
 }

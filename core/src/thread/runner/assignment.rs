@@ -25,15 +25,6 @@ enum Kind {
     Close,
 }
 
-impl Control {
-    pub(super) const fn close() -> Self {
-        Self {
-            kind: Kind::Close,
-            committing: false,
-        }
-    }
-}
-
 impl TaskRunner {
     pub(super) fn change_state(&mut self, id: TaskId, to: TaskState) {
         let Some(task) = self.tasks.get_mut(&id) else {
@@ -45,19 +36,31 @@ impl TaskRunner {
     }
 
     pub(super) fn revoke(&mut self, ticket: u64, tasks: Vec<TaskId>) {
-        for task in &tasks {
-            if self
-                .tasks
-                .get(task)
-                .is_some_and(|task| task.state == TaskState::Running)
-            {
-                self.change_state(*task, TaskState::Suspended);
-            }
-        }
+        self.suspend(&tasks);
         self.control.push_back(Control {
             kind: Kind::Revoke { ticket, tasks },
             committing: false,
         });
+    }
+
+    /// Commits and closes everything.
+    pub(super) fn close(&mut self) {
+        let tasks: Vec<TaskId> = self.tasks.keys().copied().collect();
+        self.suspend(&tasks);
+        self.control.push_back(Control {
+            kind: Kind::Close,
+            committing: false,
+        });
+    }
+
+    /// What is processed after the commit that ends a task would be processed twice: its tasks
+    /// neither process nor begin to any more.
+    fn suspend(&mut self, tasks: &[TaskId]) {
+        for task in tasks {
+            if self.tasks.contains_key(task) {
+                self.change_state(*task, TaskState::Suspended);
+            }
+        }
     }
 
     /// Carries out what waits for a commit, in order.
@@ -132,7 +135,7 @@ impl TaskRunner {
         self.close_dirty();
         self.restored = None;
         if closing {
-            self.control.push_back(Control::close());
+            self.close();
         }
         self.tell(ClientMessage::Released { ticket });
     }

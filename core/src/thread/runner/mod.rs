@@ -193,7 +193,7 @@ impl TaskRunner {
             }
             RunnerMessage::Produced { ticket, result } => self.produced(ticket, result),
             RunnerMessage::Committed { ticket, result } => self.committed(ticket, result),
-            RunnerMessage::Close => self.control.push_back(Control::close()),
+            RunnerMessage::Close => self.close(),
             RunnerMessage::Abort(error) => {
                 self.log(
                     Level::Info,
