@@ -63,6 +63,11 @@ const BATCH_BYTES: usize = 256 << 10;
 /// Batches built ahead of the brokers' answers: enough to keep every partition busy.
 const MAX_BATCHES_UNDER_WAY: usize = 16;
 
+/// How long to wait before brokers are asked again about a topic that was just created.
+const NEW_TOPIC_POLL: Duration = Duration::from_millis(20);
+/// Brokers learn of a topic within a moment.
+const NEW_TOPIC_PATIENCE: Duration = Duration::from_secs(30);
+
 /// A client of one cluster. Each call waits for its answer, within the time given to
 /// [`Admin::connect`].
 pub struct Admin {
@@ -133,7 +138,7 @@ impl Admin {
     }
 
     /// Creates topics of a name and a number of partitions each, with the broker's default number
-    /// of replicas.
+    /// of replicas, and waits until brokers know them: the controller answers a little earlier.
     ///
     /// # Errors
     /// The first topic that the broker refuses, as one that exists already.
@@ -148,8 +153,17 @@ impl Admin {
             .client
             .create_topics(self.clock.now(), topics.collect());
         if let AdminResult::TopicsCreated(created) = self.wait(token)? {
-            for (_, result) in created {
+            for (topic, result) in created {
                 result?;
+                let created_at = self.clock.instant();
+                while self.partition_count(topic.as_str())?.is_none() {
+                    let waited = self.clock.instant().saturating_duration_since(created_at);
+                    if waited > NEW_TOPIC_PATIENCE {
+                        let message = format!("topic {topic} was created and no broker knows it");
+                        return Err(StreamsError::Unreachable(message).into());
+                    }
+                    std::thread::sleep(NEW_TOPIC_POLL);
+                }
             }
         }
         Ok(())

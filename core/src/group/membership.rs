@@ -33,6 +33,11 @@ enum InFlight {
     Outlived,
 }
 
+/// The first wait for a group that is not ready, doubled from answer to answer.
+const FIRST_WAIT_MS: u64 = 200;
+/// Then the wait is longer than any heartbeat interval.
+const MAX_DOUBLINGS: u32 = 16;
+
 /// One member of a streams group. Requests are answered in the order they were given out.
 pub struct Membership {
     config: MembershipConfig,
@@ -61,6 +66,8 @@ pub struct Membership {
     /// True while leaving because the application did not poll.
     poll_expired: bool,
     heartbeat_interval_ms: u64,
+    /// Answers in a row that had the member wait for the group.
+    waits: u32,
     next_heartbeat: Instant,
     failures: u32,
     backoff_until: Instant,
@@ -92,6 +99,7 @@ impl Membership {
             rejoining: false,
             poll_expired: false,
             heartbeat_interval_ms: 0,
+            waits: 0,
             next_heartbeat: Instant::ZERO,
             failures: 0,
             backoff_until: Instant::ZERO,
@@ -473,6 +481,7 @@ impl Membership {
         self.epoch = response.member_epoch;
         self.endpoint_epoch = response.endpoint_information_epoch;
         self.update_statuses(response.status.unwrap_or_default());
+        self.ask_again_soon(now);
         let is_told = response.active_tasks.is_some();
         match (
             response.active_tasks,
@@ -548,6 +557,26 @@ impl Membership {
             self.statuses.clone_from(&statuses);
             self.events.push_back(MembershipEvent::Statuses(statuses));
         }
+    }
+
+    /// While the group makes its internal topics or delays an assignment the member asks again
+    /// before the interval is over, less and less often: Java waits for whole intervals, which are
+    /// the better part of the time that an application takes to start.
+    fn ask_again_soon(&mut self, now: Instant) {
+        let passes = |(code, _): &(StatusCode, String)| {
+            matches!(
+                code,
+                StatusCode::MissingInternalTopics | StatusCode::AssignmentDelayed
+            )
+        };
+        if !self.statuses.iter().any(passes) {
+            self.waits = 0;
+            return;
+        }
+        let wait_ms = FIRST_WAIT_MS << self.waits.min(MAX_DOUBLINGS);
+        self.waits = self.waits.saturating_add(1);
+        let soon = now.plus_ms(wait_ms);
+        self.next_heartbeat = self.next_heartbeat.min(soon);
     }
 
     /// After any failure the next heartbeat is full, and as soon as the backoff allows.

@@ -426,3 +426,30 @@ fn an_answer_from_before_a_rejoin_is_not_the_answer_to_it() {
     let join = member.poll_request(at).expect("the join");
     assert_eq!(join.member_epoch, 0);
 }
+
+#[test]
+fn a_member_that_waits_for_internal_topics_asks_again_less_and_less_often() {
+    let mut member = stable(&[0]);
+    let waiting = StreamsGroupHeartbeatResponse {
+        status: Some(vec![Status {
+            status_code: 3,
+            status_detail: "on their way".into(),
+        }]),
+        ..unchanged(2)
+    };
+    let mut waits = Vec::new();
+    let mut now = ZERO;
+    for _ in 0..7 {
+        let due = member.poll_timeout().expect("a heartbeat is due");
+        waits.push(due.saturating_duration_since(now).as_millis());
+        now = due;
+        member.poll_request(now).expect("the heartbeat");
+        member.handle_response(now, Ok(waiting.clone()));
+    }
+    assert_eq!(waits, [5000, 200, 400, 800, 1600, 3200, 5000]);
+    now = member.poll_timeout().expect("a heartbeat is due");
+    member.poll_request(now).expect("the heartbeat");
+    member.handle_response(now, Ok(unchanged(2)));
+    let due = member.poll_timeout().expect("a heartbeat is due");
+    assert_eq!(due.saturating_duration_since(now).as_millis(), 5000);
+}
