@@ -1,5 +1,8 @@
 //! Runs seeds: `seeds FIRST COUNT`, or prints the trace of one: `seeds replay SEED`.
 
+// An example is a program of its own: it alone reads what it was called with.
+#![allow(clippy::disallowed_methods)]
+
 use std::io::Write as _;
 use std::process::ExitCode;
 

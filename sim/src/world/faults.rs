@@ -41,7 +41,9 @@ impl World<'_> {
             }
             Fault::MoveLeaders { topic, node } => {
                 let topics = self.broker.topics();
-                let any = topics.iter().nth(topic as usize % topics.len().max(1));
+                // Cut to the topics first: a word of the machine may be shorter than the number.
+                let any = topic % topics.len().max(1) as u64;
+                let any = topics.iter().nth(any as usize);
                 if let Some((topic, partitions)) = any {
                     for partition in 0..*partitions as i32 {
                         self.broker.move_leader(now, topic, partition, node);

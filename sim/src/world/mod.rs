@@ -290,10 +290,7 @@ impl Simulation {
     ) -> (Outcome, io::Result<()>) {
         let checks = std::mem::take(&mut self.checks);
         let (scenario, broker) = self.prepare();
-        let out = match out {
-            Some(out) => Some(&mut *out as &mut dyn io::Write),
-            None => None,
-        };
+        let out = out.map(|out| -> &mut dyn io::Write { out });
         let mut trace = Trace::new(out);
         let start = Instant::ZERO.plus_ms(START_MS);
         trace.note(start, "schedule", 0, &format!("{:?}", scenario.schedule));
