@@ -3,6 +3,9 @@
 //! A partition is fetched while what was handed on and not processed yet is below a limit, and one
 //! fetch a broker is under way; the next one leaves as soon as the last is taken apart.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use super::fetch_session::FetchSession;
