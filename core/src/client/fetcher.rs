@@ -66,6 +66,8 @@ pub(crate) enum FetcherEvent {
     Log(LogEvent),
 }
 
+const OFFSET_OUT_OF_RANGE: i16 = 1;
+
 /// Special timestamps of ListOffsets.
 const EARLIEST: i64 = -2;
 const LATEST: i64 = -1;
@@ -530,6 +532,13 @@ impl Fetcher {
                     topic: name.clone(),
                     partition: data.partition_index,
                 };
+                let session = self.sessions.get(&broker);
+                let asked = session.and_then(|session| session.position(&partition));
+                let position = self.partitions.get(&partition).map(|state| state.position);
+                // Another broker answered since, from before a new leader was known.
+                if data.error_code == OFFSET_OUT_OF_RANGE && asked != position {
+                    continue;
+                }
                 self.partition_answered(
                     now,
                     partition,
@@ -616,8 +625,7 @@ impl Fetcher {
         endpoints: &[crate::wire::messages::fetch_response::NodeEndpoint],
     ) {
         match code {
-            // OFFSET_OUT_OF_RANGE
-            1 => return self.out_of_range(partition),
+            OFFSET_OUT_OF_RANGE => return self.out_of_range(partition),
             // TOPIC_AUTHORIZATION_FAILED, UNSUPPORTED_VERSION, INVALID_TOPIC
             29 | 35 | 17 => {
                 let operation = format!("reading {partition}");

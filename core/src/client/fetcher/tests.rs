@@ -18,7 +18,6 @@ use crate::wire::messages::list_offsets_response::{
 use crate::wire::messages::{FetchRequest, ListOffsetsResponse};
 use crate::wire::{RecordBatchBuilder, RequestFrame, assign_offsets};
 
-const OFFSET_OUT_OF_RANGE: i16 = 1;
 const NOT_LEADER: i16 = 6;
 const SESSION_NOT_FOUND: i16 = 70;
 const INVALID_SESSION_EPOCH: i16 = 71;
@@ -531,6 +530,57 @@ fn a_lost_position_without_a_reset_policy_is_an_error() {
         matches!(&failure, Some(StreamsError::OffsetOutOfRange(partition)) if *partition == name(0)),
         "{failure:?}"
     );
+}
+
+#[test]
+fn a_position_that_was_passed_is_not_lost() {
+    let mut world = World::new("latest");
+    let answer = Fate::Answered(1, false);
+    for _ in 0..3 {
+        world.act(Op::Append(0, 1));
+    }
+    world.act(Op::Process(0, answer));
+    // While the old leader's answer is on its way, the new one is asked for the same offset, which
+    // it does not have any more.
+    world.act(Op::Move(0));
+    world.act(Op::Trim(0, 1));
+    world.act(Op::Learn);
+    world.act(Op::Process(1, answer));
+    world.act(Op::Deliver(1));
+    world.act(Op::Deliver(0));
+    assert_eq!(world.readers[0].next, Some(1));
+    world.act(Op::Process(1, answer));
+    world.act(Op::Deliver(1));
+    world.finish();
+    assert_eq!(world.readers[0].next, Some(3));
+}
+
+#[test]
+fn a_partition_that_is_not_processed_is_not_fetched() {
+    let mut world = World::new("none");
+    for _ in 0..10 {
+        world.act(Op::Append(0, 1));
+    }
+    for _ in 0..10 {
+        world.act(Op::Process(0, Fate::Answered(1, false)));
+        world.act(Op::Deliver(0));
+        let fetch = world.requests[0]
+            .iter()
+            .find_map(|(_, frame)| match &frame.request {
+                Request::Fetch(request) => Some(request.forgotten_topics_data.clone()),
+                _ => None,
+            });
+        let forgotten = fetch.expect("the broker's other partition is fetched");
+        if let Some(forgotten) = forgotten.first() {
+            assert_eq!(forgotten.partitions, [0]);
+            // Twice what one answer may hold, and the batch that reaches it.
+            let bytes = world.readers[0].unprocessed_bytes;
+            assert!((400..500).contains(&bytes), "{bytes}");
+            world.finish();
+            return;
+        }
+    }
+    panic!("the partition was fetched on and on");
 }
 
 proptest! {
