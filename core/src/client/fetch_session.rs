@@ -39,6 +39,13 @@ impl FetchSession {
         self.partitions.keys()
     }
 
+    /// Where the broker was last asked to read a partition.
+    pub(super) fn position(&self, partition: &TopicPartition) -> Option<i64> {
+        self.partitions
+            .get(partition)
+            .map(|(position, ..)| *position)
+    }
+
     pub(super) fn topic(&self, id: Uuid) -> Option<&TopicName> {
         let found = self
             .partitions

@@ -5,6 +5,9 @@
 //! hold that one back until a record comes, so partitions whose records are processed meanwhile are
 //! fetched aside, over another connection: without it a word count stood still most of the time.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use super::fetch_session::FetchSession;
@@ -64,6 +67,8 @@ pub(crate) enum FetcherEvent {
     /// For the log.
     Log(LogEvent),
 }
+
+const OFFSET_OUT_OF_RANGE: i16 = 1;
 
 /// Special timestamps of ListOffsets.
 const EARLIEST: i64 = -2;
@@ -572,6 +577,13 @@ impl Fetcher {
                     topic: name.clone(),
                     partition: data.partition_index,
                 };
+                let session = self.sessions.get(&broker);
+                let asked = session.and_then(|session| session.position(&partition));
+                let position = self.partitions.get(&partition).map(|state| state.position);
+                // Another broker answered since, from before a new leader was known.
+                if data.error_code == OFFSET_OUT_OF_RANGE && asked != position {
+                    continue;
+                }
                 self.partition_answered(
                     now,
                     partition,
@@ -658,8 +670,7 @@ impl Fetcher {
         endpoints: &[crate::wire::messages::fetch_response::NodeEndpoint],
     ) {
         match code {
-            // OFFSET_OUT_OF_RANGE
-            1 => return self.out_of_range(partition),
+            OFFSET_OUT_OF_RANGE => return self.out_of_range(partition),
             // TOPIC_AUTHORIZATION_FAILED, UNSUPPORTED_VERSION, INVALID_TOPIC
             29 | 35 | 17 => {
                 let operation = format!("reading {partition}");
