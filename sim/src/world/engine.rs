@@ -707,10 +707,13 @@ impl<'a> World<'a> {
     fn check_runners(&mut self, id: u64, task: TaskId) {
         let group = self.broker.group(self.scenario.config.application_id());
         let Some(group) = group else { return };
+        let is_member = |thread: &StreamThread| group.members().contains_key(&thread.member_id);
+        if !self.threads.get(&id).is_some_and(is_member) {
+            return;
+        }
         let others = self.threads.iter().filter(|(other, _)| **other != id);
-        let mut holders = others.filter(|(_, thread)| {
-            thread.tasks.contains_key(&task) && group.members().contains_key(&thread.member_id)
-        });
+        let mut holders =
+            others.filter(|(_, thread)| thread.tasks.contains_key(&task) && is_member(thread));
         if let Some((_, other)) = holders.next() {
             let message = format!("task {task} runs in thread {id} and in {}", other.name);
             self.oracles.report("owners", message);
