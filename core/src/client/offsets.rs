@@ -118,6 +118,13 @@ impl Offsets {
         self.commits.push_back(Commit { ticket, offsets });
     }
 
+    /// Forgets what is to be committed: who asked has lost its tasks, and must not commit for their
+    /// next owner under an epoch of its own.
+    pub(crate) fn abandon(&mut self) {
+        self.commits.clear();
+        self.committing = None;
+    }
+
     /// True when nothing is to be committed.
     pub(crate) fn is_idle(&self) -> bool {
         self.commits.is_empty()

@@ -233,6 +233,19 @@ impl Producer {
         });
     }
 
+    /// Forgets every batch: whose they were has lost its tasks, and somebody else may write for
+    /// them by now. What is under way cannot be called back.
+    pub(crate) fn abandon(&mut self) {
+        let batches = self.partitions.values().flat_map(|queue| &queue.batches);
+        if batches.into_iter().any(|batch| batch.place.is_some()) {
+            // There will be a gap in the numbers.
+            self.identity = None;
+        }
+        for queue in self.partitions.values_mut() {
+            queue.batches.clear();
+        }
+    }
+
     /// True when every batch was answered.
     pub(crate) fn is_idle(&self) -> bool {
         self.partitions
@@ -596,8 +609,10 @@ impl Producer {
         result: Result<i64, StreamsError>,
     ) {
         if let Some(queue) = self.partitions.get_mut(partition) {
+            let before = queue.batches.len();
             queue.batches.retain(|batch| batch.ticket != ticket);
-            if result.is_ok() {
+            let is_known = queue.batches.len() < before;
+            if result.is_ok() && is_known {
                 queue.acknowledged = true;
                 queue.backoff.succeeded();
             }

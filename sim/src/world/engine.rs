@@ -702,20 +702,18 @@ impl<'a> World<'a> {
         }
     }
 
-    /// A task that a member begins to run is in no other member's hands. Who was expelled may still
-    /// run it, or begin to: it learns so with its next heartbeat, and is no member until it has let
-    /// go.
+    /// A task that begins to run is in no other member's hands. A member that was expelled may
+    /// still run it: it learns so with its next heartbeat, and is none until it has let go.
     fn check_runners(&mut self, id: u64, task: TaskId) {
         let group = self.broker.group(self.scenario.config.application_id());
         let Some(group) = group else { return };
-        let is_member = |member_id: &str| group.members().contains_key(member_id);
-        let runner = self.threads.get(&id);
-        if runner.is_none_or(|thread| !is_member(&thread.member_id)) {
+        let is_member = |thread: &StreamThread| group.members().contains_key(&thread.member_id);
+        if !self.threads.get(&id).is_some_and(is_member) {
             return;
         }
         let others = self.threads.iter().filter(|(other, _)| **other != id);
-        let mut holders = others
-            .filter(|(_, thread)| thread.tasks.contains_key(&task) && is_member(&thread.member_id));
+        let mut holders =
+            others.filter(|(_, thread)| thread.tasks.contains_key(&task) && is_member(thread));
         if let Some((_, other)) = holders.next() {
             let message = format!("task {task} runs in thread {id} and in {}", other.name);
             self.oracles.report("owners", message);

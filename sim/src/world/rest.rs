@@ -152,7 +152,7 @@ impl World<'_> {
             ..
         } = self;
         for thread in threads.values() {
-            thread.runner.visit_stores(&mut |task, store, changelog| {
+            thread.runner.visit_stores(|task, store, changelog| {
                 if let Some(changelog) = changelog
                     && !oracles.was_written_by_a_zombie(broker, changelog.as_str(), task.partition)
                 {

@@ -77,6 +77,8 @@ impl ClientMachine {
                 self.assignment = Assignment::default();
                 self.progress.clear();
                 self.starting.clear();
+                self.producer.abandon();
+                self.offsets.abandon();
                 self.tell(RunnerMessage::Lose { ticket });
             }
             MembershipEvent::Ready(ready) => self.tell(RunnerMessage::Ready(ready)),

@@ -19,7 +19,12 @@ impl ClientMachine {
                 self.membership.assigned(now, ticket);
                 self.run_when_restored();
             }
-            ClientMessage::Released { ticket } => self.membership.released(now, ticket),
+            ClientMessage::Released { ticket } => {
+                // What the runner sent before it heard of the loss.
+                self.producer.abandon();
+                self.offsets.abandon();
+                self.membership.released(now, ticket);
+            }
             ClientMessage::Start { partition, from } => self.start(now, partition, from),
             ClientMessage::Stop { partition } => {
                 self.starting.remove(&partition);

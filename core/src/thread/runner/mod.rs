@@ -371,7 +371,7 @@ impl TaskRunner {
     }
 
     /// Shows every store of every task with its changelog topic, by task: for checks and displays.
-    pub fn visit_stores(&self, visit: &mut dyn FnMut(TaskId, &dyn StateStore, Option<&TopicName>)) {
+    pub fn visit_stores(&self, mut visit: impl FnMut(TaskId, &dyn StateStore, Option<&TopicName>)) {
         for task in self.tasks.values() {
             for (store, changelog) in task.graph().stores() {
                 visit(task.id, store, changelog);
