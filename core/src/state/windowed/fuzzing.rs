@@ -296,13 +296,13 @@ impl Run {
             }
             30 if op[3] < 16 => {
                 self.store.clear().expect("rows in memory do not fail");
-                *self = Self {
-                    store: std::mem::replace(
-                        &mut self.store,
-                        build(self.kind, &CacheBudget::new(0)),
-                    ),
-                    ..Self::new(self.kind, &CacheBudget::new(0))
-                };
+                let dropped = self.model.dropped;
+                self.model = Model::new(self.kind.options);
+                self.model.dropped = dropped;
+                self.writes.clear();
+                self.down.clear();
+                self.log.clear();
+                self.downstream.clear();
             }
             _ => self.check_restored(),
         }
@@ -509,6 +509,10 @@ impl Run {
             let restored = store.restore(record);
             restored.expect("rows in memory do not fail");
             let (row, value) = self.read(record);
+            if value.is_none() && model.options.order != RowOrder::TimeFirst {
+                // The deletion of a duplicate, which was none, has a time all the same.
+                model.advance(row.1);
+            }
             model.put(row, value);
         }
         let all = WindowQuery::of_keys((Bound::Unbounded, Bound::Unbounded));
