@@ -158,6 +158,34 @@ fn removed_sessions_are_gone() {
 }
 
 #[test]
+fn sessions_that_end_together_are_shown_once() {
+    let supplier = Stores::in_memory_session_store("s", 10).expect("a valid retention");
+    let builder =
+        Stores::session_store_builder(supplier, String::default_serde(), i64::default_serde());
+    let mut store = builder
+        .with_caching_enabled()
+        .build_typed(&CacheBudget::new(1 << 20));
+    let session = |start| Windowed::new("a".to_owned(), Window::new(start, 9));
+    for value in [1, 2] {
+        for start in [3, 5, 7] {
+            let put = store.put(&session(start), Some(&value), &context(9));
+            put.expect("is written");
+        }
+        store.remove(&session(5), &context(9)).expect("is written");
+        if value == 1 {
+            // Cache and rows have the same ones now, each in an order of its own.
+            store.begin_flush();
+            assert_eq!(store.next_flushed(), Ok(None));
+        }
+        for rows in [store.fetch_range(..), store.fetch(&"a".to_owned())] {
+            let mut found = read(rows.expect("is a range"));
+            found.sort();
+            assert_eq!(found, [(session(3), value), (session(7), value)]);
+        }
+    }
+}
+
+#[test]
 fn settings_and_keys_that_do_not_fit_are_typed_errors() {
     for (retention_ms, size_ms) in [(-1, 0), (5, 6), (5, -1)] {
         let supplier = Stores::in_memory_window_store("w", retention_ms, size_ms, false);
