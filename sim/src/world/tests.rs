@@ -44,6 +44,10 @@ fn seeds_that_found_something_pass() {
             1493,
             "a second batch was written before the first of a producer",
         ),
+        (
+            36_917,
+            "what an expelled member had not sent yet was written after its return",
+        ),
     ];
     for (seed, what) in found {
         let outcome = run_seed(seed);
