@@ -255,7 +255,6 @@ impl Simulation {
     #[must_use]
     pub fn without_faults(mut self) -> Self {
         self.has_faults = false;
-        self.schedule.is_rough = false;
         self
     }
 
@@ -327,6 +326,7 @@ impl Simulation {
             self.schedule.draw_faults(self.seed);
         } else {
             self.schedule.faults.clear();
+            self.schedule.may_duplicate = false;
         }
         let schedule = &self.schedule;
         let servers: Vec<String> = (1..=schedule.brokers)

@@ -115,7 +115,6 @@ fn noticed(
 /// Nothing else goes wrong, so that nothing excuses what is wrong.
 fn calm(simulation: &mut Simulation) {
     simulation.has_faults = false;
-    simulation.schedule.is_rough = false;
 }
 
 fn cache(simulation: &mut Simulation, bytes: u64) {
