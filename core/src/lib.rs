@@ -27,4 +27,5 @@ pub mod time;
 pub mod topology;
 pub mod trace;
 pub mod types;
+pub mod window;
 pub mod wire;

@@ -20,6 +20,12 @@ pub trait StoreBuilder: Send + Sync {
     /// The settings of the changelog topic: those of the kind of store under those of the user.
     fn changelog_config(&self) -> &BTreeMap<String, String>;
 
+    /// How long the rows live in milliseconds, where they expire: the changelog topic keeps its
+    /// records as long and `windowstore.changelog.additional.retention.ms` more.
+    fn retention_ms(&self) -> Option<i64> {
+        None
+    }
+
     /// A new, empty store whose cache takes its bytes from `budget`.
     fn build(&self, budget: &CacheBudget) -> Box<dyn StateStore>;
 }

@@ -28,6 +28,7 @@ mod list;
 mod merged;
 mod slab;
 mod stack;
+mod windowed;
 
 use std::any::Any;
 use std::fmt;
@@ -52,6 +53,12 @@ pub use self::key_value::{
     FlushedChange, KeyValueIterator, KeyValueStore, TimestampedKeyValueStore, ValueAndTimestamp,
 };
 pub use self::stack::{KeyValueBytesStore, KeyValueStoreOptions, ValueFormat};
+pub use self::windowed::{
+    ByteWindowStore, InMemoryWindowStore, KeySchema, RowKey, RowOrder, SessionBytesStoreSupplier,
+    SessionStore, SessionStoreBuilder, TimestampedWindowStore, TimestampedWindowStoreBuilder,
+    WindowBytesStore, WindowBytesStoreSupplier, WindowQuery, WindowRow, WindowRows, WindowStore,
+    WindowStoreBuilder, WindowStoreIterator, WindowStoreOptions,
+};
 
 /// A store of any kind, as the task that owns it sees it (Java: `StateStore` with `CachedStateStore`
 /// and the restore callbacks).
@@ -180,6 +187,13 @@ pub enum StateError {
         /// What is wrong.
         message: String,
     },
+    /// Settings that do not go together (Java: `IllegalArgumentException`).
+    Invalid {
+        /// The store.
+        store: String,
+        /// What is wrong.
+        message: String,
+    },
     /// The storage below failed.
     Storage {
         /// The store.
@@ -196,6 +210,7 @@ impl StateError {
             Self::NullKey { store }
             | Self::Serde { store, .. }
             | Self::Corrupt { store, .. }
+            | Self::Invalid { store, .. }
             | Self::Storage { store, .. } => store,
         }
     }
@@ -208,9 +223,9 @@ impl fmt::Display for StateError {
                 write!(f, "store {store} has no null keys: filter them out before")
             }
             Self::Serde { store, error } => write!(f, "store {store}: {error}"),
-            Self::Corrupt { store, message } | Self::Storage { store, message } => {
-                write!(f, "store {store}: {message}")
-            }
+            Self::Corrupt { store, message }
+            | Self::Invalid { store, message }
+            | Self::Storage { store, message } => write!(f, "store {store}: {message}"),
         }
     }
 }

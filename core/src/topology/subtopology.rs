@@ -104,6 +104,11 @@ impl Topology {
                 let mut configs = library_config(&[("cleanup.policy", "compact")]);
                 configs.extend(config.topic_configs().clone());
                 configs.extend(store.builder.changelog_config().clone());
+                if let Some(retention_ms) = store.builder.retention_ms() {
+                    let additional_ms = config.windowstore_changelog_additional_retention_ms();
+                    let retention_ms = retention_ms.saturating_add_unsigned(additional_ms);
+                    configs.insert("retention.ms".to_owned(), retention_ms.to_string());
+                }
                 Some(internal(name, configs))
             })
             .collect();

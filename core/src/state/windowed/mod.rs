@@ -1,0 +1,25 @@
+//! Window and session stores. Their rows belong to a stretch of time and expire when the store has
+//! seen a time that is later by the retention.
+//!
+//! The layers are those of key-value stores: [`WindowStore`], [`TimestampedWindowStore`] and
+//! [`SessionStore`] over [`WindowBytesStore`] (cache and changelog) over [`ByteWindowStore`].
+
+mod builder;
+mod keys;
+mod merged;
+mod rows;
+mod session_store;
+mod stack;
+mod typed;
+mod window_store;
+
+pub use self::builder::{
+    SessionBytesStoreSupplier, SessionStoreBuilder, TimestampedWindowStoreBuilder,
+    WindowBytesStoreSupplier, WindowStoreBuilder,
+};
+pub use self::keys::{KeySchema, RowKey, WindowQuery};
+pub use self::rows::{ByteWindowStore, InMemoryWindowStore, RowOrder, WindowRow, WindowRows};
+pub use self::session_store::SessionStore;
+pub use self::stack::{WindowBytesStore, WindowStoreOptions};
+pub use self::typed::WindowStoreIterator;
+pub use self::window_store::{TimestampedWindowStore, WindowStore};

@@ -1,0 +1,451 @@
+//! The layers of a window or session store below its serdes.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::super::budget::CacheBudget;
+use super::super::byte_store::Direction;
+use super::super::bytes::StoreBytes;
+use super::super::cache::{CachedEntry, RecordCache};
+use super::super::changelog::{ChangelogBuffer, ChangelogEntry};
+use super::super::stack::{ValueFormat, split_timestamp};
+use super::super::{ChangelogRecord, FlushedEntry, StateError};
+use super::keys::{CACHE_SUFFIX_BYTES, KeySchema, RowKey, WindowQuery};
+use super::merged::{CachedRow, MergedWindowRows};
+use super::rows::{ByteWindowStore, RowOrder, WindowRows};
+use crate::types::{Headers, RecordContext};
+
+/// What a window or session store is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowStoreOptions {
+    /// What its keys are made of.
+    pub schema: KeySchema,
+    /// The order of its rows.
+    pub order: RowOrder,
+    /// What its values are made of.
+    pub format: ValueFormat,
+    /// True to keep every value that is put for a key and a time, none replaces another.
+    pub retain_duplicates: bool,
+    /// True to keep writes in the record cache until a flush; without effect where duplicates are
+    /// retained.
+    pub is_cached: bool,
+    /// True to write a changelog.
+    pub is_logged: bool,
+}
+
+/// Cache over changelog over rows, all of it in bytes: see [`KeyValueBytesStore`], whose layers
+/// these are.
+///
+/// [`KeyValueBytesStore`]: super::super::KeyValueBytesStore
+pub struct WindowBytesStore {
+    name: Arc<str>,
+    rows: Box<dyn ByteWindowStore>,
+    log: Option<ChangelogBuffer>,
+    cache: Option<RecordCache>,
+    options: WindowStoreOptions,
+    listener: Option<Listener>,
+    /// The number of the last duplicate among the rows; the changelog has its own.
+    row_number: i32,
+    log_number: i32,
+    dropped_records: u64,
+    bytes: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Listener {
+    send_old_values: bool,
+}
+
+impl WindowBytesStore {
+    /// A store called `name` over `rows`, which must have the schema and the order of `options`.
+    pub fn new(
+        name: impl Into<Arc<str>>,
+        rows: Box<dyn ByteWindowStore>,
+        options: WindowStoreOptions,
+        budget: &CacheBudget,
+    ) -> Self {
+        let is_cached = options.is_cached && !options.retain_duplicates;
+        Self {
+            name: name.into(),
+            rows,
+            log: options.is_logged.then(ChangelogBuffer::new),
+            cache: is_cached.then(|| RecordCache::new(budget.clone())),
+            options,
+            listener: None,
+            row_number: 0,
+            log_number: 0,
+            dropped_records: 0,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// The name of the store.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// True when there is a changelog.
+    pub fn is_logged(&self) -> bool {
+        self.log.is_some()
+    }
+
+    /// True when writes stay in the record cache until a flush.
+    pub fn is_cached(&self) -> bool {
+        self.cache.is_some()
+    }
+
+    /// What the store is made of.
+    pub fn options(&self) -> WindowStoreOptions {
+        self.options
+    }
+
+    /// The rows below cache and changelog, as queries that skip the cache read them.
+    pub fn rows(&self) -> &dyn ByteWindowStore {
+        self.rows.as_ref()
+    }
+
+    /// How many records came too late and were dropped (Java: `dropped-records-total`).
+    pub fn dropped_records(&self) -> u64 {
+        self.dropped_records
+    }
+
+    /// The value of `row`. Where duplicates are retained only segmented rows have one here: the
+    /// last value put, if that was for this key and time.
+    pub fn get(&self, mut row: RowKey<&[u8]>) -> Result<Option<StoreBytes>, StateError> {
+        if self.options.retain_duplicates {
+            if self.options.order == RowOrder::TimeFirst {
+                return Ok(None);
+            }
+            row.tail = i64::from(self.row_number);
+        }
+        if let Some(cache) = &self.cache {
+            let mut bytes = self.options.schema.to_bytes(row);
+            self.write_segment(row.time, &mut bytes);
+            if let Some(known) = cache.get(&bytes) {
+                return Ok(known.cloned());
+            }
+        }
+        self.rows.get(row)
+    }
+
+    /// Sets the value of `row`, `None` deletes it; `context` is of the record that is processed. A
+    /// row that is too old is dropped, and logged all the same.
+    pub fn put(
+        &mut self,
+        row: RowKey<&[u8]>,
+        value: Option<&[u8]>,
+        context: &RecordContext,
+    ) -> Result<(), StateError> {
+        if self.cache.is_none() {
+            self.put_row(row, value)?;
+            return self.append(row, value, context.timestamp);
+        }
+        self.stage(row, value, context)
+    }
+
+    /// Deletes `row`. Unlike a [`put`](Self::put) of nothing, it never is too late.
+    pub fn remove(
+        &mut self,
+        row: RowKey<&[u8]>,
+        context: &RecordContext,
+    ) -> Result<(), StateError> {
+        if self.cache.is_none() {
+            self.rows.remove(row)?;
+            return self.append(row, None, context.timestamp);
+        }
+        self.stage(row, None, context)
+    }
+
+    /// The rows that `query` asks for, as the cache shows them.
+    pub fn scan(&self, query: &WindowQuery<'_>, direction: Direction) -> WindowRows<'_> {
+        let rows = self.rows.scan(query, direction);
+        match &self.cache {
+            Some(cache) if !query.is_empty() => {
+                let WindowStoreOptions { schema, order, .. } = self.options;
+                let cached = self.cached_rows(cache, query, direction);
+                Box::new(MergedWindowRows::new(
+                    schema, order, direction, cached, rows,
+                ))
+            }
+            _ => rows,
+        }
+    }
+
+    /// About how many rows there are below the cache.
+    pub fn approximate_num_entries(&self) -> u64 {
+        self.rows.approximate_num_entries()
+    }
+
+    /// The bytes that the cache of this store takes from the budget.
+    pub fn cached_bytes(&self) -> usize {
+        self.cache.as_ref().map_or(0, RecordCache::size_bytes)
+    }
+
+    /// See [`StateStore::restore`](super::super::StateStore::restore).
+    pub fn restore(&mut self, record: &ChangelogRecord) -> Result<(), StateError> {
+        let Some(mut row) = self.options.schema.read(&record.key) else {
+            return Err(self.short_row(record.key.len()));
+        };
+        let value = match (&record.value, self.options.format) {
+            (Some(value), ValueFormat::Timestamped) => {
+                self.bytes.clear();
+                self.bytes
+                    .extend_from_slice(&record.timestamp.to_be_bytes());
+                self.bytes.extend_from_slice(value);
+                Some(self.bytes.as_slice())
+            }
+            (value, _) => value.as_deref(),
+        };
+        if self.options.retain_duplicates && self.options.order == RowOrder::TimeFirst {
+            // Java numbers them again, and goes on from there.
+            if value.is_none() {
+                return Ok(());
+            }
+            self.row_number = next_number(self.row_number);
+            row.tail = i64::from(self.row_number);
+        }
+        self.rows.put(row, value).map(|_| ())
+    }
+
+    /// See [`StateStore::visit_changelog`](super::super::StateStore::visit_changelog).
+    pub fn visit_changelog(&mut self, visit: &mut dyn FnMut(ChangelogEntry<'_>)) {
+        if let Some(log) = &mut self.log {
+            log.visit(visit);
+        }
+    }
+
+    /// See [`StateStore::visit_rows`](super::super::StateStore::visit_rows); the order is that of
+    /// the rows.
+    pub fn visit_rows(&self, visit: &mut dyn FnMut(ChangelogEntry<'_>)) -> Result<(), StateError> {
+        let all = WindowQuery::of_keys((Bound::Unbounded, Bound::Unbounded));
+        for row in self.rows.scan(&all, Direction::Forward) {
+            let (row, stored) = row?;
+            let (timestamp, value) = match self.options.format {
+                ValueFormat::Plain => (-1, &stored[..]),
+                ValueFormat::Timestamped => split_timestamp(&self.name, &stored)?,
+            };
+            visit(ChangelogEntry {
+                key: &self.options.schema.to_bytes(row.lend()),
+                value: Some(value),
+                timestamp,
+                headers: &NO_HEADERS,
+            });
+        }
+        Ok(())
+    }
+
+    /// See [`StateStore::set_flush_listener`](super::super::StateStore::set_flush_listener).
+    pub fn set_flush_listener(&mut self, send_old_values: bool) {
+        if self.is_cached() {
+            self.listener = Some(Listener { send_old_values });
+        }
+    }
+
+    /// See [`StateStore::begin_flush`](super::super::StateStore::begin_flush).
+    pub fn begin_flush(&mut self) {
+        if let Some(cache) = &mut self.cache {
+            cache.begin_flush();
+        }
+    }
+
+    /// See [`StateStore::next_flushed`](super::super::StateStore::next_flushed).
+    pub fn next_flushed(&mut self) -> Result<Option<FlushedEntry>, StateError> {
+        while let Some(entry) = self.cache.as_mut().and_then(RecordCache::pop_queued) {
+            let CachedEntry {
+                key,
+                value,
+                context,
+            } = entry;
+            let bytes = &key[..key.len().saturating_sub(CACHE_SUFFIX_BYTES)];
+            let Some(row) = self.options.schema.read(bytes) else {
+                return Err(self.short_row(bytes.len()));
+            };
+            let old = match self.listener {
+                Some(listener) if value.is_none() || listener.send_old_values => {
+                    self.rows.get(row)?
+                }
+                _ => None,
+            };
+            if self.listener.is_some() && value.is_none() && old.is_none() {
+                // Written and deleted between two flushes: nothing below ever knew of it.
+                continue;
+            }
+            self.put_row(row, value.as_deref())?;
+            self.append(row, value.as_deref(), context.timestamp)?;
+            if let Some(listener) = self.listener {
+                return Ok(Some(FlushedEntry {
+                    key: bytes::Bytes::copy_from_slice(bytes),
+                    new: value.as_ref().map(StoreBytes::to_bytes),
+                    old: old
+                        .filter(|_| listener.send_old_values)
+                        .as_ref()
+                        .map(StoreBytes::to_bytes),
+                    context,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// See [`StateStore::has_pending`](super::super::StateStore::has_pending).
+    pub fn has_pending(&self) -> bool {
+        self.cache.as_ref().is_some_and(RecordCache::has_queued)
+    }
+
+    /// See [`StateStore::shrink_cache`](super::super::StateStore::shrink_cache).
+    pub fn shrink_cache(&mut self) {
+        if let Some(cache) = &mut self.cache {
+            cache.shrink();
+        }
+    }
+
+    /// See [`StateStore::clear`](super::super::StateStore::clear).
+    pub fn clear(&mut self) -> Result<(), StateError> {
+        if let Some(cache) = &mut self.cache {
+            cache.clear();
+        }
+        if let Some(log) = &mut self.log {
+            log.clear();
+        }
+        self.row_number = 0;
+        self.log_number = 0;
+        self.rows.clear()
+    }
+
+    fn stage(
+        &mut self,
+        row: RowKey<&[u8]>,
+        value: Option<&[u8]>,
+        context: &RecordContext,
+    ) -> Result<(), StateError> {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        self.options.schema.write(row, &mut bytes);
+        self.write_segment(row.time, &mut bytes);
+        if let Some(cache) = &mut self.cache {
+            cache.put(&bytes, value, context);
+        }
+        self.bytes = bytes;
+        // Without a listener there is nobody to wait for: evicted entries go down at once.
+        if self.listener.is_none() && self.has_pending() {
+            self.next_flushed()?;
+        }
+        Ok(())
+    }
+
+    /// Java puts the segment before the row, in the cache; behind it, it takes as many bytes, and
+    /// the rows of one key lie together.
+    fn write_segment(&self, time: i64, bytes: &mut Vec<u8>) {
+        let segment = self.options.order.segment(time);
+        bytes.extend_from_slice(&segment.to_be_bytes());
+    }
+
+    /// What the cache knows of the rows of `query`, in the order of segments.
+    fn cached_rows(
+        &self,
+        cache: &RecordCache,
+        query: &WindowQuery<'_>,
+        direction: Direction,
+    ) -> Vec<CachedRow> {
+        let WindowStoreOptions { schema, order, .. } = self.options;
+        let (from, to) = query.byte_bounds(schema);
+        let to = to.map(|mut to| {
+            to.extend_from_slice(&[u8::MAX; CACHE_SUFFIX_BYTES]);
+            to
+        });
+        let to = to.as_deref().map_or(Bound::Unbounded, Bound::Included);
+        let known = cache.range((Bound::Included(&from), to), direction);
+        let mut cached: Vec<CachedRow> = known
+            .filter_map(|(key, value)| {
+                let bytes = &key[..key.len().checked_sub(CACHE_SUFFIX_BYTES)?];
+                let row = schema.read(bytes)?;
+                query.matches(row).then(|| CachedRow {
+                    segment: order.segment(row.time),
+                    bytes: StoreBytes::new(bytes),
+                    value,
+                })
+            })
+            .collect();
+        if query.single_key().is_none() {
+            cached.sort_by(|a, b| {
+                let ordering = (a.segment, &*a.bytes).cmp(&(b.segment, &*b.bytes));
+                match direction {
+                    Direction::Forward => ordering,
+                    Direction::Backward => ordering.reverse(),
+                }
+            });
+        }
+        cached
+    }
+
+    fn put_row(&mut self, mut row: RowKey<&[u8]>, value: Option<&[u8]>) -> Result<(), StateError> {
+        if self.options.retain_duplicates {
+            if value.is_none() {
+                return Ok(());
+            }
+            let next = next_number(self.row_number);
+            row.tail = i64::from(next);
+            self.row_number = next;
+        }
+        if !self.rows.put(row, value)? {
+            self.dropped_records += 1;
+        }
+        Ok(())
+    }
+
+    /// Appends a changelog record; `timestamp` is for values that do not bring their own.
+    fn append(
+        &mut self,
+        mut row: RowKey<&[u8]>,
+        stored: Option<&[u8]>,
+        timestamp: i64,
+    ) -> Result<(), StateError> {
+        let Some(log) = &mut self.log else {
+            return Ok(());
+        };
+        if self.options.retain_duplicates {
+            self.log_number = next_number(self.log_number);
+            row.tail = i64::from(self.log_number);
+        }
+        let (timestamp, value) = match (self.options.format, stored) {
+            (ValueFormat::Timestamped, Some(stored)) => {
+                let (timestamp, value) = split_timestamp(&self.name, stored)?;
+                (timestamp, Some(value))
+            }
+            (_, stored) => (timestamp, stored),
+        };
+        self.bytes.clear();
+        self.options.schema.write(row, &mut self.bytes);
+        log.push(ChangelogEntry {
+            key: &self.bytes,
+            value,
+            timestamp,
+            headers: &NO_HEADERS,
+        });
+        Ok(())
+    }
+
+    fn short_row(&self, len: usize) -> StateError {
+        StateError::Corrupt {
+            store: self.name.as_ref().to_owned(),
+            message: format!("a key of {len} bytes is too short for a key and its window"),
+        }
+    }
+}
+
+impl std::fmt::Debug for WindowBytesStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WindowBytesStore")
+            .field("name", &self.name)
+            .field("options", &self.options)
+            .field("dropped_records", &self.dropped_records)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The number of the next duplicate; after the highest one they begin again.
+const fn next_number(number: i32) -> i32 {
+    number.wrapping_add(1) & i32::MAX
+}
+
+static NO_HEADERS: Headers = Headers::new();
