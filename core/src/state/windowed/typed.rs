@@ -13,6 +13,9 @@ use crate::serde::{SerdeError, SerdeRef};
 use crate::types::RecordContext;
 use crate::window::Windowed;
 
+/// A range of keys, as bytes.
+type ByteBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
 /// Serdes and the buffers they write to, which are used again for every write.
 pub(super) struct Typed<K, V> {
     pub(super) bytes: WindowBytesStore,
@@ -100,10 +103,7 @@ impl<K, V> Typed<K, V> {
         self.bytes.put(row, value, context)
     }
 
-    pub(super) fn bounds(
-        &self,
-        range: &impl RangeBounds<K>,
-    ) -> Result<(Bound<Vec<u8>>, Bound<Vec<u8>>), StateError> {
+    pub(super) fn bounds(&self, range: &impl RangeBounds<K>) -> Result<ByteBounds, StateError> {
         let bound = |bound: Bound<&K>| {
             Ok(match bound {
                 Bound::Included(key) => Bound::Included(self.key_bytes(key)?),
