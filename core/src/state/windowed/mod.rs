@@ -5,6 +5,8 @@
 //! [`SessionStore`] over [`WindowBytesStore`] (cache and changelog) over [`ByteWindowStore`].
 
 mod builder;
+#[doc(hidden)]
+pub mod fuzzing;
 mod keys;
 mod merged;
 mod rows;
@@ -23,3 +25,6 @@ pub use self::session_store::SessionStore;
 pub use self::stack::{WindowBytesStore, WindowStoreOptions};
 pub use self::typed::WindowStoreIterator;
 pub use self::window_store::{TimestampedWindowStore, WindowStore};
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 use std::ops::{Bound, RangeBounds};
 
 use super::super::StateError;
+use super::super::byte_store::ByteBounds;
 use super::super::bytes::StoreBytes;
 use super::super::stack::split_timestamp;
 use super::super::{FlushedChange, FlushedEntry, ValueAndTimestamp};
@@ -12,9 +13,6 @@ use super::stack::WindowBytesStore;
 use crate::serde::{SerdeError, SerdeRef};
 use crate::types::RecordContext;
 use crate::window::Windowed;
-
-/// A range of keys, as bytes.
-type ByteBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
 /// Serdes and the buffers they write to, which are used again for every write.
 pub(super) struct Typed<K, V> {
@@ -103,7 +101,7 @@ impl<K, V> Typed<K, V> {
         self.bytes.put(row, value, context)
     }
 
-    pub(super) fn bounds(&self, range: &impl RangeBounds<K>) -> Result<ByteBounds, StateError> {
+    pub(super) fn bounds(&self, range: &impl RangeBounds<K>) -> Result<OwnedBounds, StateError> {
         let bound = |bound: Bound<&K>| {
             Ok(match bound {
                 Bound::Included(key) => Bound::Included(self.key_bytes(key)?),
@@ -156,8 +154,11 @@ impl<K, V> Typed<K, V> {
     }
 }
 
+/// The first and the last key of a range, in bytes.
+type OwnedBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
 /// Bounds with borrowed bytes.
-pub(super) fn lend(bounds: &(Bound<Vec<u8>>, Bound<Vec<u8>>)) -> (Bound<&[u8]>, Bound<&[u8]>) {
+pub(super) fn lend(bounds: &OwnedBounds) -> ByteBounds<'_> {
     (
         bounds.0.as_ref().map(Vec::as_slice),
         bounds.1.as_ref().map(Vec::as_slice),
