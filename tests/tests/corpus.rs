@@ -43,3 +43,8 @@ fn cache() {
 fn heartbeat_responses() {
     replay("heartbeat_responses", group::fuzzing::heartbeat_responses);
 }
+
+#[test]
+fn windows() {
+    replay("windows", state::fuzzing::windows);
+}

@@ -429,7 +429,7 @@ impl Run {
         };
         let now = self.writes.len() as i64 / 4;
         let time_from = now + i64::from(op[4] % 24) - 12;
-        let keys = if op[1] % 2 == 0 {
+        let keys = if op[1].is_multiple_of(2) {
             (Bound::Included(&*from), Bound::Included(&*from))
         } else {
             (bound(&*from, op[2] >> 6), bound(&*to, op[3] >> 6))

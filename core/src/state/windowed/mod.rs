@@ -5,8 +5,7 @@
 //! [`SessionStore`] over [`WindowBytesStore`] (cache and changelog) over [`ByteWindowStore`].
 
 mod builder;
-#[doc(hidden)]
-pub mod fuzzing;
+pub(super) mod fuzzing;
 mod keys;
 mod merged;
 mod rows;
