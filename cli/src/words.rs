@@ -23,7 +23,10 @@ pub(crate) fn read(file: Option<&str>) -> Result<String, Failure> {
             std::fs::read(file).map_err(|error| Failure(format!("cannot read {file}: {error}")))?
         }
     };
-    let name = file.unwrap_or_default();
+    let name = match file {
+        Some("-") | None => "the standard input",
+        Some(file) => file,
+    };
     String::from_utf8(bytes)
         .map_err(|_| Failure(format!("{name} is not text in UTF-8: give another file")))
 }

@@ -20,8 +20,8 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! From a checkout, `cargo run --release -p eddyline-sim --example seeds -- 0 500` runs seeds and
-//! `... --example seeds -- replay 17` prints one.
+//! From a checkout, `cargo run --release --bin eddyline -- sim run --seeds 0..500` runs seeds and
+//! `... -- sim replay 17` prints one.
 
 pub mod broker;
 #[cfg(feature = "serve")]

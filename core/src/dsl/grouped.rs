@@ -6,8 +6,8 @@ use super::aggregate::{Aggregate, store_builder};
 use super::builder::StreamsBuilder;
 use super::operators::Pass;
 use super::options::{Consumed, Grouped, Materialized};
-use super::stream::sink_factory;
 use super::table::KTable;
+use crate::processor::SinkNode;
 use crate::serde::DefaultSerde;
 use crate::topology::{NodeKind, TopicRef};
 
@@ -133,7 +133,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
         };
         let filter =
             shared.add_processor::<K, V, K, V, _>(&named(filter, "filter"), self.node, || Pass);
-        let factory = sink_factory(Arc::clone(keys), Arc::clone(values), true);
+        let factory = SinkNode::factory(Arc::clone(keys), Arc::clone(values), true);
         let kind = NodeKind::Sink(reference.clone());
         shared
             .topology

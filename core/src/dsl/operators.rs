@@ -66,6 +66,29 @@ where
     }
 }
 
+/// Like `MapValues`, and reads the key.
+pub(super) struct MapValuesWithKey<F>(pub(super) Arc<F>);
+
+impl<F, K, V, V2> Processor<K, V, K, V2> for MapValuesWithKey<F>
+where
+    F: Fn(&K, V) -> V2,
+    K: Clone + 'static,
+    V2: Clone + 'static,
+{
+    fn process(
+        &mut self,
+        context: &mut ProcessorContext<'_, K, V2>,
+        record: Record<K, V>,
+    ) -> Result<(), ProcessorError> {
+        let value = (self.0)(&record.key, record.value);
+        context.forward(Record {
+            key: record.key,
+            value,
+            timestamp: record.timestamp,
+        })
+    }
+}
+
 pub(super) struct Map<F>(pub(super) Arc<F>);
 
 impl<F, K, V, K2, V2> Processor<K, V, K2, V2> for Map<F>

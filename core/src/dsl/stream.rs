@@ -6,10 +6,13 @@ use std::sync::Arc;
 use super::builder::StreamsBuilder;
 use super::grouped::KGroupedStream;
 use super::operators::{
-    Filter, FlatMap, FlatMapValues, ForEach, Map, MapValues, Pass, Peek, SelectKey,
+    Filter, FlatMap, FlatMapValues, ForEach, Map, MapValues, MapValuesWithKey, Pass, Peek,
+    SelectKey,
 };
 use super::options::{Grouped, Produced};
-use crate::processor::{Processor, ProcessorNode, ProcessorSupplier, SinkNode};
+use crate::processor::{
+    FixedKeyNode, FixedKeyProcessorSupplier, Processor, ProcessorNode, ProcessorSupplier, SinkNode,
+};
 use crate::serde::{DefaultSerde, SerdeRef};
 use crate::topology::{NodeFactory, NodeKind, TopicRef};
 
@@ -66,6 +69,16 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         shared.add_processor(&name, self.node, supply)
     }
 
+    /// The serde of keys, where an operator before was told.
+    pub fn key_serde(&self) -> Option<SerdeRef<K>> {
+        self.keys.clone()
+    }
+
+    /// The serde of values, where an operator before was told.
+    pub fn value_serde(&self) -> Option<SerdeRef<V>> {
+        self.values.clone()
+    }
+
     /// The records for which `keep` holds.
     pub fn filter(&self, keep: impl Fn(&K, &V) -> bool + Send + Sync + 'static) -> Self {
         let keep = Arc::new(keep);
@@ -88,6 +101,19 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
     ) -> KStream<K, V2> {
         let map = Arc::new(map);
         let node = self.add("KSTREAM-MAPVALUES-", move || MapValues(Arc::clone(&map)));
+        let (builder, keys) = (self.builder.clone(), self.keys.clone());
+        KStream::new(builder, node, self.repartition_required, keys, None)
+    }
+
+    /// Every record with another value, made of key and value.
+    pub fn map_values_with_key<V2: Clone + 'static>(
+        &self,
+        map: impl Fn(&K, V) -> V2 + Send + Sync + 'static,
+    ) -> KStream<K, V2> {
+        let map = Arc::new(map);
+        let node = self.add("KSTREAM-MAPVALUES-", move || {
+            MapValuesWithKey(Arc::clone(&map))
+        });
         let (builder, keys) = (self.builder.clone(), self.keys.clone());
         KStream::new(builder, node, self.repartition_required, keys, None)
     }
@@ -174,6 +200,32 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         Self::new(self.builder.clone(), node, repartition_required, None, None)
     }
 
+    /// Runs every record through processors of your own that keep its key, one for each task, which
+    /// may use the stores named.
+    pub fn process_values<V2: Clone + 'static>(
+        &self,
+        supplier: impl FixedKeyProcessorSupplier<K, V, V2> + 'static,
+        stores: &[&str],
+    ) -> KStream<K, V2> {
+        let factory: NodeFactory =
+            Arc::new(move |_| FixedKeyNode::<K, V, V2>::erased(supplier.processor()));
+        let node = self.add_user_processor("KSTREAM-PROCESSVALUES-", factory, stores);
+        let (builder, keys) = (self.builder.clone(), self.keys.clone());
+        KStream::new(builder, node, self.repartition_required, keys, None)
+    }
+
+    fn add_user_processor(&self, prefix: &str, factory: NodeFactory, stores: &[&str]) -> usize {
+        let mut shared = self.builder.shared.borrow_mut();
+        let name = shared.new_name(prefix);
+        let node = shared
+            .topology
+            .add_node(&name, NodeKind::Processor, &[self.node], factory);
+        for store in stores {
+            shared.topology.connect(node, store);
+        }
+        node
+    }
+
     /// Runs every record through processors of your own, one for each task, which may use the
     /// stores named; grouping afterwards moves records.
     pub fn process<K2: Clone + 'static, V2: Clone + 'static>(
@@ -181,17 +233,9 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         supplier: impl ProcessorSupplier<K, V, K2, V2> + 'static,
         stores: &[&str],
     ) -> KStream<K2, V2> {
-        let mut shared = self.builder.shared.borrow_mut();
-        let name = shared.new_name("KSTREAM-PROCESSOR-");
         let factory: NodeFactory =
             Arc::new(move |_| ProcessorNode::<K, V, K2, V2>::erased(supplier.processor()));
-        let node = shared
-            .topology
-            .add_node(&name, NodeKind::Processor, &[self.node], factory);
-        for store in stores {
-            shared.topology.connect(node, store);
-        }
-        drop(shared);
+        let node = self.add_user_processor("KSTREAM-PROCESSOR-", factory, stores);
         KStream::new(self.builder.clone(), node, true, None, None)
     }
 
@@ -214,7 +258,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
             name: Arc::from(topic.as_ref()),
             internal: false,
         };
-        let factory = sink_factory(produced.keys, produced.values, false);
+        let factory = SinkNode::factory(produced.keys, produced.values, false);
         shared
             .topology
             .add_node(&name, NodeKind::Sink(topic), &[self.node], factory);
@@ -267,24 +311,4 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
             grouped,
         )
     }
-}
-
-/// Makes sinks; those of repartition topics drop null keys, which would have no partition.
-pub(super) fn sink_factory<K: 'static, V: 'static>(
-    keys: SerdeRef<K>,
-    values: SerdeRef<V>,
-    drop_null_keys: bool,
-) -> NodeFactory {
-    Arc::new(move |topic| {
-        // The topology gives every sink its topic.
-        let topic = topic.unwrap_or_else(|| "".into());
-        let (keys, values) = (Arc::clone(&keys), Arc::clone(&values));
-        SinkNode {
-            topic,
-            keys,
-            values,
-            drop_null_keys,
-        }
-        .erased()
-    })
 }

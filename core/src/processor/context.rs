@@ -1,11 +1,12 @@
 //! What a processor sees of its task.
 
 use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use super::graph::TaskContext;
 use super::punctuation::{Cancellable, PunctuationType};
-use super::{ProcessorError, Record};
+use super::{FixedKeyRecord, ProcessorError, Record};
 use crate::state::StateStore;
 use crate::time::{StreamTime, WallClock};
 use crate::types::{Headers, RecordContext, TaskId, TopicName};
@@ -13,30 +14,78 @@ use crate::types::{Headers, RecordContext, TaskId, TopicName};
 /// The input record that is being processed, directly or not (Java: `RecordMetadata`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordMetadata<'a> {
-    /// Its topic.
-    pub topic: &'a TopicName,
-    /// Its partition.
+    /// Its topic; `None` below a punctuator.
+    pub topic: Option<&'a TopicName>,
+    /// Its partition; -1 below a punctuator.
     pub partition: i32,
-    /// Its offset.
+    /// Its offset; -1 below a punctuator.
     pub offset: i64,
+}
+
+/// What any processor sees of its task (Java: `ProcessingContext`).
+pub struct ProcessingContext<'a> {
+    task: &'a mut TaskContext,
+    node: usize,
 }
 
 /// What a processor sees of its task, and where it forwards to (Java: `ProcessorContext`).
 pub struct ProcessorContext<'a, KOut, VOut> {
-    pub(super) task: &'a mut TaskContext,
-    pub(super) node: usize,
+    processing: ProcessingContext<'a>,
     out: PhantomData<fn(KOut, VOut)>,
 }
 
 impl<'a, KOut, VOut> ProcessorContext<'a, KOut, VOut> {
     pub(super) const fn new(task: &'a mut TaskContext, node: usize) -> Self {
         Self {
-            task,
-            node,
+            processing: ProcessingContext { task, node },
             out: PhantomData,
         }
     }
+}
 
+impl<'a, KOut, VOut> Deref for ProcessorContext<'a, KOut, VOut> {
+    type Target = ProcessingContext<'a>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.processing
+    }
+}
+
+impl<KOut, VOut> DerefMut for ProcessorContext<'_, KOut, VOut> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.processing
+    }
+}
+
+/// What a processor that keeps keys sees of its task, and where it forwards to (Java:
+/// `FixedKeyProcessorContext`).
+pub struct FixedKeyProcessorContext<'a, K, VOut> {
+    inner: ProcessorContext<'a, K, VOut>,
+}
+
+impl<'a, K, VOut> FixedKeyProcessorContext<'a, K, VOut> {
+    pub(super) const fn new(task: &'a mut TaskContext, node: usize) -> Self {
+        Self {
+            inner: ProcessorContext::new(task, node),
+        }
+    }
+}
+
+impl<'a, K, VOut> Deref for FixedKeyProcessorContext<'a, K, VOut> {
+    type Target = ProcessingContext<'a>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.inner
+    }
+}
+
+impl<K, VOut> DerefMut for FixedKeyProcessorContext<'_, K, VOut> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.inner
+    }
+}
+
+impl ProcessingContext<'_> {
     /// The task and the node, for operators of the library.
     pub(crate) const fn parts(&mut self) -> (&mut TaskContext, usize) {
         (self.task, self.node)
@@ -52,16 +101,19 @@ impl<'a, KOut, VOut> ProcessorContext<'a, KOut, VOut> {
         &self.task.application_id
     }
 
-    /// Where the input record came from; `None` inside a punctuator.
+    /// Where the input record came from; `None` before the first record or punctuation, and without
+    /// a topic below a punctuator.
     pub fn record_metadata(&self) -> Option<RecordMetadata<'_>> {
         let RecordContext {
             topic,
             partition,
             offset,
+            timestamp,
             ..
         } = &self.task.context;
-        topic.as_ref().map(|topic| RecordMetadata {
-            topic,
+        let any = topic.is_some() || *timestamp >= 0;
+        any.then_some(RecordMetadata {
+            topic: topic.as_ref(),
             partition: *partition,
             offset: *offset,
         })
@@ -105,7 +157,24 @@ impl<'a, KOut, VOut> ProcessorContext<'a, KOut, VOut> {
         let now = self.task.now.wall_clock.0;
         self.task
             .punctuators
-            .schedule(self.node, interval, kind, now)
+            .schedule(self.node, None, interval, kind, now)
+    }
+
+    /// Like [`schedule`](Self::schedule), with calls at `start_ms` and whole intervals after it
+    /// (KIP-1146).
+    ///
+    /// # Errors
+    /// When `interval` is shorter than a millisecond or `start_ms` is negative.
+    pub fn schedule_from(
+        &mut self,
+        start_ms: i64,
+        interval: Duration,
+        kind: PunctuationType,
+    ) -> Result<Cancellable, ProcessorError> {
+        let now = self.task.now.wall_clock.0;
+        self.task
+            .punctuators
+            .schedule(self.node, Some(start_ms), interval, kind, now)
     }
 
     /// Stops a punctuator.
@@ -135,7 +204,8 @@ impl<KOut: Clone + 'static, VOut: Clone + 'static> ProcessorContext<'_, KOut, VO
     /// # Errors
     /// Whatever a processor downstream failed with; pass it on.
     pub fn forward(&mut self, record: Record<KOut, VOut>) -> Result<(), ProcessorError> {
-        self.task.forward(self.node, record)
+        let (task, node) = self.parts();
+        task.forward(node, record)
     }
 
     /// Hands `record` to the child called `child` alone.
@@ -147,6 +217,59 @@ impl<KOut: Clone + 'static, VOut: Clone + 'static> ProcessorContext<'_, KOut, VO
         child: &str,
         record: Record<KOut, VOut>,
     ) -> Result<(), ProcessorError> {
-        self.task.forward_to(self.node, child, record)
+        let (task, node) = self.parts();
+        task.forward_to(node, child, record)
+    }
+
+    /// Hands `record` to every child with headers of its own: what children do to them is not seen
+    /// here, nor by records forwarded later (Java: `Record.withHeaders`).
+    ///
+    /// # Errors
+    /// Whatever a processor downstream failed with.
+    pub fn forward_with_headers(
+        &mut self,
+        record: Record<KOut, VOut>,
+        headers: Headers,
+    ) -> Result<(), ProcessorError> {
+        let (task, node) = self.parts();
+        let before = std::mem::replace(&mut task.context.headers, headers);
+        let result = task.forward(node, record);
+        task.context.headers = before;
+        result
+    }
+}
+
+impl<K: Clone + 'static, VOut: Clone + 'static> FixedKeyProcessorContext<'_, K, VOut> {
+    /// Hands `record` to every child in order of connection, depth first.
+    ///
+    /// # Errors
+    /// Whatever a processor downstream failed with; pass it on.
+    pub fn forward(&mut self, record: FixedKeyRecord<K, VOut>) -> Result<(), ProcessorError> {
+        self.inner.forward(record.into_record())
+    }
+
+    /// Hands `record` to the child called `child` alone.
+    ///
+    /// # Errors
+    /// When there is no such child, or whatever a processor downstream failed with.
+    pub fn forward_to(
+        &mut self,
+        child: &str,
+        record: FixedKeyRecord<K, VOut>,
+    ) -> Result<(), ProcessorError> {
+        self.inner.forward_to(child, record.into_record())
+    }
+
+    /// Hands `record` to every child with headers of its own.
+    ///
+    /// # Errors
+    /// Whatever a processor downstream failed with.
+    pub fn forward_with_headers(
+        &mut self,
+        record: FixedKeyRecord<K, VOut>,
+        headers: Headers,
+    ) -> Result<(), ProcessorError> {
+        self.inner
+            .forward_with_headers(record.into_record(), headers)
     }
 }

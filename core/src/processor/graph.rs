@@ -513,26 +513,29 @@ impl ProcessorGraph {
         })
     }
 
-    /// Calls every punctuator that is due; `true` when one was.
+    /// Calls every punctuator of a kind that is due; `true` when one was.
     ///
     /// # Errors
     /// Whatever a processor fails with.
-    pub fn punctuate(&mut self, now: Now, stream_time: StreamTime) -> Result<bool, StreamsError> {
+    pub fn punctuate(
+        &mut self,
+        kind: PunctuationType,
+        now: Now,
+        stream_time: StreamTime,
+    ) -> Result<bool, StreamsError> {
         self.task.now = now;
         self.task.stream_time = stream_time;
-        let times = [
-            (PunctuationType::StreamTime, stream_time.0),
-            (PunctuationType::WallClockTime, now.wall_clock.0),
-        ];
+        let time_ms = match kind {
+            PunctuationType::StreamTime => stream_time.0,
+            PunctuationType::WallClockTime => now.wall_clock.0,
+        };
         let mut any = false;
-        for (kind, time_ms) in times {
-            while let Some((node, id, time)) = self.task.punctuators.pop_due(kind, time_ms) {
-                any = true;
-                self.task.context = RecordContext::punctuation(time);
-                self.run(node, |running, task| {
-                    running.punctuate(task, node, id, time)
-                })?;
-            }
+        while let Some((node, id, time)) = self.task.punctuators.pop_due(kind, time_ms) {
+            any = true;
+            self.task.context = RecordContext::punctuation(time);
+            self.run(node, |running, task| {
+                running.punctuate(task, node, id, time)
+            })?;
         }
         Ok(any)
     }
@@ -594,6 +597,27 @@ impl ProcessorGraph {
     pub fn stores(&self) -> impl Iterator<Item = (&dyn StateStore, Option<&TopicName>)> {
         let slots = self.task.stores.iter();
         slots.filter_map(|slot| Some((slot.store.as_deref()?, slot.changelog.as_ref())))
+    }
+
+    /// Calls `access` with a store and the context that writes are made under, as a processor does:
+    /// what the access evicts is forwarded, what it writes is logged.
+    ///
+    /// # Errors
+    /// When there is no store of that name and type, or the store or a processor fails.
+    pub fn with_store<S: StateStore, R>(
+        &mut self,
+        now: Now,
+        name: &str,
+        access: impl FnOnce(&mut S, &RecordContext) -> R,
+    ) -> Result<R, StreamsError> {
+        self.task.now = now;
+        let found = self.task.stores.iter().position(|s| &*s.name == name);
+        let Some(store) = found else {
+            let message = format!("task {} has no store {name}", self.task.id);
+            return Err(StreamsError::Topology(message));
+        };
+        let result = self.task.with_store(store, access);
+        result.map_err(|error| streams_error(self.task.id, error))
     }
 
     /// A store of the task, for queries and tests.

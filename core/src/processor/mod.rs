@@ -4,6 +4,7 @@
 //! change is visible when [`ProcessorContext::forward`] returns, as in Java.
 
 mod context;
+mod fixed_key;
 mod graph;
 mod node;
 mod punctuation;
@@ -15,7 +16,9 @@ use std::fmt;
 
 use crate::error::StreamsError;
 
-pub use context::{ProcessorContext, RecordMetadata};
+pub use context::{FixedKeyProcessorContext, ProcessingContext, ProcessorContext, RecordMetadata};
+pub(crate) use fixed_key::FixedKeyNode;
+pub use fixed_key::{FixedKeyProcessor, FixedKeyProcessorSupplier, FixedKeyRecord};
 pub use graph::ProcessorGraph;
 pub(crate) use graph::{ForwardFlushed, TaskContext};
 pub(crate) use node::{ErasedNode, ProcessorNode, SinkNode, SourceNode};

@@ -1,6 +1,7 @@
 //! The nodes of a running task: typed inside, erased in their slots.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use super::graph::TaskContext;
 use super::punctuation::Cancellable;
@@ -8,6 +9,7 @@ use super::sink::OutgoingRecord;
 use super::{Processor, ProcessorContext, ProcessorError, Record};
 use crate::error::StreamsError;
 use crate::serde::SerdeRef;
+use crate::topology::NodeFactory;
 use crate::types::TopicName;
 use crate::wire;
 
@@ -46,7 +48,7 @@ pub(crate) trait TakeSource {
 }
 
 /// A node that takes records of one type.
-trait Run<K, V> {
+pub(super) trait Run<K, V> {
     fn init(&mut self, task: &mut TaskContext, node: usize) -> Result<(), ProcessorError>;
     fn process(
         &mut self,
@@ -68,6 +70,10 @@ trait Run<K, V> {
 pub(crate) struct TypedNode<K, V>(Box<dyn Run<K, V>>);
 
 impl<K: 'static, V: 'static> TypedNode<K, V> {
+    pub(super) fn erased(node: impl Run<K, V> + 'static) -> Box<dyn ErasedNode> {
+        Box::new(Self(Box::new(node)))
+    }
+
     pub(super) fn process(
         &mut self,
         task: &mut TaskContext,
@@ -114,7 +120,7 @@ where
     pub(crate) fn erased(
         processor: Box<dyn Processor<KIn, VIn, KOut, VOut>>,
     ) -> Box<dyn ErasedNode> {
-        Box::new(TypedNode::<KIn, VIn>(Box::new(Self { processor })))
+        TypedNode::<KIn, VIn>::erased(Self { processor })
     }
 }
 
@@ -151,16 +157,29 @@ impl<KIn, VIn, KOut, VOut> Run<KIn, VIn> for ProcessorNode<KIn, VIn, KOut, VOut>
 
 /// A sink: serialises and hands over.
 pub(crate) struct SinkNode<K, V> {
-    pub(crate) topic: TopicName,
-    pub(crate) keys: SerdeRef<K>,
-    pub(crate) values: SerdeRef<V>,
+    topic: TopicName,
+    keys: SerdeRef<K>,
+    values: SerdeRef<V>,
     /// Repartition topics take no null keys.
-    pub(crate) drop_null_keys: bool,
+    drop_null_keys: bool,
 }
 
 impl<K: 'static, V: 'static> SinkNode<K, V> {
-    pub(crate) fn erased(self) -> Box<dyn ErasedNode> {
-        Box::new(TypedNode::<K, V>(Box::new(self)))
+    /// Makes sinks; those of repartition topics drop null keys, which would have no partition.
+    pub(crate) fn factory(
+        keys: SerdeRef<K>,
+        values: SerdeRef<V>,
+        drop_null_keys: bool,
+    ) -> NodeFactory {
+        Arc::new(move |topic| {
+            TypedNode::<K, V>::erased(Self {
+                // The topology gives every sink its topic.
+                topic: topic.unwrap_or_else(|| "".into()),
+                keys: Arc::clone(&keys),
+                values: Arc::clone(&values),
+                drop_null_keys,
+            })
+        })
     }
 }
 

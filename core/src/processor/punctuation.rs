@@ -22,8 +22,8 @@ struct Schedule {
     node: usize,
     kind: PunctuationType,
     interval_ms: i64,
-    /// Time of the next call; `None` before the first sight of stream time.
-    next: Option<i64>,
+    /// Time of the next call.
+    next: i64,
 }
 
 /// The punctuators of one task (Java: `PunctuationQueue`).
@@ -37,10 +37,14 @@ impl PunctuationQueue {
     pub(super) fn schedule(
         &mut self,
         node: usize,
+        start_ms: Option<i64>,
         interval: Duration,
         kind: PunctuationType,
         wall_clock_ms: i64,
     ) -> Result<Cancellable, ProcessorError> {
+        if start_ms.is_some_and(|start| start < 0) {
+            return Err(ProcessorError::new("a punctuation cannot start before 0"));
+        }
         let interval_ms = i64::try_from(interval.as_millis())
             .ok()
             .filter(|interval| *interval >= 1)
@@ -49,10 +53,15 @@ impl PunctuationQueue {
             })?;
         self.ids += 1;
         let id = Cancellable(self.ids);
-        let next = match kind {
+        let next = match (kind, start_ms) {
             // Fires on the first record, then aligned to the interval.
-            PunctuationType::StreamTime => None,
-            PunctuationType::WallClockTime => Some(wall_clock_ms.saturating_add(interval_ms)),
+            (PunctuationType::StreamTime, start) => start.unwrap_or(0),
+            (PunctuationType::WallClockTime, None) => wall_clock_ms.saturating_add(interval_ms),
+            // What lies in the past was missed.
+            (PunctuationType::WallClockTime, Some(start)) if start < wall_clock_ms => {
+                next_after(start, interval_ms, wall_clock_ms)
+            }
+            (PunctuationType::WallClockTime, Some(start)) => start,
         };
         self.schedules.push(Schedule {
             id,
@@ -81,21 +90,21 @@ impl PunctuationQueue {
         let due = self
             .schedules
             .iter_mut()
-            .filter(|s| s.kind == kind && s.next.is_none_or(|next| next <= time_ms))
+            .filter(|s| s.kind == kind && s.next <= time_ms)
             .min_by_key(|s| s.next)?;
-        // As in Java: the next multiple of the interval after now, counted from the call due.
-        let from = due.next.unwrap_or(0);
-        let passed = (time_ms - from).div_euclid(due.interval_ms) + 1;
-        due.next = Some(from.saturating_add(passed.saturating_mul(due.interval_ms)));
+        due.next = next_after(due.next, due.interval_ms, time_ms);
         Some((due.node, due.id, time_ms))
     }
 
     pub(super) fn next_wall_clock(&self) -> Option<i64> {
         let wall = |s: &&Schedule| s.kind == PunctuationType::WallClockTime;
-        self.schedules
-            .iter()
-            .filter(wall)
-            .filter_map(|s| s.next)
-            .min()
+        self.schedules.iter().filter(wall).map(|s| s.next).min()
     }
+}
+
+/// The first of `from` and whole intervals after it that lies after `time_ms`, which does not lie
+/// before `from`.
+fn next_after(from: i64, interval_ms: i64, time_ms: i64) -> i64 {
+    let passed = (time_ms - from).div_euclid(interval_ms) + 1;
+    from.saturating_add(passed.saturating_mul(interval_ms))
 }

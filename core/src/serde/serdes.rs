@@ -1,5 +1,6 @@
 //! The serdes that come with Kafka (Java: `org.apache.kafka.common.serialization.Serdes`).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -12,6 +13,15 @@ use super::{DefaultSerde, Serde, SerdeError, SerdeRef};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StringSerde;
 
+/// As Java decodes: what is not UTF-8 becomes U+FFFD. The check alone is faster than the lossy
+/// conversion, which goes through the text chunk by chunk.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    match str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
+    }
+}
+
 impl Serde<String> for StringSerde {
     fn serialize(&self, _: &str, value: &String, out: &mut Vec<u8>) -> Result<(), SerdeError> {
         out.extend_from_slice(value.as_bytes());
@@ -23,7 +33,7 @@ impl Serde<String> for StringSerde {
     }
 
     fn deserialize_slice(&self, _: &str, bytes: &[u8]) -> Result<String, SerdeError> {
-        Ok(String::from_utf8_lossy(bytes).into_owned())
+        Ok(text(bytes).into_owned())
     }
 }
 
@@ -38,7 +48,7 @@ impl Serde<Arc<str>> for StringSerde {
     }
 
     fn deserialize_slice(&self, _: &str, bytes: &[u8]) -> Result<Arc<str>, SerdeError> {
-        Ok(Arc::from(&*String::from_utf8_lossy(bytes)))
+        Ok(Arc::from(&*text(bytes)))
     }
 }
 
@@ -243,7 +253,7 @@ impl Serde<Uuid> for UuidSerde {
     }
 
     fn deserialize_slice(&self, _: &str, bytes: &[u8]) -> Result<Uuid, SerdeError> {
-        String::from_utf8_lossy(bytes).parse()
+        text(bytes).parse()
     }
 }
 

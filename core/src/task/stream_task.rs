@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::TaskState;
 use super::partition_group::PartitionGroup;
 use crate::error::StreamsError;
-use crate::processor::ProcessorGraph;
+use crate::processor::{ProcessorGraph, PunctuationType};
 use crate::state::ChangelogRecord;
 use crate::time::{Now, WallClock};
 use crate::types::{OffsetAndMetadata, TaskId, TopicPartition};
@@ -246,10 +246,11 @@ impl StreamTask {
     }
 
     pub(crate) fn punctuate(&mut self, now: Now) -> Result<(), StreamsError> {
-        if self.state == TaskState::Running
-            && self.graph.punctuate(now, self.group.stream_time())?
-        {
-            self.commit_needed = true;
+        if self.state == TaskState::Running {
+            for kind in [PunctuationType::StreamTime, PunctuationType::WallClockTime] {
+                let stream_time = self.group.stream_time();
+                self.commit_needed |= self.graph.punctuate(kind, now, stream_time)?;
+            }
         }
         Ok(())
     }

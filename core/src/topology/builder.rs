@@ -1,17 +1,184 @@
 //! Building a topology node by node (Java: `InternalTopologyBuilder`).
 
+use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{NodeDefinition, NodeFactory, NodeKind, StoreDefinition, Topology, TopologyError};
+use super::{
+    NodeDefinition, NodeFactory, NodeKind, StoreDefinition, TopicRef, Topology, TopologyError,
+};
+use crate::processor::{ProcessorNode, ProcessorSupplier, SinkNode, SourceNode};
+use crate::serde::SerdeRef;
 use crate::state::StoreBuilder;
 
-/// Collects nodes and stores; the first mistake is kept until [`TopologyBuilder::build`].
+/// Collects nodes and stores, for processors without the DSL (Java: `Topology#addSource` and the
+/// like); the first mistake is kept until [`TopologyBuilder::build`].
+///
+/// ```
+/// use eddyline_core::processor::{Processor, ProcessorContext, ProcessorError, Record};
+/// use eddyline_core::serde::DefaultSerde;
+/// use eddyline_core::topology::TopologyBuilder;
+///
+/// struct Shout;
+///
+/// impl Processor<Option<String>, String, Option<String>, String> for Shout {
+///     fn process(
+///         &mut self,
+///         context: &mut ProcessorContext<'_, Option<String>, String>,
+///         record: Record<Option<String>, String>,
+///     ) -> Result<(), ProcessorError> {
+///         let loud = record.value.to_uppercase();
+///         context.forward(record.with_value(loud))
+///     }
+/// }
+///
+/// let serdes = || (Option::<String>::default_serde(), String::default_serde());
+/// let mut builder = TopologyBuilder::new();
+/// builder
+///     .add_source("words", &["in"], serdes())
+///     .add_processor("shout", || Shout, &["words"])
+///     .add_sink("loud", "out", serdes(), &["shout"]);
+/// assert!(builder.build().is_ok());
+/// ```
 #[derive(Default)]
-pub(crate) struct TopologyBuilder {
+pub struct TopologyBuilder {
     nodes: Vec<NodeDefinition>,
     stores: Vec<StoreDefinition>,
+    /// What nodes added by name forward; the DSL has the compiler check it.
+    outputs: BTreeMap<usize, RecordType>,
     error: Option<TopologyError>,
+}
+
+/// The key and value types of a record.
+#[derive(Clone, Copy, PartialEq)]
+struct RecordType {
+    id: TypeId,
+    name: &'static str,
+}
+
+impl RecordType {
+    fn of<K: 'static, V: 'static>() -> Self {
+        Self {
+            id: TypeId::of::<(K, V)>(),
+            name: std::any::type_name::<(K, V)>(),
+        }
+    }
+}
+
+impl TopologyBuilder {
+    /// An empty builder.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a source that reads `topics` with the serdes of keys and values.
+    pub fn add_source<K: Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        name: &str,
+        topics: &[&str],
+        (keys, values): (SerdeRef<K>, SerdeRef<V>),
+    ) -> &mut Self {
+        let topics = topics.iter().map(|topic| external(topic)).collect();
+        let factory: NodeFactory = Arc::new(move |_| {
+            let (keys, values) = (Arc::clone(&keys), Arc::clone(&values));
+            Box::new(SourceNode { keys, values })
+        });
+        let node = self.add_node(name, NodeKind::Source(topics), &[], factory);
+        self.outputs.insert(node, RecordType::of::<K, V>());
+        self
+    }
+
+    /// Adds a processor below `parents`, which forward what it takes.
+    pub fn add_processor<KIn, VIn, KOut, VOut>(
+        &mut self,
+        name: &str,
+        supplier: impl ProcessorSupplier<KIn, VIn, KOut, VOut> + 'static,
+        parents: &[&str],
+    ) -> &mut Self
+    where
+        KIn: 'static,
+        VIn: 'static,
+        KOut: 'static,
+        VOut: 'static,
+    {
+        let parents = self.parents(name, RecordType::of::<KIn, VIn>(), parents);
+        let factory: NodeFactory =
+            Arc::new(move |_| ProcessorNode::<KIn, VIn, KOut, VOut>::erased(supplier.processor()));
+        let node = self.add_node(name, NodeKind::Processor, &parents, factory);
+        self.outputs.insert(node, RecordType::of::<KOut, VOut>());
+        self
+    }
+
+    /// Adds a sink below `parents` that writes `topic` with the serdes of keys and values.
+    pub fn add_sink<K: 'static, V: 'static>(
+        &mut self,
+        name: &str,
+        topic: &str,
+        (keys, values): (SerdeRef<K>, SerdeRef<V>),
+        parents: &[&str],
+    ) -> &mut Self {
+        let parents = self.parents(name, RecordType::of::<K, V>(), parents);
+        let factory = SinkNode::factory(keys, values, false);
+        self.add_node(name, NodeKind::Sink(external(topic)), &parents, factory);
+        self
+    }
+
+    /// Adds a store and lets `processors`, which were added before, use it.
+    pub fn add_state_store(
+        &mut self,
+        builder: impl StoreBuilder + 'static,
+        processors: &[&str],
+    ) -> &mut Self {
+        let store = builder.name().to_owned();
+        self.add_store(Arc::new(builder));
+        self.connect_processors(&store, processors)
+    }
+
+    /// Lets `processors` use a store (Java: `connectProcessorAndStateStores`).
+    pub fn connect_processors(&mut self, store: &str, processors: &[&str]) -> &mut Self {
+        for processor in processors {
+            match self.find(processor) {
+                Some(node) => self.connect(node, store),
+                None => self.fail(TopologyError::UnknownNode((*processor).to_owned())),
+            }
+        }
+        self
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        self.nodes.iter().position(|node| &*node.name == name)
+    }
+
+    fn parents(&mut self, child: &str, takes: RecordType, parents: &[&str]) -> Vec<usize> {
+        if parents.is_empty() {
+            self.fail(TopologyError::NoParent(child.to_owned()));
+        }
+        let mut found = Vec::with_capacity(parents.len());
+        for parent in parents {
+            let Some(node) = self.find(parent) else {
+                self.fail(TopologyError::UnknownNode((*parent).to_owned()));
+                continue;
+            };
+            match self.outputs.get(&node).copied() {
+                Some(forwards) if forwards == takes => found.push(node),
+                Some(forwards) => self.fail(TopologyError::TypeMismatch {
+                    parent: (*parent).to_owned(),
+                    forwards: forwards.name,
+                    child: child.to_owned(),
+                    takes: takes.name,
+                }),
+                None => self.fail(TopologyError::UnknownNode((*parent).to_owned())),
+            }
+        }
+        found
+    }
+}
+
+fn external(topic: &str) -> TopicRef {
+    TopicRef {
+        name: Arc::from(topic),
+        internal: false,
+    }
 }
 
 impl TopologyBuilder {
@@ -96,7 +263,10 @@ impl TopologyBuilder {
     }
 
     /// The finished topology.
-    pub(crate) fn build(self) -> Result<Topology, TopologyError> {
+    ///
+    /// # Errors
+    /// The first mistake that was made in building it.
+    pub fn build(self) -> Result<Topology, TopologyError> {
         if let Some(error) = self.error {
             return Err(error);
         }

@@ -12,7 +12,7 @@ use crate::processor::ErasedNode;
 use crate::state::StoreBuilder;
 use crate::types::TopicName;
 
-pub(crate) use builder::TopologyBuilder;
+pub use builder::TopologyBuilder;
 pub use describe::TopologyDescription;
 
 pub use subtopology::{InternalTopic, Subtopology, topology_message};
@@ -33,6 +33,21 @@ pub enum TopologyError {
         processor: String,
         /// The store.
         store: String,
+    },
+    /// A node that was never added is named as a parent or as the user of a store.
+    UnknownNode(String),
+    /// A processor or sink without a parent.
+    NoParent(String),
+    /// A parent forwards records of other types than its child takes.
+    TypeMismatch {
+        /// The parent.
+        parent: String,
+        /// The key and value types it forwards.
+        forwards: &'static str,
+        /// The child.
+        child: String,
+        /// The key and value types it takes.
+        takes: &'static str,
     },
     /// A topology without any source.
     Empty,
@@ -63,6 +78,22 @@ impl fmt::Display for TopologyError {
                     "processor {processor} names store {store}, which was not added"
                 )
             }
+            Self::UnknownNode(name) => {
+                write!(
+                    f,
+                    "node {name} was not added: add parents before their children"
+                )
+            }
+            Self::NoParent(name) => write!(f, "node {name} has no parent"),
+            Self::TypeMismatch {
+                parent,
+                forwards,
+                child,
+                takes,
+            } => write!(
+                f,
+                "node {parent} forwards {forwards} and its child {child} takes {takes}"
+            ),
             Self::Empty => f.write_str("the topology has no source: begin with a stream or table"),
         }
     }

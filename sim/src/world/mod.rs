@@ -21,6 +21,13 @@
 //! | `counts` | every word is counted, and once where no member was lost (word count) |
 //! | `input` | the input can be written |
 //! | `check` | what was given to [`Simulation::check`] |
+//!
+//! Two rules have an exception that Kafka's at-least-once has, too: when an expelled member writes
+//! to a changelog that another one restores from, that partition is left out of `fold`, and counts
+//! may be too low.
+//!
+//! Not tried yet: clocks that jump, retention and compaction, topics that grow or vanish, leaders
+//! that lose records, brokers of several versions, punctuators, standbys that follow changelogs.
 
 mod engine;
 mod events;
@@ -248,7 +255,6 @@ impl Simulation {
     #[must_use]
     pub fn without_faults(mut self) -> Self {
         self.has_faults = false;
-        self.schedule.is_rough = false;
         self
     }
 
@@ -320,6 +326,7 @@ impl Simulation {
             self.schedule.draw_faults(self.seed);
         } else {
             self.schedule.faults.clear();
+            self.schedule.may_duplicate = false;
         }
         let schedule = &self.schedule;
         let servers: Vec<String> = (1..=schedule.brokers)

@@ -28,8 +28,10 @@ pub(super) struct Schedule {
     /// When the input is produced: from, and for how long, in milliseconds.
     pub(super) input_ms: (u64, u64),
     pub(super) faults: Vec<ScheduledFault>,
-    /// Members may be expelled or vanish: records may be processed twice.
+    /// Faults are hard and long: members vanish or are expelled.
     pub(super) is_rough: bool,
+    /// A member may lose its tasks: records may be processed twice.
+    pub(super) may_duplicate: bool,
 }
 
 /// How long bytes take.
@@ -118,6 +120,7 @@ impl Schedule {
             input_ms,
             faults: Vec::new(),
             is_rough,
+            may_duplicate: is_rough,
         };
         schedule.draw_faults(seed);
         schedule
@@ -128,6 +131,12 @@ impl Schedule {
         let mut rng = seed.child("faults", 0).rng();
         let count = if rng.chance(1, 8) { 0 } else { rng.below(9) };
         self.faults = (0..count).map(|_| self.draw_fault(&mut rng)).collect();
+        // A member that misses two new epochs is fenced, in Kafka too.
+        let missed = self.faults.iter().map(|fault| match &fault.fault {
+            Fault::Request(rule) if rule.api == Some(ApiKey::StreamsGroupHeartbeat) => rule.times,
+            _ => 0,
+        });
+        self.may_duplicate = self.is_rough || missed.sum::<u32>() > 1;
     }
 
     fn draw_fault(&self, rng: &mut Rng) -> ScheduledFault {

@@ -239,7 +239,7 @@ pub(super) fn check(world: &mut World<'_>, findings: &Findings) {
     if let Err(message) = check_counts(world) {
         world.oracles.report("counts", message);
     }
-    if !world.scenario.schedule.is_rough
+    if !world.scenario.schedule.may_duplicate
         && let Err(message) = check_changes(world)
     {
         world.oracles.report("dedup", message);
@@ -262,7 +262,7 @@ fn check_counts(world: &World<'_>) -> Result<(), String> {
         let found = counted.get(word).copied().unwrap_or(0);
         // An expelled member may overwrite a count with an older one: see the oracle.
         let lost = found < *times && !is_rewritten;
-        let doubled = found > *times && !world.scenario.schedule.is_rough;
+        let doubled = found > *times && !world.scenario.schedule.may_duplicate;
         if lost || doubled {
             return Err(format!("{word:?} occurs {times} times, not {found}"));
         }
