@@ -4,11 +4,11 @@ use super::*;
 use crate::net::testing::{FakeBrokers, answer, coordinator, metadata};
 use crate::thread::message::{ClientMessage, Ticket};
 use crate::topology::InternalTopic;
+use crate::wire::RequestFrame;
 use crate::wire::messages::ApiVersionsResponse;
 use crate::wire::streams_group::{
     Status, StreamsGroupHeartbeatRequest, StreamsGroupHeartbeatResponse, TaskIds,
 };
-use crate::wire::{ApiKey, RequestFrame};
 
 struct World {
     machine: ClientMachine,
@@ -346,7 +346,6 @@ fn a_cluster_without_streams_groups_is_refused_in_plain_words() {
     world.advance(5000);
     assert!(world.machine.is_closed());
     assert!(world.beats.is_empty());
-    let _ = ApiKey::ALL;
 }
 
 #[test]
@@ -371,6 +370,40 @@ fn a_fenced_member_loses_its_tasks_and_comes_back() {
     let ids: std::collections::BTreeSet<&str> =
         world.beats.iter().map(|b| b.member_id.as_str()).collect();
     assert_eq!(ids.len(), 1, "the same member");
+}
+
+#[test]
+fn two_minutes_in_user_code_keep_the_membership_and_more_than_allowed_gives_it_up() {
+    let (mut world, _) = World::running();
+    world.beats.clear();
+    world.messages.clear();
+    // The runner says nothing: `process()` has not returned.
+    world.advance(120_000);
+    assert!(world.beats.len() >= 20, "{} heartbeats", world.beats.len());
+    assert!(world.beats.iter().all(|beat| beat.member_epoch > 0));
+    assert_eq!(world.machine.report().active_tasks.len(), 2);
+    assert!(world.messages.is_empty());
+
+    // `max.poll.interval.ms` is five minutes.
+    world.advance(185_000);
+    let last = world.beats.last().expect("it beat");
+    assert_eq!(last.member_epoch, -1, "it left");
+    assert_eq!(world.machine.report().active_tasks.len(), 0);
+    assert_eq!(world.failure(), None);
+    let lost = world.messages.iter().find_map(|message| match message {
+        RunnerMessage::Lose { ticket } => Some(*ticket),
+        _ => None,
+    });
+    let ticket = lost.expect("its tasks are lost");
+
+    // It returns, and the member comes back.
+    world.beats.clear();
+    world.assign(vec![0]);
+    world.say(ClientMessage::Released { ticket });
+    assert!(world.beats.is_empty(), "not before user code has spoken");
+    world.say(ClientMessage::Polled);
+    assert_eq!(world.beats[0].member_epoch, 0);
+    assert!(world.assigned().is_some());
 }
 
 #[test]
