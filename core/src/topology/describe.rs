@@ -1,8 +1,9 @@
 //! `Topology#describe`, as Java writes it.
 
+use std::cmp::Ordering;
 use std::fmt::{self, Write as _};
 
-use super::java_order::strings_in_hash_order;
+use super::java_order::{hash_set_order, string_hash, strings_in_hash_order};
 use super::{NodeKind, Topology};
 
 /// What a topology consists of (Java: `TopologyDescription`). Its `Display` is Java's text.
@@ -18,50 +19,78 @@ impl fmt::Display for TopologyDescription {
 }
 
 pub(super) fn describe(topology: &Topology) -> TopologyDescription {
-    let sizes = sizes(topology);
     let mut text = String::from("Topologies:\n ");
     for group in 0..topology.subtopology_count() {
         // Java indents the first block by three spaces and the others by two.
         // Writing to a String cannot fail.
         writeln!(text, "  Sub-topology: {group}").ok();
-        for node in in_order(topology, &sizes, topology.nodes_of(&[group])) {
-            describe_node(topology, &sizes, node, &mut text);
+        let mut nodes = topology.nodes_of(&[group]);
+        let edges = Edges::new(topology, &nodes);
+        nodes.sort_by(|&a, &b| edges.compare(topology, a, b));
+        for node in nodes {
+            describe_node(topology, &edges, node, &mut text);
         }
         text.push('\n');
     }
     TopologyDescription { text }
 }
 
-/// How many nodes hang below each, itself included, counted once for every way down.
-fn sizes(topology: &Topology) -> Vec<usize> {
-    let mut sizes = vec![1_usize; topology.nodes.len()];
-    // Children come after their parents.
-    for node in (0..topology.nodes.len()).rev() {
-        let below: usize = topology.nodes[node]
-            .children
-            .iter()
-            .map(|&child| sizes[child])
-            .sum();
-        sizes[node] = sizes[node].saturating_add(below);
+/// Parents and children as Java lists them: larger sub-trees first, then by name, as far as the
+/// sizes were known when an edge was added (a `TreeSet` does not sort again).
+struct Edges {
+    /// How many nodes hang below each, itself included, counted once for every way down.
+    sizes: Vec<usize>,
+    parents: Vec<Vec<usize>>,
+    children: Vec<Vec<usize>>,
+}
+
+impl Edges {
+    fn new(topology: &Topology, nodes: &[usize]) -> Self {
+        let count = topology.nodes.len();
+        let mut edges = Self {
+            sizes: vec![1; count],
+            parents: vec![Vec::new(); count],
+            children: vec![Vec::new(); count],
+        };
+        let name = |&node: &usize| &*topology.nodes[node].name;
+        let names: Vec<&str> = nodes.iter().map(name).collect();
+        let hashes: Vec<i32> = names.iter().map(|name| string_hash(name)).collect();
+        for at in hash_set_order(&hashes) {
+            let node = nodes[at];
+            for &parent in &topology.nodes[node].parents {
+                edges.insert(topology, node, parent);
+            }
+        }
+        edges
     }
-    sizes
-}
 
-/// Larger sub-trees first, then by name (Java: `NodeComparator`).
-fn in_order(topology: &Topology, sizes: &[usize], mut nodes: Vec<usize>) -> Vec<usize> {
-    nodes.sort_by(|&a, &b| {
+    fn insert(&mut self, topology: &Topology, node: usize, parent: usize) {
+        let place = |edges: &Self, list: &[usize], new: usize| {
+            list.partition_point(|&old| edges.compare(topology, old, new) == Ordering::Less)
+        };
+        let at = place(self, &self.parents[node], parent);
+        self.parents[node].insert(at, parent);
+        let at = place(self, &self.children[parent], node);
+        self.children[parent].insert(at, node);
+        let mut grown = vec![parent];
+        while let Some(node_above) = grown.pop() {
+            self.sizes[node_above] = self.sizes[node_above].saturating_add(self.sizes[node]);
+            grown.extend(&self.parents[node_above]);
+        }
+    }
+
+    /// Java's `NodeComparator`.
+    fn compare(&self, topology: &Topology, a: usize, b: usize) -> Ordering {
         let names = || topology.nodes[a].name.cmp(&topology.nodes[b].name);
-        sizes[b].cmp(&sizes[a]).then_with(names)
-    });
-    nodes
+        self.sizes[b].cmp(&self.sizes[a]).then_with(names)
+    }
 }
 
-fn describe_node(topology: &Topology, sizes: &[usize], node: usize, text: &mut String) {
+fn describe_node(topology: &Topology, edges: &Edges, node: usize, text: &mut String) {
     let definition = &topology.nodes[node];
     let name = &definition.name;
     let names = |nodes: &[usize]| {
-        let ordered = in_order(topology, sizes, nodes.to_vec());
-        let names: Vec<&str> = ordered
+        let names: Vec<&str> = nodes
             .iter()
             .map(|&node| &*topology.nodes[node].name)
             .collect();
@@ -71,7 +100,7 @@ fn describe_node(topology: &Topology, sizes: &[usize], node: usize, text: &mut S
             names.join(", ")
         }
     };
-    let (children, parents) = (names(&definition.children), names(&definition.parents));
+    let (children, parents) = (names(&edges.children[node]), names(&edges.parents[node]));
     let line = match &definition.kind {
         NodeKind::Source(topics) => {
             let topics: Vec<&str> = topics.iter().map(|topic| &*topic.name).collect();
