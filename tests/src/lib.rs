@@ -1,5 +1,6 @@
 //! What the tests share: real brokers, Kafka's own tools, word counts in processes of their own.
 
+pub mod conformance;
 mod instance;
 mod kafka;
 mod words;

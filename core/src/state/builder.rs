@@ -30,6 +30,24 @@ pub trait StoreBuilder: Send + Sync {
     fn build(&self, budget: &CacheBudget) -> Box<dyn StateStore>;
 }
 
+impl<B: StoreBuilder + ?Sized> StoreBuilder for Box<B> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn is_logged(&self) -> bool {
+        (**self).is_logged()
+    }
+
+    fn changelog_config(&self) -> &BTreeMap<String, String> {
+        (**self).changelog_config()
+    }
+
+    fn build(&self, budget: &CacheBudget) -> Box<dyn StateStore> {
+        (**self).build(budget)
+    }
+}
+
 /// Makes the rows of a key-value store (Java: `KeyValueBytesStoreSupplier`).
 pub trait KeyValueBytesStoreSupplier: Send + Sync {
     /// The name of the store.
