@@ -53,7 +53,6 @@ pub(super) enum Handle {
     LongStream(KStream<Key, Option<i64>>),
     Grouped(KGroupedStream<Key, Option<Datum>>),
     LongGrouped(KGroupedStream<Key, Option<i64>>),
-    Table(KTable<Key, Datum>),
     LongTable(KTable<Key, i64>),
 }
 
@@ -211,7 +210,6 @@ impl Build {
             Handle::LongStream(stream) => stream_operation(stream, op, &self.ids, shared),
             Handle::Grouped(grouped) => grouped_operation(grouped, op, specs).map(Some),
             Handle::LongGrouped(grouped) => grouped_operation(grouped, op, specs).map(Some),
-            Handle::Table(table) => table_operation(table, op, specs).map(Some),
             Handle::LongTable(table) => table_operation(table, op, specs).map(Some),
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use eddyline_core::dsl::{KGroupedStream, KStream, KTable};
+use eddyline_core::dsl::{KGroupedStream, KStream};
 use eddyline_core::serde::serdes::{BytesSerde, IntegerSerde, LongSerde, OptionSerde, StringSerde};
 use eddyline_core::serde::{DefaultSerde, Serde, SerdeError, SerdeRef};
 use serde_json::{Value, json};
@@ -81,7 +81,7 @@ impl Kind {
     }
 
     /// A value of an input record.
-    pub(super) fn from_json(self, value: &Value) -> Option<Datum> {
+    pub(super) fn read(self, value: &Value) -> Option<Datum> {
         Some(match self {
             Self::Text => match value {
                 Value::Null => return None,
@@ -143,7 +143,6 @@ pub(super) trait Cell: DefaultSerde + Clone + PartialEq + 'static {
     fn serde(name: &str) -> SerdeRef<Self>;
     fn stream(stream: KStream<Key, Option<Self>>) -> Handle;
     fn grouped(stream: KGroupedStream<Key, Option<Self>>) -> Handle;
-    fn table(table: KTable<Key, Self>) -> Handle;
 }
 
 impl Cell for Datum {
@@ -161,9 +160,6 @@ impl Cell for Datum {
     }
     fn grouped(stream: KGroupedStream<Key, Option<Self>>) -> Handle {
         Handle::Grouped(stream)
-    }
-    fn table(table: KTable<Key, Self>) -> Handle {
-        Handle::Table(table)
     }
 }
 
@@ -185,8 +181,5 @@ impl Cell for i64 {
     }
     fn grouped(stream: KGroupedStream<Key, Option<Self>>) -> Handle {
         Handle::LongGrouped(stream)
-    }
-    fn table(table: KTable<Key, Self>) -> Handle {
-        Handle::LongTable(table)
     }
 }

@@ -170,7 +170,7 @@ impl Driver {
             if let Some(hex) = record.get(format!("{field}_hex")).and_then(Value::as_str) {
                 return Some(super::unhex(hex).into());
             }
-            let datum = kind.from_json(&record[field])?;
+            let datum = kind.read(&record[field])?;
             Some(kind.bytes(&datum).expect("its own serde"))
         };
         let mut headers = Headers::new();
