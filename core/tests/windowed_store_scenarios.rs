@@ -410,7 +410,7 @@ fn check_topics(scenario: &Value) {
     for op in scenario["topology"].as_array().expect("a list") {
         let name = op["store"]["name"].as_str().unwrap_or_default();
         if let Some(builder) = builder(&op["store"], name) {
-            app.add_state_store(Boxed(builder));
+            app.add_state_store(builder);
             names.push(name);
         }
     }
@@ -429,30 +429,6 @@ fn check_topics(scenario: &Value) {
         names.iter().any(is_of)
     });
     assert_eq!(&declared, expected);
-}
-
-struct Boxed(Box<dyn StoreBuilder>);
-
-impl StoreBuilder for Boxed {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-
-    fn is_logged(&self) -> bool {
-        self.0.is_logged()
-    }
-
-    fn changelog_config(&self) -> &BTreeMap<String, String> {
-        self.0.changelog_config()
-    }
-
-    fn retention_ms(&self) -> Option<i64> {
-        self.0.retention_ms()
-    }
-
-    fn build(&self, budget: &CacheBudget) -> Box<dyn StateStore> {
-        self.0.build(budget)
-    }
 }
 
 /// Checks every scenario of `family` that has a window or session store and is nothing but stores.

@@ -43,6 +43,10 @@ impl<B: StoreBuilder + ?Sized> StoreBuilder for Box<B> {
         (**self).changelog_config()
     }
 
+    fn retention_ms(&self) -> Option<i64> {
+        (**self).retention_ms()
+    }
+
     fn build(&self, budget: &CacheBudget) -> Box<dyn StateStore> {
         (**self).build(budget)
     }
