@@ -54,9 +54,11 @@ impl Shared {
         format!("{prefix}{index:010}")
     }
 
-    /// Like `new_name`, unless the user gave a name.
+    /// Like `new_name`, unless the user gave a name. The number is drawn all the same: later names
+    /// must be Java's.
     pub(super) fn name_or(&mut self, given: Option<&str>, prefix: &str) -> String {
-        given.map_or_else(|| self.new_name(prefix), str::to_owned)
+        let drawn = self.new_name(prefix);
+        given.map_or(drawn, str::to_owned)
     }
 
     /// The name of a table's store, drawn if the user gave none.
@@ -76,20 +78,28 @@ impl Shared {
         self.tables.insert(node, rows);
     }
 
-    /// Lets a table say what its rows were before, and all tables that it is made from (Java:
+    /// Lets a table say what its rows were before, and the tables that it is made from. That needs
+    /// a store: without `force`, none is added for it and the answer may be no (Java:
     /// `enableSendingOldValues`).
-    pub(super) fn send_old_values(&mut self, table: usize) {
-        self.topology.send_old_values(table);
-        match self.tables.get(&table) {
-            Some(Rows::Source(_)) => self.materialize(table),
-            Some(&Rows::Derived(parent)) => self.send_old_values(parent),
-            Some(Rows::Materialized) | None => {}
+    pub(super) fn send_old_values(&mut self, table: usize, force: bool) -> bool {
+        let sends = match self.tables.get(&table) {
+            Some(Rows::Source(_)) => force,
+            Some(&Rows::Derived(parent)) => self.send_old_values(parent, force),
+            Some(Rows::Materialized) | None => true,
+        };
+        if sends {
+            self.materialize(table);
+            self.topology.send_old_values(table);
         }
+        sends
     }
 
     /// Gives a table of a topic its store.
     fn materialize(&mut self, table: usize) {
-        if let Some(Rows::Source(store)) = self.tables.insert(table, Rows::Materialized) {
+        let rows = self.tables.get_mut(&table);
+        if let Some(rows @ Rows::Source(_)) = rows
+            && let Rows::Source(store) = std::mem::replace(rows, Rows::Materialized)
+        {
             self.topology.connect(table, &store);
         }
     }
@@ -198,13 +208,10 @@ impl StreamsBuilder {
         let mut shared = self.shared.borrow_mut();
         // Java draws the store's name first, then the source's, then the table's.
         let store = shared.store_name(&materialized, &format!("{}-", topic.as_ref()));
-        let (source, name) = match &consumed.name {
-            Some(name) => (name.clone(), format!("{name}-table-source")),
-            None => {
-                let source = shared.new_name("KSTREAM-SOURCE-");
-                (source, shared.new_name("KTABLE-SOURCE-"))
-            }
-        };
+        let given = consumed.name.as_deref();
+        let given_source = given.map(|name| format!("{name}-source"));
+        let source = shared.name_or(given_source.as_deref(), "KSTREAM-SOURCE-");
+        let name = shared.name_or(given, "KTABLE-SOURCE-");
         let topic = TopicRef {
             name: Arc::from(topic.as_ref()),
             internal: false,

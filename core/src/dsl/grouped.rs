@@ -36,6 +36,11 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
 
     /// Counts the records of every key. Records without a value do not count.
     pub fn count(&self, materialized: Materialized<K, i64>) -> KTable<K, i64> {
+        if materialized.is_given && materialized.name.is_none() {
+            // Java draws a name that it does not use here.
+            let mut shared = self.builder.shared.borrow_mut();
+            shared.new_name("KSTREAM-AGGREGATE-STATE-STORE-");
+        }
         self.aggregate(|| 0, |_, _, count| count + 1, materialized)
     }
 

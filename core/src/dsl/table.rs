@@ -77,7 +77,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
 
     /// The rows for which `keep` holds.
     pub fn filter(&self, keep: impl Fn(&K, &V) -> bool + Send + Sync + 'static) -> Self {
-        self.derive("KTABLE-FILTER-", filtered(keep), self.values.clone(), None)
+        self.filtered(keep, self.values.clone(), None)
     }
 
     /// The rows for which `keep` holds, in a store of their own if `materialized` names one.
@@ -91,8 +91,8 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         V: DefaultSerde,
     {
         let values = materialized.values.clone().or_else(|| self.values.clone());
-        let store = self.store("KTABLE-FILTER-", &materialized, &values);
-        self.derive("KTABLE-FILTER-", filtered(keep), values, store)
+        let store = self.store(FILTER, &materialized, &values);
+        self.filtered(keep, values, store)
     }
 
     /// The rows for which `drop` does not hold.
@@ -110,7 +110,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         R: Into<Option<V2>>,
     {
         let map = move |key: &K, value| map(key, value).into();
-        self.derive("KTABLE-MAPVALUES-", map, None, None)
+        self.derive(MAP_VALUES, map, None, None)
     }
 
     /// Every row with another value, in a store of their own if `materialized` names one; `None`
@@ -127,8 +127,8 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
     {
         let map = move |key: &K, value| map(key, value).into();
         let values = materialized.values.clone();
-        let store = self.store("KTABLE-MAPVALUES-", &materialized, &values);
-        self.derive("KTABLE-MAPVALUES-", map, values, store)
+        let store = self.store(MAP_VALUES, &materialized, &values);
+        self.derive(MAP_VALUES, map, values, store)
     }
 
     /// Groups rows by another key; records move through a repartition topic. A row for which `map`
@@ -150,9 +150,19 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
             shared.add_processor::<K, Change<V>, K2, Change<V2>, _>(&name, self.node, move || {
                 RepartitionMap::new(Arc::clone(&map), Arc::clone(&keys))
             });
-        shared.send_old_values(self.node);
+        shared.send_old_values(self.node, true);
         drop(shared);
         KGroupedTable::new(self.builder.clone(), node, grouped)
+    }
+
+    fn filtered(
+        &self,
+        keep: impl Fn(&K, &V) -> bool + Send + Sync + 'static,
+        values: Option<SerdeRef<V>>,
+        store: Option<Arc<str>>,
+    ) -> Self {
+        let change = move |key: &K, value: V| keep(key, &value).then_some(value);
+        self.derive(FILTER, change, values, store)
     }
 
     /// Draws the name of a store, and makes it if it was named by the user.
@@ -187,11 +197,16 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         let mut shared = self.builder.shared.borrow_mut();
         let name = shared.new_name(prefix);
         let (change, supplied) = (Arc::new(change), store.clone());
-        let skip_nothing = prefix == "KTABLE-FILTER-";
+        let is_filter = prefix == FILTER;
+        // Where the rows are known, deleting what was never there is not passed on.
+        let sends_old = is_filter && shared.send_old_values(self.node, false);
         let node =
             shared.add_processor::<K, Change<V>, K, Change<V2>, _>(&name, self.node, move || {
-                Derive::new(supplied.clone(), Arc::clone(&change), skip_nothing)
+                Derive::new(supplied.clone(), Arc::clone(&change), is_filter)
             });
+        if sends_old {
+            shared.topology.send_old_values(node);
+        }
         match &store {
             Some(store) => {
                 shared.topology.connect(node, store);
@@ -204,8 +219,5 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
     }
 }
 
-fn filtered<K, V>(
-    keep: impl Fn(&K, &V) -> bool + Send + Sync + 'static,
-) -> impl Fn(&K, V) -> Option<V> + Send + Sync + 'static {
-    move |key, value| keep(key, &value).then_some(value)
-}
+const FILTER: &str = "KTABLE-FILTER-";
+const MAP_VALUES: &str = "KTABLE-MAPVALUES-";
