@@ -26,6 +26,12 @@ pub trait Serde<T>: Send + Sync {
         self.deserialize(topic, &Bytes::copy_from_slice(bytes))
     }
 
+    /// True for a value that is Kafka's null: what operators drop and tables delete.
+    fn is_null(&self, value: &T) -> bool {
+        let _ = value;
+        false
+    }
+
     /// Like `serialize`; `false` says that `value` is Kafka's null, with nothing appended.
     fn serialize_nullable(
         &self,

@@ -16,8 +16,7 @@ use crate::state::{
 /// The recipe of a table's store.
 pub(super) fn store_builder<K: 'static, V: 'static>(
     name: Arc<str>,
-    keys: SerdeRef<K>,
-    values: SerdeRef<V>,
+    (keys, values): (SerdeRef<K>, SerdeRef<V>),
     materialized: &Materialized<K, V>,
 ) -> Arc<dyn StoreBuilder> {
     let supplier = Stores::in_memory_key_value_store(name);
@@ -79,22 +78,32 @@ impl<K: Clone + 'static, V: Clone + 'static> ForwardFlushed for ForwardChange<K,
     }
 }
 
-/// Java's `KStreamAggregate`, `KStreamReduce` and count in one: they differ in how they fold.
-pub(super) struct Aggregate<K, V, A, F> {
+/// Java's `KStreamAggregate`, `KStreamReduce` and count in one: they differ in how they begin and
+/// fold.
+pub(super) struct Aggregate<K, V, A, I, F> {
     name: Arc<str>,
+    values: SerdeRef<V>,
+    initialize: Arc<I>,
     fold: Arc<F>,
     store: usize,
     cached: bool,
-    types: PhantomData<Types<K, V, A>>,
+    types: PhantomData<Types<K, A>>,
 }
 
 /// Owns none of them.
-type Types<K, V, A> = fn() -> (K, V, A);
+type Types<K, A> = fn() -> (K, A);
 
-impl<K, V, A, F> Aggregate<K, V, A, F> {
-    pub(super) const fn new(name: Arc<str>, fold: Arc<F>) -> Self {
+impl<K, V, A, I, F> Aggregate<K, V, A, I, F> {
+    pub(super) const fn new(
+        name: Arc<str>,
+        values: SerdeRef<V>,
+        initialize: Arc<I>,
+        fold: Arc<F>,
+    ) -> Self {
         Self {
             name,
+            values,
+            initialize,
             fold,
             store: 0,
             cached: false,
@@ -103,12 +112,13 @@ impl<K, V, A, F> Aggregate<K, V, A, F> {
     }
 }
 
-impl<K, V, A, F> Processor<K, V, K, Change<A>> for Aggregate<K, V, A, F>
+impl<K, V, A, I, F> Processor<K, V, K, Change<A>> for Aggregate<K, V, A, I, F>
 where
     K: Clone + 'static,
     V: Clone + 'static,
     A: Clone + 'static,
-    F: Fn(&K, V, Option<A>) -> A,
+    I: Fn() -> Option<A>,
+    F: Fn(&K, V, Option<A>) -> Option<A>,
 {
     fn init(
         &mut self,
@@ -117,12 +127,7 @@ where
         let (task, node) = context.parts();
         self.store = task.store_index(node, &self.name)?;
         self.cached = task.is_cached(self.store);
-        task.set_forwarder(
-            self.store,
-            node,
-            false,
-            ForwardChange::<K, A>::new(self.store),
-        );
+        task.set_forwarder(self.store, node, ForwardChange::<K, A>::new(self.store));
         Ok(())
     }
 
@@ -137,7 +142,12 @@ where
             timestamp,
         } = record;
         let (task, node) = context.parts();
-        let fold = &self.fold;
+        if self.values.is_null(&value) {
+            task.drop_record("its value is null, which cannot be aggregated");
+            return Ok(());
+        }
+        let send_old_values = task.sends_old_values(node) && !self.cached;
+        let (initialize, fold) = (&self.initialize, &self.fold);
         let folded = task.with_store::<TimestampedKeyValueStore<K, A>, _>(
             self.store,
             |store, context| -> Result<_, StateError> {
@@ -146,14 +156,18 @@ where
                 let newest = before
                     .as_ref()
                     .map_or(timestamp, |b| b.timestamp.max(timestamp));
-                let after = fold(&key, value, before.map(|before| before.value));
-                let after = ValueAndTimestamp::new(after, newest);
-                store.put(&key, Some(&after), context)?;
-                Ok(after)
+                let old = match before {
+                    Some(before) => Some(before.value),
+                    None => initialize(),
+                };
+                let sent = if send_old_values { old.clone() } else { None };
+                let after = fold(&key, value, old).map(|new| ValueAndTimestamp::new(new, newest));
+                store.put(&key, after.as_ref(), context)?;
+                Ok((after, sent, newest))
             },
         )?;
-        let after = match folded {
-            Ok(after) => after,
+        let (after, old, timestamp) = match folded {
+            Ok(folded) => folded,
             Err(StateError::NullKey { .. }) => {
                 task.drop_record("its key is null, which cannot be grouped by");
                 return Ok(());
@@ -163,16 +177,14 @@ where
         if self.cached {
             return Ok(());
         }
-        let change = Change {
-            new: Some(after.value),
-            old: None,
-        };
+        let new = after.map(|after| after.value);
+        let value = Change { new, old };
         task.forward(
             node,
             Record {
                 key,
-                value: change,
-                timestamp: after.timestamp,
+                value,
+                timestamp,
             },
         )
     }

@@ -1,14 +1,17 @@
 //! Where a topology begins.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::options::{Consumed, Materialized};
 use super::stream::KStream;
-use super::table::{KTable, TableSource};
+use super::table::KTable;
+use super::table_operators::TableSource;
 use crate::processor::{ErasedNode, ProcessorNode, SourceNode};
-use crate::serde::DefaultSerde;
+use crate::serde::serdes::OptionSerde;
+use crate::serde::{DefaultSerde, SerdeRef};
 use crate::state::StoreBuilder;
 use crate::topology::{NodeFactory, NodeKind, TopicRef, Topology, TopologyBuilder, TopologyError};
 
@@ -29,6 +32,18 @@ impl std::fmt::Debug for StreamsBuilder {
 pub(super) struct Shared {
     pub(super) topology: TopologyBuilder,
     index: u32,
+    /// The tables, by node.
+    tables: BTreeMap<usize, Rows>,
+}
+
+/// Where the rows of a table come from.
+pub(super) enum Rows {
+    /// It has a store.
+    Materialized,
+    /// From a topic, kept in the store of this name once someone needs them.
+    Source(Arc<str>),
+    /// From the rows of another table.
+    Derived(usize),
 }
 
 impl Shared {
@@ -39,9 +54,54 @@ impl Shared {
         format!("{prefix}{index:010}")
     }
 
-    /// Like `new_name`, unless the user gave a name.
+    /// Like `new_name`, unless the user gave a name. The number is drawn all the same: later names
+    /// must be Java's.
     pub(super) fn name_or(&mut self, given: Option<&str>, prefix: &str) -> String {
-        given.map_or_else(|| self.new_name(prefix), str::to_owned)
+        let drawn = self.new_name(prefix);
+        given.map_or(drawn, str::to_owned)
+    }
+
+    /// The name of a table's store, drawn if the user gave none.
+    pub(super) fn store_name<K, V>(
+        &mut self,
+        materialized: &Materialized<K, V>,
+        prefix: &str,
+    ) -> Arc<str> {
+        match &materialized.name {
+            Some(name) => Arc::from(name.as_str()),
+            None => Arc::from(self.new_name(&format!("{prefix}STATE-STORE-"))),
+        }
+    }
+
+    /// Notes that a node is a table.
+    pub(super) fn add_table(&mut self, node: usize, rows: Rows) {
+        self.tables.insert(node, rows);
+    }
+
+    /// Lets a table say what its rows were before, and the tables that it is made from. That needs
+    /// a store: without `force`, none is added for it and the answer may be no (Java:
+    /// `enableSendingOldValues`).
+    pub(super) fn send_old_values(&mut self, table: usize, force: bool) -> bool {
+        let sends = match self.tables.get(&table) {
+            Some(Rows::Source(_)) => force,
+            Some(&Rows::Derived(parent)) => self.send_old_values(parent, force),
+            Some(Rows::Materialized) | None => true,
+        };
+        if sends {
+            self.materialize(table);
+            self.topology.send_old_values(table);
+        }
+        sends
+    }
+
+    /// Gives a table of a topic its store.
+    fn materialize(&mut self, table: usize) {
+        let rows = self.tables.get_mut(&table);
+        if let Some(rows @ Rows::Source(_)) = rows
+            && let Rows::Source(store) = std::mem::replace(rows, Rows::Materialized)
+        {
+            self.topology.connect(table, &store);
+        }
     }
 
     /// Adds a processor node that `supply` makes for every task.
@@ -129,35 +189,53 @@ impl StreamsBuilder {
         K: DefaultSerde + Clone + 'static,
         V: DefaultSerde + Clone + 'static,
     {
-        let (keys, values) = (K::default_serde(), Option::<V>::default_serde());
+        let consumed = Consumed::with(K::default_serde(), V::default_serde());
+        self.table_with(topic, consumed, materialized)
+    }
+
+    /// A table of the latest value of each key of `topic`. It is kept in a store if `materialized`
+    /// names one, or an operator needs it.
+    pub fn table_with<K, V>(
+        &self,
+        topic: impl AsRef<str>,
+        consumed: Consumed<K, V>,
+        materialized: Materialized<K, V>,
+    ) -> KTable<K, V>
+    where
+        K: Clone + 'static,
+        V: Clone + 'static,
+    {
         let mut shared = self.shared.borrow_mut();
         // Java draws the store's name first, then the source's, then the table's.
-        let store = match &materialized.name {
-            Some(name) => name.clone(),
-            None => shared.new_name(&format!("{}STATE-STORE-", topic.as_ref())),
-        };
-        let source = shared.new_name("KSTREAM-SOURCE-");
-        let name = shared.new_name("KTABLE-SOURCE-");
+        let store = shared.store_name(&materialized, &format!("{}-", topic.as_ref()));
+        let given = consumed.name.as_deref();
+        let given_source = given.map(|name| format!("{name}-source"));
+        let source = shared.name_or(given_source.as_deref(), "KSTREAM-SOURCE-");
+        let name = shared.name_or(given, "KTABLE-SOURCE-");
         let topic = TopicRef {
             name: Arc::from(topic.as_ref()),
             internal: false,
         };
-        let parent = shared.add_source(&source, topic, Consumed::with(keys, values));
-        let store: Arc<str> = Arc::from(store);
-        let builder = super::aggregate::store_builder(
-            Arc::clone(&store),
-            materialized.key_serde(&K::default_serde()),
-            materialized.values.clone().unwrap_or_else(V::default_serde),
-            &materialized,
-        );
-        let supplied = Arc::clone(&store);
+        let keys = materialized.key_serde(&consumed.keys);
+        let values = materialized.values.clone();
+        let values = values.unwrap_or_else(|| Arc::clone(&consumed.values));
+        let nullable: SerdeRef<Option<V>> = Arc::new(OptionSerde::new(consumed.values));
+        let consumed = Consumed::with(consumed.keys, nullable);
+        let parent = shared.add_source(&source, topic, consumed);
+        let serdes = (Arc::clone(&keys), Arc::clone(&values));
+        let builder = super::aggregate::store_builder(Arc::clone(&store), serdes, &materialized);
+        let (supplied, supplied_keys) = (Arc::clone(&store), Arc::clone(&keys));
         let node = shared.add_processor(&name, parent, move || {
-            TableSource::<K, V>::new(Arc::clone(&supplied))
+            TableSource::<K, V>::new(Arc::clone(&supplied), Arc::clone(&supplied_keys))
         });
+        // A store that no node is connected to is never made: this keeps its place in the order.
         shared.topology.add_store(builder);
-        shared.topology.connect(node, &store);
+        shared.add_table(node, Rows::Source(store));
+        if materialized.name.is_some() {
+            shared.materialize(node);
+        }
         drop(shared);
-        KTable::new(self.clone(), node, Some(K::default_serde()))
+        KTable::new(self.clone(), node, Some(keys), Some(values))
     }
 
     /// Adds a store for processors that name it (Java: `addStateStore`).

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::aggregate::{Aggregate, store_builder};
-use super::builder::StreamsBuilder;
+use super::builder::{Rows, StreamsBuilder};
 use super::operators::Pass;
 use super::options::{Consumed, Grouped, Materialized};
 use super::table::KTable;
@@ -34,52 +34,62 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
         }
     }
 
-    /// Counts the records of every key.
+    /// Counts the records of every key. Records without a value do not count.
     pub fn count(&self, materialized: Materialized<K, i64>) -> KTable<K, i64> {
+        if materialized.is_given && materialized.name.is_none() {
+            // Java draws a name that it does not use here.
+            let mut shared = self.builder.shared.borrow_mut();
+            shared.new_name("KSTREAM-AGGREGATE-STATE-STORE-");
+        }
         self.aggregate(|| 0, |_, _, count| count + 1, materialized)
     }
 
-    /// Combines the values of every key; the first one is taken as it is.
-    pub fn reduce(
+    /// Combines the values of every key, as `combine(before, value)`; the first one is taken as it
+    /// is, and `None` deletes the row.
+    pub fn reduce<A, R>(
         &self,
-        combine: impl Fn(V, V) -> V + Send + Sync + 'static,
-        materialized: Materialized<K, V>,
-    ) -> KTable<K, V>
+        combine: impl Fn(A, A) -> R + Send + Sync + 'static,
+        materialized: Materialized<K, A>,
+    ) -> KTable<K, A>
     where
-        V: DefaultSerde,
+        A: DefaultSerde + Clone + 'static,
+        V: Into<Option<A>>,
+        R: Into<Option<A>>,
     {
-        let combine = move |_: &K, value, before: Option<V>| match before {
-            None => value,
-            Some(before) => combine(before, value),
+        let combine = move |_: &K, value: V, before: Option<A>| match (before, value.into()) {
+            (Some(before), Some(value)) => combine(before, value).into(),
+            (before, value) => value.or(before),
         };
-        self.build("KSTREAM-REDUCE-", combine, materialized)
+        self.build("KSTREAM-REDUCE-", || None, combine, materialized)
     }
 
-    /// Folds the values of every key, from `initialize` on, with `add(key, value, before)`.
-    pub fn aggregate<A: DefaultSerde + Clone + 'static>(
+    /// Folds the values of every key, from `initialize` on, with `add(key, value, before)`; `None`
+    /// deletes the row. Records without a value are dropped.
+    pub fn aggregate<A, R>(
         &self,
         initialize: impl Fn() -> A + Send + Sync + 'static,
-        add: impl Fn(&K, V, A) -> A + Send + Sync + 'static,
+        add: impl Fn(&K, V, A) -> R + Send + Sync + 'static,
         materialized: Materialized<K, A>,
-    ) -> KTable<K, A> {
-        let fold = move |key: &K, value, before: Option<A>| {
-            add(key, value, before.unwrap_or_else(&initialize))
-        };
-        self.build("KSTREAM-AGGREGATE-", fold, materialized)
+    ) -> KTable<K, A>
+    where
+        A: DefaultSerde + Clone + 'static,
+        R: Into<Option<A>>,
+    {
+        let fold = move |key: &K, value, before: Option<A>| add(key, value, before?).into();
+        let initialize = move || Some(initialize());
+        self.build("KSTREAM-AGGREGATE-", initialize, fold, materialized)
     }
 
     fn build<A: DefaultSerde + Clone + 'static>(
         &self,
         prefix: &str,
-        fold: impl Fn(&K, V, Option<A>) -> A + Send + Sync + 'static,
+        initialize: impl Fn() -> Option<A> + Send + Sync + 'static,
+        fold: impl Fn(&K, V, Option<A>) -> Option<A> + Send + Sync + 'static,
         materialized: Materialized<K, A>,
     ) -> KTable<K, A> {
         let mut shared = self.builder.shared.borrow_mut();
         // Java draws the store's name before the processor's.
-        let store: Arc<str> = match &materialized.name {
-            Some(name) => Arc::from(name.as_str()),
-            None => Arc::from(shared.new_name(&format!("{prefix}STATE-STORE-"))),
-        };
+        let store = shared.store_name(&materialized, prefix);
         let name = shared.new_name(prefix);
         drop(shared);
         let parent = if self.repartition_required {
@@ -89,17 +99,24 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
         };
         let keys = materialized.key_serde(&self.grouped.keys);
         let values = materialized.values.clone().unwrap_or_else(A::default_serde);
-        let builder = store_builder(Arc::clone(&store), Arc::clone(&keys), values, &materialized);
+        let serdes = (Arc::clone(&keys), Arc::clone(&values));
+        let builder = store_builder(Arc::clone(&store), serdes, &materialized);
         let mut shared = self.builder.shared.borrow_mut();
-        let fold = Arc::new(fold);
-        let supplied = Arc::clone(&store);
+        let (initialize, fold) = (Arc::new(initialize), Arc::new(fold));
+        let (supplied, inputs) = (Arc::clone(&store), Arc::clone(&self.grouped.values));
         let node = shared.add_processor(&name, parent, move || {
-            Aggregate::<K, V, A, _>::new(Arc::clone(&supplied), Arc::clone(&fold))
+            Aggregate::<K, V, A, _, _>::new(
+                Arc::clone(&supplied),
+                Arc::clone(&inputs),
+                Arc::clone(&initialize),
+                Arc::clone(&fold),
+            )
         });
         shared.topology.add_store(builder);
         shared.topology.connect(node, &store);
+        shared.add_table(node, Rows::Materialized);
         drop(shared);
-        KTable::new(self.builder.clone(), node, Some(keys))
+        KTable::new(self.builder.clone(), node, Some(keys), Some(values))
     }
 
     /// Adds the repartition topic with the nodes around it; gives the source behind it (Java:

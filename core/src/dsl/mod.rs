@@ -9,14 +9,18 @@
 
 mod aggregate;
 mod builder;
+mod changed_serde;
 mod grouped;
+mod grouped_table;
 mod operators;
 mod options;
 mod stream;
 mod table;
+mod table_operators;
 
 pub use builder::StreamsBuilder;
 pub use grouped::KGroupedStream;
+pub use grouped_table::KGroupedTable;
 pub use options::{Consumed, Grouped, Materialized, Produced};
 pub use stream::KStream;
 pub use table::KTable;

@@ -94,6 +94,8 @@ pub struct Materialized<K, V> {
     pub(super) values: Option<SerdeRef<V>>,
     pub(super) caching: bool,
     pub(super) logging: Option<BTreeMap<String, String>>,
+    /// False where Java would call the overload without it, which draws other names.
+    pub(super) is_given: bool,
 }
 
 impl<K, V> Default for Materialized<K, V> {
@@ -104,6 +106,7 @@ impl<K, V> Default for Materialized<K, V> {
             values: None,
             caching: true,
             logging: Some(BTreeMap::new()),
+            is_given: false,
         }
     }
 }
@@ -128,6 +131,7 @@ impl<K, V> Materialized<K, V> {
     #[must_use]
     pub fn with_key_serde(mut self, keys: SerdeRef<K>) -> Self {
         self.keys = Some(keys);
+        self.is_given = true;
         self
     }
 
@@ -135,6 +139,7 @@ impl<K, V> Materialized<K, V> {
     #[must_use]
     pub fn with_value_serde(mut self, values: SerdeRef<V>) -> Self {
         self.values = Some(values);
+        self.is_given = true;
         self
     }
 
@@ -142,6 +147,7 @@ impl<K, V> Materialized<K, V> {
     #[must_use]
     pub fn with_caching_disabled(mut self) -> Self {
         self.caching = false;
+        self.is_given = true;
         self
     }
 
@@ -149,6 +155,7 @@ impl<K, V> Materialized<K, V> {
     #[must_use]
     pub fn with_logging_disabled(mut self) -> Self {
         self.logging = None;
+        self.is_given = true;
         self
     }
 
@@ -156,6 +163,7 @@ impl<K, V> Materialized<K, V> {
     #[must_use]
     pub fn with_logging_enabled(mut self, config: BTreeMap<String, String>) -> Self {
         self.logging = Some(config);
+        self.is_given = true;
         self
     }
 

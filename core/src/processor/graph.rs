@@ -32,6 +32,7 @@ struct NodeSlot {
     node: Option<Box<dyn ErasedNode>>,
     children: Rc<[usize]>,
     stores: Vec<usize>,
+    send_old_values: bool,
 }
 
 struct StoreSlot {
@@ -215,14 +216,24 @@ impl TaskContext {
         self.connected_store(node, name)
     }
 
+    /// True when a store is connected to `node`.
+    pub(crate) fn has_stores(&self, node: usize) -> bool {
+        !self.nodes[node].stores.is_empty()
+    }
+
+    /// True when children of `node`, a table, want to know what rows were before.
+    pub(crate) fn sends_old_values(&self, node: usize) -> bool {
+        self.nodes[node].send_old_values
+    }
+
     /// Sets who forwards what a flush of `store` hands out.
     pub(crate) fn set_forwarder(
         &mut self,
         store: usize,
         node: usize,
-        send_old_values: bool,
         forwarder: Rc<dyn ForwardFlushed>,
     ) {
+        let send_old_values = self.sends_old_values(node);
         if let Some(state) = &mut self.stores[store].store {
             state.set_flush_listener(send_old_values);
         }
@@ -400,6 +411,7 @@ impl ProcessorGraph {
                     .map(|child| position[child])
                     .collect(),
                 stores: at_of(&definition.stores),
+                send_old_values: definition.send_old_values,
             });
         }
         let task = TaskContext {

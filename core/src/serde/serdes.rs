@@ -273,6 +273,10 @@ impl Serde<()> for VoidSerde {
         })
     }
 
+    fn is_null(&self, (): &()) -> bool {
+        true
+    }
+
     fn serialize_nullable(&self, _: &str, (): &(), _: &mut Vec<u8>) -> Result<bool, SerdeError> {
         Ok(false)
     }
@@ -324,6 +328,10 @@ impl<T> Serde<Option<T>> for OptionSerde<T> {
 
     fn deserialize_slice(&self, topic: &str, bytes: &[u8]) -> Result<Option<T>, SerdeError> {
         self.inner.deserialize_slice(topic, bytes).map(Some)
+    }
+
+    fn is_null(&self, value: &Option<T>) -> bool {
+        value.as_ref().is_none_or(|value| self.inner.is_null(value))
     }
 
     fn serialize_nullable(
@@ -462,5 +470,7 @@ mod tests {
         assert_eq!(void.serialize_nullable("t", &(), &mut out), Ok(false));
         assert_eq!(void.deserialize_nullable("t", None), Ok(Some(())));
         assert!(out.is_empty());
+        assert!(serde.is_null(&None) && !serde.is_null(&Some(1)) && !long.is_null(&0));
+        assert!(void.is_null(&()));
     }
 }

@@ -175,7 +175,13 @@ impl<K, V> Recipe<K, V> {
 
     fn bytes(&self, budget: &CacheBudget) -> KeyValueBytesStore {
         let name = self.supplier.name();
-        KeyValueBytesStore::new(name, self.supplier.supply(), self.options, budget)
+        let options = KeyValueStoreOptions {
+            // Java strips the caches where `statestore.cache.max.bytes` is 0: a cache without room
+            // would still swallow deletions of rows that were never there.
+            is_cached: self.options.is_cached && budget.max_bytes() > 0,
+            ..self.options
+        };
+        KeyValueBytesStore::new(name, self.supplier.supply(), options, budget)
     }
 }
 

@@ -233,9 +233,15 @@ impl TopologyBuilder {
             parents: parents.to_vec(),
             children: Vec::new(),
             stores: Vec::new(),
+            send_old_values: false,
             factory,
         });
         index
+    }
+
+    /// A child of `node` wants to know what a table's rows were before.
+    pub(crate) fn send_old_values(&mut self, node: usize) {
+        self.nodes[node].send_old_values = true;
     }
 
     /// Adds a store; one that is there already under the same name is a mistake.

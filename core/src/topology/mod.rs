@@ -133,6 +133,8 @@ pub(crate) struct NodeDefinition {
     pub(crate) parents: Vec<usize>,
     pub(crate) children: Vec<usize>,
     pub(crate) stores: Vec<usize>,
+    /// A child wants to know what a table's rows were before.
+    pub(crate) send_old_values: bool,
     factory: NodeFactory,
 }
 

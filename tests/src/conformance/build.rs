@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use eddyline_core::config::StreamsConfig;
 use eddyline_core::dsl::{
-    Consumed, Grouped, KGroupedStream, KStream, KTable, Materialized, Produced, StreamsBuilder,
+    Consumed, Grouped, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Produced,
+    StreamsBuilder,
 };
 use eddyline_core::serde::DefaultSerde;
 use eddyline_core::state::StoreBuilder;
@@ -15,7 +16,7 @@ use serde_json::Value;
 use super::datum::{Cell, Datum, Key, Kind, nullable};
 use super::scripts::{Script, Scripted};
 use super::stores::{self, SharedSpecs, StoreKind, StoreSpecs};
-use super::{functions, text, texts};
+use super::{functions, tables, text, texts};
 
 /// Why there is no topology.
 #[derive(Debug)]
@@ -53,7 +54,9 @@ pub(super) enum Handle {
     LongStream(KStream<Key, Option<i64>>),
     Grouped(KGroupedStream<Key, Option<Datum>>),
     LongGrouped(KGroupedStream<Key, Option<i64>>),
+    Table(KTable<Key, Datum>),
     LongTable(KTable<Key, i64>),
+    GroupedTable(KGroupedTable<Key, Datum>),
 }
 
 /// The topology of a scenario.
@@ -115,13 +118,17 @@ fn check_config(config: &Value) -> Result<(), BuildError> {
     Err(BuildError::unsupported(reason))
 }
 
-fn missing(op: &Value) -> BuildError {
+pub(super) fn missing(op: &Value) -> BuildError {
     let name = text(op, "op").unwrap_or("?");
     BuildError::unsupported(name)
 }
 
 /// A function of the library, found by the name in a field.
-fn function<F>(op: &Value, field: &str, find: fn(&str) -> Option<F>) -> Result<F, BuildError> {
+pub(super) fn function<F>(
+    op: &Value,
+    field: &str,
+    find: fn(&str) -> Option<F>,
+) -> Result<F, BuildError> {
     let name = text(op, field).unwrap_or_default();
     find(name).ok_or_else(|| BuildError::unsupported(format!("the function {name}")))
 }
@@ -208,9 +215,13 @@ impl Build {
         match from {
             Handle::Stream(stream) => stream_operation(stream, op, &self.ids, shared),
             Handle::LongStream(stream) => stream_operation(stream, op, &self.ids, shared),
-            Handle::Grouped(grouped) => grouped_operation(grouped, op, specs).map(Some),
-            Handle::LongGrouped(grouped) => grouped_operation(grouped, op, specs).map(Some),
-            Handle::LongTable(table) => table_operation(table, op, specs).map(Some),
+            Handle::Grouped(grouped) => tables::stream_operation(grouped, op, specs).map(Some),
+            Handle::LongGrouped(grouped) => tables::stream_operation(grouped, op, specs).map(Some),
+            Handle::GroupedTable(grouped) => {
+                tables::grouped_operation(grouped, op, specs).map(Some)
+            }
+            Handle::Table(table) => tables::table_operation(table, op, specs).map(Some),
+            Handle::LongTable(table) => tables::table_operation(table, op, specs).map(Some),
         }
     }
 
@@ -232,8 +243,20 @@ impl Build {
     }
 
     fn table(&mut self, op: &Value) -> Result<Handle, BuildError> {
-        let _ = op;
-        Err(BuildError::unsupported("table"))
+        self.input(op);
+        let topic = text(op, "topic").unwrap_or_default();
+        let keys = nullable::<Datum>(text(op, "key_serde").unwrap_or("string"));
+        let values = Datum::serde(text(op, "value_serde").unwrap_or("string"));
+        let consumed = Consumed::with(keys, values);
+        let consumed = match text(op, "name") {
+            Some(name) => consumed.with_name(name),
+            None => consumed,
+        };
+        let store = stores::materialized(op, &mut self.specs, StoreKind::Timestamped)?;
+        let store = store.unwrap_or_else(Materialized::default);
+        Ok(Handle::Table(
+            self.builder.table_with(topic, consumed, store),
+        ))
     }
 }
 
@@ -342,7 +365,7 @@ fn value_serde<V: Cell>(
     given.unwrap_or_else(Option::<V>::default_serde)
 }
 
-fn grouped<V>(op: &Value, grouped: Grouped<Key, V>) -> Grouped<Key, V> {
+pub(super) fn grouped<V>(op: &Value, grouped: Grouped<Key, V>) -> Grouped<Key, V> {
     match text(op, "name") {
         Some(name) => grouped.with_name(name),
         None => grouped,
@@ -376,36 +399,4 @@ fn to<V: Cell>(stream: &KStream<Key, Option<V>>, op: &Value) -> Result<(), Build
         },
     );
     Ok(())
-}
-
-fn grouped_operation<V: Cell>(
-    grouped: &KGroupedStream<Key, Option<V>>,
-    op: &Value,
-    specs: &mut StoreSpecs,
-) -> Result<Handle, BuildError> {
-    let name = text(op, "op").unwrap_or_default();
-    if op.get("name").is_some() {
-        return Err(BuildError::unsupported(format!("{name} with a name")));
-    }
-    match name {
-        "count" => {
-            let store = stores::materialized(op, specs, StoreKind::TimestampedLong)?;
-            Ok(Handle::LongTable(
-                grouped.count(store.unwrap_or_else(Materialized::default)),
-            ))
-        }
-        _ => Err(missing(op)),
-    }
-}
-
-fn table_operation<V: Cell>(
-    table: &KTable<Key, V>,
-    op: &Value,
-    specs: &mut StoreSpecs,
-) -> Result<Handle, BuildError> {
-    let _ = specs;
-    match text(op, "op").unwrap_or_default() {
-        "to_stream" if op.get("fn").is_none() => Ok(V::stream(table.to_stream())),
-        _ => Err(missing(op)),
-    }
 }

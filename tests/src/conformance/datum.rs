@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use eddyline_core::dsl::{KGroupedStream, KStream};
+use eddyline_core::dsl::{KGroupedStream, KStream, KTable};
 use eddyline_core::serde::serdes::{BytesSerde, IntegerSerde, LongSerde, OptionSerde, StringSerde};
 use eddyline_core::serde::{DefaultSerde, Serde, SerdeError, SerdeRef};
 use serde_json::{Value, json};
 
 use super::build::Handle;
+use super::stores::StoreKind;
 
 /// A key or value that is not null.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +19,8 @@ pub(super) enum Datum {
     Long(i64),
     Integer(i32),
     Bytes(Bytes),
+    /// What an initializer that gives null gives; nothing else is this.
+    Null,
 }
 
 /// A key, which may be null.
@@ -30,6 +33,7 @@ impl fmt::Display for Datum {
             Self::Long(number) => write!(f, "{number}"),
             Self::Integer(number) => write!(f, "{number}"),
             Self::Bytes(bytes) => f.write_str(&super::hex(bytes)),
+            Self::Null => f.write_str("null"),
         }
     }
 }
@@ -42,6 +46,7 @@ impl Datum {
             Self::Long(number) => json!(number),
             Self::Integer(number) => json!(number),
             Self::Bytes(bytes) => json!(super::hex(bytes)),
+            Self::Null => Value::Null,
         }
     }
 }
@@ -137,15 +142,19 @@ pub(super) fn nullable<V: Cell>(name: &str) -> SerdeRef<Option<V>> {
 
 /// Types of values: [`Datum`], and the long that `count` makes.
 pub(super) trait Cell: DefaultSerde + Clone + PartialEq + 'static {
+    /// Of a table of such values.
+    const STORE_KIND: StoreKind;
     fn datum(&self) -> Datum;
     /// The type of the serde decides what a function may return, as a cast does in Java.
     fn from_datum(datum: Datum) -> Self;
     fn serde(name: &str) -> SerdeRef<Self>;
     fn stream(stream: KStream<Key, Option<Self>>) -> Handle;
     fn grouped(stream: KGroupedStream<Key, Option<Self>>) -> Handle;
+    fn table(table: KTable<Key, Self>) -> Handle;
 }
 
 impl Cell for Datum {
+    const STORE_KIND: StoreKind = StoreKind::Timestamped;
     fn datum(&self) -> Datum {
         self.clone()
     }
@@ -161,9 +170,13 @@ impl Cell for Datum {
     fn grouped(stream: KGroupedStream<Key, Option<Self>>) -> Handle {
         Handle::Grouped(stream)
     }
+    fn table(table: KTable<Key, Self>) -> Handle {
+        Handle::Table(table)
+    }
 }
 
 impl Cell for i64 {
+    const STORE_KIND: StoreKind = StoreKind::TimestampedLong;
     fn datum(&self) -> Datum {
         Datum::Long(*self)
     }
@@ -181,5 +194,8 @@ impl Cell for i64 {
     }
     fn grouped(stream: KGroupedStream<Key, Option<Self>>) -> Handle {
         Handle::LongGrouped(stream)
+    }
+    fn table(table: KTable<Key, Self>) -> Handle {
+        Handle::LongTable(table)
     }
 }

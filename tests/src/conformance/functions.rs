@@ -10,6 +10,9 @@ pub(super) type Pair = (Option<Datum>, Option<Datum>);
 pub(super) type Map = Box<dyn Fn(Option<Datum>, Option<Datum>) -> Pair + Send + Sync>;
 pub(super) type FlatMap = Box<dyn Fn(Option<Datum>, Option<Datum>) -> Vec<Pair> + Send + Sync>;
 pub(super) type FlatMapValues = Box<dyn Fn(Option<Datum>) -> Vec<Option<Datum>> + Send + Sync>;
+pub(super) type Reducer = Box<dyn Fn(Datum, Datum) -> Option<Datum> + Send + Sync>;
+pub(super) type Aggregator =
+    Box<dyn Fn(Option<&Datum>, Datum, Option<Datum>) -> Option<Datum> + Send + Sync>;
 
 fn split(function: &str) -> (&str, String) {
     match function.split_once(':') {
@@ -183,6 +186,64 @@ pub(super) fn flat_map_values(function: &str) -> Option<FlatMapValues> {
             Box::new(move |v| vec![v; times])
         }
         "none" => Box::new(|_| Vec::new()),
+        _ => return None,
+    })
+}
+
+pub(super) fn init(name: &str) -> Option<Option<Datum>> {
+    Some(match name {
+        "empty" => of(""),
+        "zero" => Some(Datum::Long(0)),
+        "null" => None,
+        _ => return None,
+    })
+}
+
+/// (old, new) to new.
+pub(super) fn reducer(function: &str) -> Option<Reducer> {
+    let (name, argument) = split(function);
+    Some(match name {
+        "concat" => Box::new(|old, new| of(format!("{old}{new}"))),
+        "join" => Box::new(move |old, new| of(format!("{old}{argument}{new}"))),
+        "sum" => Box::new(|old, new| Some(Datum::Long(long(&old).wrapping_add(long(&new))))),
+        "diff" => Box::new(|old, new| Some(Datum::Long(long(&old).wrapping_sub(long(&new))))),
+        "max" => Box::new(|old, new| Some(Datum::Long(long(&old).max(long(&new))))),
+        "min" => Box::new(|old, new| Some(Datum::Long(long(&old).min(long(&new))))),
+        "first" => Box::new(|old, _| Some(old)),
+        "last" => Box::new(|_, new| Some(new)),
+        "cancel" => Box::new(|old, new| (old != new).then_some(new)),
+        _ => return None,
+    })
+}
+
+/// (key, value, aggregate) to aggregate.
+pub(super) fn aggregator(function: &str) -> Option<Aggregator> {
+    let (name, argument) = split(function);
+    let before = |aggregate: Option<Datum>| aggregate.map_or_else(String::new, |a| a.to_string());
+    let number = |aggregate: Option<Datum>| aggregate.map_or(0, |a| long(&a));
+    Some(match name {
+        "concat" => Box::new(move |_, v, a| of(format!("{}{v}", before(a)))),
+        "join" => Box::new(move |_, v, a| match before(a) {
+            first if first.is_empty() => of(v.to_string()),
+            before => of(format!("{before}{argument}{v}")),
+        }),
+        "plus" => Box::new(move |_, v, a| of(format!("{}+{v}", before(a)))),
+        "minus" => Box::new(move |_, v, a| of(format!("{}-{v}", before(a)))),
+        "with_key" => Box::new(move |k, v, a| of(format!("{}[{}:{v}]", before(a), shown(k)))),
+        "clear_on" => Box::new(move |_, v, a| {
+            let cleared = v.to_string() == argument;
+            (!cleared).then(|| Datum::Text(format!("{}{v}", before(a))))
+        }),
+        "sum" => Box::new(move |_, v, a| Some(Datum::Long(number(a).wrapping_add(long(&v))))),
+        "diff" => Box::new(move |_, v, a| Some(Datum::Long(number(a).wrapping_sub(long(&v))))),
+        "max" => Box::new(|_, v, a| match a {
+            None => Some(v),
+            Some(a) => Some(Datum::Long(long(&a).max(long(&v)))),
+        }),
+        "count_chars" => {
+            Box::new(move |_, v, a| Some(Datum::Long(number(a) + utf16_length(text(&v)) as i64)))
+        }
+        "last" => Box::new(|_, v, _| Some(v)),
         _ => return None,
     })
 }

@@ -14,6 +14,7 @@ mod report;
 mod scripts;
 mod store_commands;
 mod stores;
+mod tables;
 mod topology_json;
 
 pub use report::{Families, Report, scenario_files};

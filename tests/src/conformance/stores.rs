@@ -114,7 +114,7 @@ pub(super) fn materialized<V: Cell>(
             specs.insert(name.to_owned(), spec);
             Materialized::as_store(name)
         }
-        None => Materialized::default(),
+        None => Materialized::default().with_logging_enabled(BTreeMap::new()),
     };
     if let Some(serde) = text(store, "key_serde") {
         materialized = materialized.with_key_serde(nullable::<Datum>(serde));

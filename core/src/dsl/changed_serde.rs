@@ -1,0 +1,154 @@
+//! Changes of rows on their way through a repartition topic (Java: `ChangedSerde`).
+
+use bytes::Bytes;
+
+use crate::processor::Change;
+use crate::serde::{Serde, SerdeError, SerdeRef};
+
+/// The value that is there and a byte that says which it is; or the length of the new value as a
+/// zigzag varint, the new value, the old one, and 2.
+pub(super) struct ChangedSerde<V> {
+    values: SerdeRef<V>,
+}
+
+impl<V> ChangedSerde<V> {
+    pub(super) const fn new(values: SerdeRef<V>) -> Self {
+        Self { values }
+    }
+}
+
+impl<V> Serde<Change<V>> for ChangedSerde<V> {
+    fn serialize(
+        &self,
+        topic: &str,
+        change: &Change<V>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SerdeError> {
+        let flag = match (&change.new, &change.old) {
+            (Some(new), None) => {
+                self.values.serialize(topic, new, out)?;
+                NEW
+            }
+            (None, Some(old)) => {
+                self.values.serialize(topic, old, out)?;
+                OLD
+            }
+            (Some(new), Some(old)) => {
+                let mut bytes = Vec::new();
+                self.values.serialize(topic, new, &mut bytes)?;
+                write_varint(bytes.len(), out);
+                out.extend_from_slice(&bytes);
+                self.values.serialize(topic, old, out)?;
+                BOTH
+            }
+            (None, None) => return Err(content("a change with a new or an old value")),
+        };
+        out.push(flag);
+        Ok(())
+    }
+
+    fn deserialize(&self, topic: &str, bytes: &Bytes) -> Result<Change<V>, SerdeError> {
+        let Some((flag, data)) = bytes.split_last() else {
+            return Err(content("a change that ends in a flag"));
+        };
+        let data = bytes.slice_ref(data);
+        let read = |bytes: &Bytes| self.values.deserialize(topic, bytes).map(Some);
+        let (new, old) = match *flag {
+            NEW => (read(&data)?, None),
+            OLD => (None, read(&data)?),
+            BOTH => {
+                let (length, at) = read_varint(&data).ok_or_else(|| content("a length"))?;
+                let end = at.checked_add(length).filter(|end| *end <= data.len());
+                let end = end.ok_or_else(|| content("a length within the value"))?;
+                (read(&data.slice(at..end))?, read(&data.slice(end..))?)
+            }
+            _ => return Err(content("a change whose flag is 0, 1 or 2")),
+        };
+        Ok(Change { new, old })
+    }
+}
+
+const fn content(expected: &'static str) -> SerdeError {
+    SerdeError::Content {
+        serde: "ChangedSerde",
+        expected,
+    }
+}
+
+fn write_varint(length: usize, out: &mut Vec<u8>) {
+    let mut zigzag = (length as u64) << 1;
+    while zigzag >= 0x80 {
+        out.push((zigzag & 0x7f) as u8 | 0x80);
+        zigzag >>= 7;
+    }
+    out.push(zigzag as u8);
+}
+
+/// The length and where it ends.
+fn read_varint(bytes: &[u8]) -> Option<(usize, usize)> {
+    let mut zigzag = 0_u64;
+    for (at, byte) in bytes.iter().take(VARINT_BYTES_MAX).enumerate() {
+        zigzag |= u64::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            // An odd zigzag number is negative.
+            let length = usize::try_from(zigzag >> 1).ok()?;
+            return (zigzag & 1 == 0).then_some((length, at + 1));
+        }
+    }
+    None
+}
+
+const OLD: u8 = 0;
+const NEW: u8 = 1;
+const BOTH: u8 = 2;
+/// Of a length in 32 bits.
+const VARINT_BYTES_MAX: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serde::DefaultSerde;
+
+    #[test]
+    fn bytes_are_javas_and_come_back() {
+        let serde = ChangedSerde::new(String::default_serde());
+        let text = |text: &str| Some(text.to_owned());
+        let long = "x".repeat(100);
+        let cases = [
+            (text("new"), None, &b"new\x01"[..]),
+            (None, text("old"), b"old\x00"),
+            (text("new"), text("old"), b"\x06newold\x02"),
+            (text(""), text("old"), b"\x00old\x02"),
+        ];
+        for (new, old, bytes) in cases {
+            let change = Change { new, old };
+            let mut out = Vec::new();
+            serde.serialize("t", &change, &mut out).expect("written");
+            assert_eq!(out, bytes);
+            assert_eq!(serde.deserialize("t", &Bytes::from(out)), Ok(change));
+        }
+        let change = Change {
+            new: text(&long),
+            old: text("o"),
+        };
+        let mut out = Vec::new();
+        serde.serialize("t", &change, &mut out).expect("written");
+        assert_eq!(out[..2], [0xc8, 0x01]);
+        assert_eq!(serde.deserialize("t", &Bytes::from(out)), Ok(change));
+    }
+
+    #[test]
+    fn other_bytes_are_errors() {
+        let serde = ChangedSerde::new(String::default_serde());
+        for bytes in [
+            &b""[..],
+            b"\x03",
+            b"\x02",
+            b"\x80\x80\x80\x80\x80\x02",
+            b"\x07ab\x02",
+            b"\x08ab\x02",
+        ] {
+            assert!(serde.deserialize("t", &Bytes::from_static(bytes)).is_err());
+        }
+    }
+}

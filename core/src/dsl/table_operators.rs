@@ -1,0 +1,331 @@
+//! Processors of tables.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use super::aggregate::ForwardChange;
+use crate::processor::{Change, Processor, ProcessorContext, ProcessorError, Record, TaskContext};
+use crate::serde::SerdeRef;
+use crate::state::{TimestampedKeyValueStore, ValueAndTimestamp};
+
+/// The store of a table, written to by its processor (Java: `KeyValueStoreWrapper` with
+/// `TimestampedTupleForwarder`).
+struct TableStore<K, V> {
+    store: usize,
+    node: usize,
+    cached: bool,
+    types: PhantomData<fn() -> (K, V)>,
+}
+
+impl<K: Clone + 'static, V: Clone + 'static> TableStore<K, V> {
+    fn open(task: &mut TaskContext, node: usize, name: &str) -> Result<Self, ProcessorError> {
+        let store = task.store_index(node, name)?;
+        task.set_forwarder(store, node, ForwardChange::<K, V>::new(store));
+        Ok(Self {
+            store,
+            node,
+            cached: task.is_cached(store),
+            types: PhantomData,
+        })
+    }
+
+    fn get(
+        &self,
+        task: &mut TaskContext,
+        key: &K,
+    ) -> Result<Option<ValueAndTimestamp<V>>, ProcessorError> {
+        let row =
+            task.with_store::<TimestampedKeyValueStore<K, V>, _>(self.store, |s, _| s.get(key))??;
+        Ok(row)
+    }
+
+    /// Sets a row and forwards the change, if that is not left to the cache.
+    fn put(
+        &self,
+        task: &mut TaskContext,
+        key: K,
+        change: Change<V>,
+        timestamp: i64,
+    ) -> Result<(), ProcessorError> {
+        let Change { new, old } = change;
+        let row = new.map(|new| ValueAndTimestamp::new(new, timestamp));
+        task.with_store::<TimestampedKeyValueStore<K, V>, _>(self.store, |store, context| {
+            store.put(&key, row.as_ref(), context)
+        })??;
+        if self.cached {
+            return Ok(());
+        }
+        let change = Change {
+            new: row.map(|row| row.value),
+            old: old.filter(|_| task.sends_old_values(self.node)),
+        };
+        task.forward(self.node, Record::new(key, change, timestamp))
+    }
+}
+
+/// Keeps a topic's records as a table (Java: `KTableSource`). Without a store it only forwards.
+pub(super) struct TableSource<K, V> {
+    name: Arc<str>,
+    keys: SerdeRef<K>,
+    rows: Option<TableStore<K, V>>,
+}
+
+impl<K, V> TableSource<K, V> {
+    pub(super) const fn new(name: Arc<str>, keys: SerdeRef<K>) -> Self {
+        Self {
+            name,
+            keys,
+            rows: None,
+        }
+    }
+}
+
+impl<K: Clone + 'static, V: Clone + 'static> Processor<K, Option<V>, K, Change<V>>
+    for TableSource<K, V>
+{
+    fn init(
+        &mut self,
+        context: &mut ProcessorContext<'_, K, Change<V>>,
+    ) -> Result<(), ProcessorError> {
+        let (task, node) = context.parts();
+        if task.has_stores(node) {
+            self.rows = Some(TableStore::open(task, node, &self.name)?);
+        }
+        Ok(())
+    }
+
+    fn process(
+        &mut self,
+        context: &mut ProcessorContext<'_, K, Change<V>>,
+        record: Record<K, Option<V>>,
+    ) -> Result<(), ProcessorError> {
+        let Record {
+            key,
+            value,
+            timestamp,
+        } = record;
+        let (task, node) = context.parts();
+        if self.keys.is_null(&key) {
+            task.drop_record("its key is null, which a table cannot hold");
+            return Ok(());
+        }
+        let Some(rows) = &self.rows else {
+            let change = Change {
+                new: value,
+                old: None,
+            };
+            return task.forward(node, Record::new(key, change, timestamp));
+        };
+        // Java reads the row even where nobody asks for it, which fills the cache.
+        let old = rows.get(task, &key)?.map(|row| row.value);
+        rows.put(task, key, Change { new: value, old }, timestamp)
+    }
+}
+
+/// A table made from another one, row by row (Java: `KTableFilter`, `KTableMapValues`).
+pub(super) struct Derive<K, V, V2, F> {
+    store: Option<Arc<str>>,
+    change: Arc<F>,
+    /// Changes from nothing to nothing end here.
+    skip_nothing: bool,
+    rows: Option<TableStore<K, V2>>,
+    types: PhantomData<fn(V)>,
+}
+
+impl<K, V, V2, F> Derive<K, V, V2, F> {
+    pub(super) const fn new(store: Option<Arc<str>>, change: Arc<F>, skip_nothing: bool) -> Self {
+        Self {
+            store,
+            change,
+            skip_nothing,
+            rows: None,
+            types: PhantomData,
+        }
+    }
+}
+
+impl<K, V, V2, F> Processor<K, Change<V>, K, Change<V2>> for Derive<K, V, V2, F>
+where
+    K: Clone + 'static,
+    V: Clone + 'static,
+    V2: Clone + 'static,
+    F: Fn(&K, V) -> Option<V2>,
+{
+    fn init(
+        &mut self,
+        context: &mut ProcessorContext<'_, K, Change<V2>>,
+    ) -> Result<(), ProcessorError> {
+        let (task, node) = context.parts();
+        if let Some(name) = &self.store {
+            self.rows = Some(TableStore::open(task, node, name)?);
+        }
+        Ok(())
+    }
+
+    fn process(
+        &mut self,
+        context: &mut ProcessorContext<'_, K, Change<V2>>,
+        record: Record<K, Change<V>>,
+    ) -> Result<(), ProcessorError> {
+        let Record {
+            key,
+            value: change,
+            timestamp,
+        } = record;
+        let (task, node) = context.parts();
+        let new = change.new.and_then(|value| (self.change)(&key, value));
+        let sends_old = task.sends_old_values(node);
+        let old = match &self.rows {
+            _ if !sends_old => None,
+            Some(rows) => rows.get(task, &key)?.map(|row| row.value),
+            None => change.old.and_then(|value| (self.change)(&key, value)),
+        };
+        if self.skip_nothing && sends_old && old.is_none() && new.is_none() {
+            return Ok(());
+        }
+        let change = Change { new, old };
+        match &self.rows {
+            Some(rows) => rows.put(task, key, change, timestamp),
+            None => task.forward(node, Record::new(key, change, timestamp)),
+        }
+    }
+}
+
+/// Moves rows under other keys: what leaves a group, and what comes to it (Java:
+/// `KTableRepartitionMap`).
+pub(super) struct RepartitionMap<K, F> {
+    map: Arc<F>,
+    keys: SerdeRef<K>,
+}
+
+impl<K, F> RepartitionMap<K, F> {
+    pub(super) const fn new(map: Arc<F>, keys: SerdeRef<K>) -> Self {
+        Self { map, keys }
+    }
+}
+
+impl<K, V, K2, V2, R, F> Processor<K, Change<V>, K2, Change<V2>> for RepartitionMap<K2, F>
+where
+    K: Clone + 'static,
+    V: Clone + 'static,
+    K2: Clone + PartialEq + 'static,
+    V2: Clone + 'static,
+    R: Into<Option<V2>>,
+    F: Fn(&K, V) -> (K2, R),
+{
+    fn process(
+        &mut self,
+        context: &mut ProcessorContext<'_, K2, Change<V2>>,
+        record: Record<K, Change<V>>,
+    ) -> Result<(), ProcessorError> {
+        let Record {
+            key,
+            value: change,
+            timestamp,
+        } = record;
+        let map = |value: Option<V>| {
+            let (group, value) = (self.map)(&key, value?);
+            let value: V2 = value.into()?;
+            (!self.keys.is_null(&group)).then_some((group, value))
+        };
+        match (map(change.new), map(change.old)) {
+            (Some((group, new)), Some((left, old))) if group == left => {
+                let change = Change {
+                    new: Some(new),
+                    old: Some(old),
+                };
+                context.forward(Record::new(group, change, timestamp))
+            }
+            (joined, left) => {
+                if let Some((group, old)) = left {
+                    let change = Change {
+                        new: None,
+                        old: Some(old),
+                    };
+                    context.forward(Record::new(group, change, timestamp))?;
+                }
+                if let Some((group, new)) = joined {
+                    let change = Change {
+                        new: Some(new),
+                        old: None,
+                    };
+                    context.forward(Record::new(group, change, timestamp))?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Folds the rows of every group (Java: `KTableAggregate`, `KTableReduce`).
+pub(super) struct AggregateTable<K, V, A, F, G> {
+    name: Arc<str>,
+    add: Arc<F>,
+    subtract: Arc<G>,
+    rows: Option<TableStore<K, A>>,
+    types: PhantomData<fn(V)>,
+}
+
+impl<K, V, A, F, G> AggregateTable<K, V, A, F, G> {
+    pub(super) const fn new(name: Arc<str>, add: Arc<F>, subtract: Arc<G>) -> Self {
+        Self {
+            name,
+            add,
+            subtract,
+            rows: None,
+            types: PhantomData,
+        }
+    }
+}
+
+impl<K, V, A, F, G> Processor<K, Change<V>, K, Change<A>> for AggregateTable<K, V, A, F, G>
+where
+    K: Clone + 'static,
+    V: Clone + 'static,
+    A: Clone + 'static,
+    F: Fn(&K, V, Option<A>) -> Option<A>,
+    G: Fn(&K, V, A) -> Option<A>,
+{
+    fn init(
+        &mut self,
+        context: &mut ProcessorContext<'_, K, Change<A>>,
+    ) -> Result<(), ProcessorError> {
+        let (task, node) = context.parts();
+        self.rows = Some(TableStore::open(task, node, &self.name)?);
+        Ok(())
+    }
+
+    fn process(
+        &mut self,
+        context: &mut ProcessorContext<'_, K, Change<A>>,
+        record: Record<K, Change<V>>,
+    ) -> Result<(), ProcessorError> {
+        let Record {
+            key,
+            value: change,
+            mut timestamp,
+        } = record;
+        let (task, _) = context.parts();
+        let Some(rows) = &self.rows else {
+            return Err(ProcessorError::new("the table has no store before init"));
+        };
+        let before = rows.get(task, &key)?;
+        if let Some(before) = &before
+            && (change.new.is_some() || change.old.is_some())
+        {
+            timestamp = timestamp.max(before.timestamp);
+        }
+        let old = before.map(|before| before.value);
+        let sent = old.clone().filter(|_| !rows.cached);
+        // What a row was leaves the group before what it is now comes to it.
+        let rest = match (change.old, old) {
+            (Some(value), Some(old)) => (self.subtract)(&key, value, old),
+            (_, old) => old,
+        };
+        let new = match change.new {
+            Some(value) => (self.add)(&key, value, rest),
+            None => rest,
+        };
+        rows.put(task, key, Change { new, old: sent }, timestamp)
+    }
+}
