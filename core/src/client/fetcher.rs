@@ -577,8 +577,8 @@ impl Fetcher {
                     topic: name.clone(),
                     partition: data.partition_index,
                 };
-                let session = self.sessions.get(&broker);
-                let asked = session.and_then(|session| session.position(&partition));
+                let told = aside.or_else(|| self.sessions.get(&broker));
+                let asked = told.and_then(|told| told.position(&partition));
                 let position = self.partitions.get(&partition).map(|state| state.position);
                 // Another broker answered since, from before a new leader was known.
                 if data.error_code == OFFSET_OUT_OF_RANGE && asked != position {

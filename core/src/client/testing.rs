@@ -40,9 +40,11 @@ pub(super) fn connected(topics: &[(&str, &[(i32, i32)])]) -> Cluster {
             let broker = |id| cluster.version(Target::Broker(BrokerId(id)), api).is_some();
             broker(1) & broker(2)
         });
+        let aside = |id| cluster.version(Target::Aside(BrokerId(id)), ApiKey::Fetch);
+        let aside = aside(1).is_some() & aside(2).is_some();
         let group = cluster.version(Target::GroupCoordinator, ApiKey::OffsetCommit);
         let any = cluster.version(Target::AnyBroker, ApiKey::InitProducerId);
-        if known == [true; 2] && group.is_some() && any.is_some() {
+        if known == [true; 2] && aside && group.is_some() && any.is_some() {
             return cluster;
         }
     }

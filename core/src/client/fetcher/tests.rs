@@ -23,8 +23,13 @@ const SESSION_NOT_FOUND: i16 = 70;
 const INVALID_SESSION_EPOCH: i16 = 71;
 const FENCED_LEADER_EPOCH: i16 = 74;
 const PARTITIONS: usize = 3;
-/// Brokers 1 and 2, each answering in order.
-const LANES: usize = 2;
+const BROKERS: usize = 2;
+/// The connections of brokers 1 and 2, and those aside of them; each answers in order.
+const LANES: usize = 2 * BROKERS;
+
+const fn broker_of(lane: usize) -> usize {
+    lane % BROKERS
+}
 
 /// What a broker does with a request.
 #[derive(Clone, Copy, Debug)]
@@ -123,7 +128,7 @@ struct World {
     logs: [Log; PARTITIONS],
     leaders: [(i32, i32); PARTITIONS],
     readers: [Reader; PARTITIONS],
-    sessions: [BTreeMap<i32, Session>; LANES],
+    sessions: [BTreeMap<i32, Session>; BROKERS],
     session_ids: i32,
     requests: [VecDeque<(RequestToken, RequestFrame)>; LANES],
     answers: [VecDeque<(RequestToken, Response)>; LANES],
@@ -221,10 +226,11 @@ impl World {
     /// Takes what the fetcher asks for and what it has read.
     fn settle(&mut self) {
         while let Some(outgoing) = self.fetcher.poll_request(self.now, &self.cluster) {
-            let Target::Broker(broker) = outgoing.target else {
-                panic!("only leaders are asked");
+            let lane = match outgoing.target {
+                Target::Broker(broker) => broker.0 as usize - 1,
+                Target::Aside(broker) => broker.0 as usize - 1 + BROKERS,
+                other => panic!("only leaders are asked, not {other:?}"),
             };
-            let lane = broker.0 as usize - 1;
             let frame = received(&outgoing);
             let fetches = self.requests[lane].iter().map(|(_, frame)| frame.api_key);
             let fetching = fetches.filter(|api| *api == ApiKey::Fetch).count();
@@ -311,7 +317,7 @@ impl World {
 
     fn check_leader(&self, lane: usize, partition: usize, epoch: i32) -> Result<(), i16> {
         let (leader, current) = self.leaders[partition];
-        if leader != lane as i32 + 1 {
+        if leader != broker_of(lane) as i32 + 1 {
             Err(NOT_LEADER)
         } else if epoch < current {
             Err(FENCED_LEADER_EPOCH)
@@ -322,6 +328,7 @@ impl World {
 
     /// Finds or opens the session of a request and brings it up to date.
     fn session(&mut self, lane: usize, request: &FetchRequest, fate: Fate) -> Result<i32, i16> {
+        let lane = broker_of(lane);
         if matches!(fate, Fate::Restarted) {
             self.sessions[lane].clear();
         }
@@ -361,6 +368,15 @@ impl World {
 
     fn process_fetch(&mut self, lane: usize, request: &FetchRequest, fate: Fate) -> Response {
         let mut response = FetchResponse::default();
+        let is_aside = lane >= BROKERS;
+        assert_eq!(
+            is_aside,
+            request.session_epoch == -1,
+            "aside of the session"
+        );
+        if is_aside {
+            return self.process_aside(lane, request, fate);
+        }
         let id = match self.session(lane, request, fate) {
             Ok(id) => id,
             Err(code) => return Response::Fetch(response.with_error_code(code)),
@@ -382,6 +398,20 @@ impl World {
             .with_topic_id(topic_id("t"))
             .with_partitions(answers.collect());
         Response::Fetch(response.with_responses(vec![topic]))
+    }
+
+    /// A fetch without a session names everything it wants and is told of all of it.
+    fn process_aside(&mut self, lane: usize, request: &FetchRequest, fate: Fate) -> Response {
+        assert_eq!(request.session_id, 0);
+        let wanted = request.topics.iter().flat_map(|topic| &topic.partitions);
+        let answers = wanted.map(|p| {
+            let index = p.partition as usize;
+            self.partition(lane, index, p.fetch_offset, p.current_leader_epoch, fate)
+        });
+        let topic = FetchableTopicResponse::default()
+            .with_topic_id(topic_id("t"))
+            .with_partitions(answers.collect());
+        Response::Fetch(FetchResponse::default().with_responses(vec![topic]))
     }
 
     fn partition(
@@ -501,8 +531,11 @@ fn an_answer_that_stays_corrupt_is_an_error_in_the_end() {
     world.act(Op::Append(0, 1));
     for corrupt in 0..=CORRUPT_MAX {
         assert!(world.failures.is_empty(), "after {corrupt}");
-        world.act(Op::Process(0, Fate::Corrupt));
-        world.act(Op::Deliver(0));
+        // With the others first, then aside of the fetch that left without it.
+        for lane in [0, BROKERS] {
+            world.act(Op::Process(lane, Fate::Corrupt));
+            world.act(Op::Deliver(lane));
+        }
         assert_eq!(world.readers[0].next, Some(0));
         world.act(Op::Wait(2_000));
         // The fetch that left meanwhile, without this partition.
