@@ -35,16 +35,14 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let text = words::read(arguments.file.as_deref())?;
     let expected = words::count(&text);
-    let embedded = match &arguments.bootstrap {
-        Some(_) => None,
-        None => Some(
-            EmbeddedBroker::start(EmbeddedBrokerConfig::default())
-                .map_err(|error| Failure(format!("cannot serve the embedded broker: {error}")))?,
-        ),
-    };
-    let bootstrap = match (&arguments.bootstrap, &embedded) {
-        (None, Some(broker)) => broker.bootstrap_servers(),
-        (bootstrap, _) => bootstrap.clone().unwrap_or_default(),
+    // It serves for as long as it is held.
+    let (bootstrap, _embedded) = match &arguments.bootstrap {
+        Some(bootstrap) => (bootstrap.clone(), None),
+        None => {
+            let broker = EmbeddedBroker::start(EmbeddedBrokerConfig::default())
+                .map_err(|error| Failure(format!("cannot serve the embedded broker: {error}")))?;
+            (broker.bootstrap_servers(), Some(broker))
+        }
     };
     let mut admin = Admin::connect(&bootstrap, CALL_TIMEOUT)?;
     admin.require_streams_groups()?;
