@@ -174,7 +174,7 @@ impl StreamsBuilder {
         let node = graph.add(&[ROOT], node.with_rows(rows));
         drop(graph);
         let sources = SourceNodes::from([Arc::from(source)]);
-        KTable::new(self.clone(), node, Rc::new(sources)).with_serdes(Some(keys), Some(values))
+        KTable::new(self.clone(), node, Rc::new(sources), (keys, Some(values)))
     }
 
     /// Adds a store for processors that name it (Java: `addStateStore`).

@@ -34,6 +34,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
         self.stream.builder()
     }
 
+    #[allow(dead_code)] // windows and joins
     /// The serdes of the group.
     pub(super) fn serdes(&self) -> (&SerdeRef<K>, &SerdeRef<V>) {
         (&self.grouped.keys, &self.grouped.values)
@@ -117,7 +118,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
             .with_rows(Rows::Materialized)
             .with_output_versioned(false);
         let node = self.builder().graph.borrow_mut().add(&[parent], node);
-        KTable::new(self.builder().clone(), node, sources).with_serdes(Some(keys), Some(values))
+        KTable::new(self.builder().clone(), node, sources, (keys, Some(values)))
     }
 
     /// The node to aggregate below, behind a repartition topic if keys changed, and the sources it

@@ -138,7 +138,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedTable<K, V> {
         let node = node.with_stores([builder]).with_rows(Rows::Materialized);
         let node = graph.add(&[parent], node.with_output_versioned(false));
         drop(graph);
-        KTable::new(self.builder.clone(), node, sources).with_serdes(Some(keys), Some(values))
+        KTable::new(self.builder.clone(), node, sources, (keys, Some(values)))
     }
 
     /// A repartition topic of changes (Java: `GroupedTableOperationRepartitionNode`).

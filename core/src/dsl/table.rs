@@ -22,7 +22,7 @@ pub struct KTable<K, V> {
     builder: StreamsBuilder,
     node: GraphNodeId,
     sources: Rc<SourceNodes>,
-    keys: Option<SerdeRef<K>>,
+    keys: SerdeRef<K>,
     values: Option<SerdeRef<V>>,
     /// What the user calls the node of the next operator.
     next_name: Option<Rc<str>>,
@@ -35,7 +35,7 @@ impl<K, V> Clone for KTable<K, V> {
             builder: self.builder.clone(),
             node: self.node,
             sources: Rc::clone(&self.sources),
-            keys: self.keys.clone(),
+            keys: Arc::clone(&self.keys),
             values: self.values.clone(),
             next_name: self.next_name.clone(),
             types: PhantomData,
@@ -45,29 +45,21 @@ impl<K, V> Clone for KTable<K, V> {
 
 /// What the rest of the DSL needs to know of a table.
 impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
-    pub(super) const fn new(
+    pub(super) fn new(
         builder: StreamsBuilder,
         node: GraphNodeId,
         sources: Rc<SourceNodes>,
+        (keys, values): (SerdeRef<K>, Option<SerdeRef<V>>),
     ) -> Self {
         Self {
             builder,
             node,
             sources,
-            keys: None,
-            values: None,
+            keys,
+            values,
             next_name: None,
             types: PhantomData,
         }
-    }
-
-    pub(super) fn with_serdes(
-        mut self,
-        keys: Option<SerdeRef<K>>,
-        values: Option<SerdeRef<V>>,
-    ) -> Self {
-        (self.keys, self.values) = (keys, values);
-        self
     }
 }
 
@@ -82,9 +74,9 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         }
     }
 
-    /// The serde of keys, where an operator before was told.
-    pub fn key_serde(&self) -> Option<SerdeRef<K>> {
-        self.keys.clone()
+    /// The serde of keys.
+    pub fn key_serde(&self) -> SerdeRef<K> {
+        Arc::clone(&self.keys)
     }
 
     /// The serde of values, where an operator before was told.
@@ -104,7 +96,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
             .clone()
             .map(|values| -> SerdeRef<Option<V>> { Arc::new(OptionSerde::new(values)) });
         let (builder, sources) = (self.builder.clone(), Rc::clone(&self.sources));
-        KStream::new(builder, node, sources, false).with_serdes(self.keys.clone(), values)
+        KStream::new(builder, node, sources, false).with_serdes(Some(self.key_serde()), values)
     }
 
     /// The changes of the table as records under other keys; `None` is a deleted row.
@@ -134,7 +126,6 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         materialized: Materialized<K, V>,
     ) -> Self
     where
-        K: DefaultSerde,
         V: DefaultSerde,
     {
         let values = materialized.values.clone().or_else(|| self.values.clone());
@@ -168,7 +159,6 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         materialized: Materialized<K, V2>,
     ) -> KTable<K, V2>
     where
-        K: DefaultSerde,
         V2: DefaultSerde + Clone + 'static,
         R: Into<Option<V2>>,
     {
@@ -218,16 +208,12 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         prefix: &str,
         materialized: &Materialized<K, V2>,
         values: &Option<SerdeRef<V2>>,
-    ) -> Option<Arc<dyn StoreBuilder>>
-    where
-        K: DefaultSerde,
-    {
+    ) -> Option<Arc<dyn StoreBuilder>> {
         let mut graph = self.builder.graph.borrow_mut();
         let name = graph.store_name(materialized, prefix);
         materialized.name.as_ref()?;
-        let keys = self.keys.clone().unwrap_or_else(K::default_serde);
         let values = values.clone().unwrap_or_else(V2::default_serde);
-        let serdes = (materialized.key_serde(&keys), values);
+        let serdes = (materialized.key_serde(&self.keys), values);
         Some(store_builder(name, serdes, materialized))
     }
 
@@ -262,7 +248,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         }
         drop(graph);
         let (builder, sources) = (self.builder.clone(), Rc::clone(&self.sources));
-        KTable::new(builder, node, sources).with_serdes(self.keys.clone(), values)
+        KTable::new(builder, node, sources, (self.key_serde(), values))
     }
 }
 

@@ -331,6 +331,7 @@ impl TopologyBuilder {
         {
             return Err(TopologyError::Empty);
         }
+        self.check_copartitioned()?;
         let groups = number_groups(&self.nodes);
         Ok(Topology {
             nodes: self.nodes,
@@ -339,6 +340,34 @@ impl TopologyBuilder {
             copartition_groups: self.copartition_groups,
             partitions: self.partitions,
         })
+    }
+}
+
+impl TopologyBuilder {
+    /// Topics that must have equally many partitions cannot be declared with different numbers.
+    fn check_copartitioned(&self) -> Result<(), TopologyError> {
+        for group in &self.copartition_groups {
+            let topics = group.iter().flat_map(|&node| match &self.nodes[node].kind {
+                NodeKind::Source(topics) => topics.as_slice(),
+                NodeKind::Processor | NodeKind::Sink(_) => &[],
+            });
+            let declared: Option<BTreeMap<&str, i32>> = topics
+                .map(|topic| {
+                    let partitions = self.partitions.get(&topic.name)?;
+                    Some((&*topic.name, *partitions))
+                })
+                .collect();
+            let Some(declared) = declared else { continue };
+            let distinct: BTreeSet<i32> = declared.values().copied().collect();
+            if distinct.len() > 1 {
+                let topics = declared
+                    .iter()
+                    .map(|(name, count)| format!("{name}: {count}"));
+                let topics: Vec<String> = topics.collect();
+                return Err(TopologyError::NotCopartitioned(topics.join(", ")));
+            }
+        }
+        Ok(())
     }
 }
 

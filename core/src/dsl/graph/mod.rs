@@ -81,8 +81,11 @@ struct Repartition {
     topic: Arc<str>,
     /// Java merges only what an operator asked for without being told.
     is_optimizable: bool,
-    write: Rc<dyn Fn(&mut Writer<'_>, &RepartitionNames)>,
+    write: WriteRepartition,
 }
+
+/// Writes the nodes around a repartition topic under the names given.
+type WriteRepartition = Rc<dyn Fn(&mut Writer<'_>, &RepartitionNames)>;
 
 /// The names of the nodes around a repartition topic.
 #[derive(Clone)]

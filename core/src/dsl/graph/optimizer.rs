@@ -42,7 +42,8 @@ impl StreamsGraph {
                     continue;
                 };
                 let (mut own, mut others) = (topics.clone(), others.clone());
-                (own.sort(), others.sort());
+                own.sort();
+                others.sort();
                 if own != others {
                     return Err(TopologyError::OverlappingSources(topic.to_string()));
                 }
