@@ -628,7 +628,8 @@ impl ProcessorGraph {
     }
 
     /// Calls `access` with a store and the context that writes are made under, as a processor does:
-    /// what the access evicts is forwarded, what it writes is logged.
+    /// what the access evicts is forwarded, what it writes is logged. The context is that of no
+    /// record, at time 0, as in Java's `TopologyTestDriver`.
     ///
     /// # Errors
     /// When there is no store of that name and type, or the store or a processor fails.
@@ -639,6 +640,7 @@ impl ProcessorGraph {
         access: impl FnOnce(&mut S, &RecordContext) -> R,
     ) -> Result<R, StreamsError> {
         self.task.now = now;
+        self.task.context = RecordContext::punctuation(0);
         let found = self.task.stores.iter().position(|s| &*s.name == name);
         let Some(store) = found else {
             let message = format!("task {} has no store {name}", self.task.id);
