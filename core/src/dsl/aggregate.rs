@@ -63,10 +63,10 @@ impl<K: Clone + 'static, V: Clone + 'static> ForwardFlushed for ForwardChange<K,
             .new
             .as_ref()
             .map_or(task.context.timestamp, |new| new.timestamp);
-        let value = Change {
-            new: typed.new.map(|new| new.value),
-            old: typed.old.map(|old| old.value),
-        };
+        let value = Change::new(
+            typed.new.map(|new| new.value),
+            typed.old.map(|old| old.value),
+        );
         task.forward(
             node,
             Record {
@@ -178,7 +178,7 @@ where
             return Ok(());
         }
         let new = after.map(|after| after.value);
-        let value = Change { new, old };
+        let value = Change::new(new, old);
         task.forward(
             node,
             Record {

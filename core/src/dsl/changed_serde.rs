@@ -51,9 +51,14 @@ impl<V> Serde<Change<V>> for ChangedSerde<V> {
         let Some((flag, data)) = bytes.split_last() else {
             return Err(content("a change that ends in a flag"));
         };
+        // Later releases say behind the values whether they are the latest.
+        let (flag, data, is_latest) = match (*flag, data.split_last()) {
+            (flag @ 3..=5, Some((latest @ 0..=1, data))) => (flag - 3, data, *latest == 1),
+            (flag, _) => (flag, data, true),
+        };
         let data = bytes.slice_ref(data);
         let read = |bytes: &Bytes| self.values.deserialize(topic, bytes).map(Some);
-        let (new, old) = match *flag {
+        let (new, old) = match flag {
             NEW => (read(&data)?, None),
             OLD => (None, read(&data)?),
             BOTH => {
@@ -62,9 +67,13 @@ impl<V> Serde<Change<V>> for ChangedSerde<V> {
                 let end = end.ok_or_else(|| content("a length within the value"))?;
                 (read(&data.slice(at..end))?, read(&data.slice(end..))?)
             }
-            _ => return Err(content("a change whose flag is 0, 1 or 2")),
+            _ => return Err(content("a change whose flag is 0 to 5")),
         };
-        Ok(Change { new, old })
+        Ok(Change {
+            new,
+            old,
+            is_latest,
+        })
     }
 }
 
@@ -121,20 +130,36 @@ mod tests {
             (text(""), text("old"), b"\x00old\x02"),
         ];
         for (new, old, bytes) in cases {
-            let change = Change { new, old };
+            let change = Change::new(new, old);
             let mut out = Vec::new();
             serde.serialize("t", &change, &mut out).expect("written");
             assert_eq!(out, bytes);
             assert_eq!(serde.deserialize("t", &Bytes::from(out)), Ok(change));
         }
-        let change = Change {
-            new: text(&long),
-            old: text("o"),
-        };
+        let change = Change::new(text(&long), text("o"));
         let mut out = Vec::new();
         serde.serialize("t", &change, &mut out).expect("written");
         assert_eq!(out[..2], [0xc8, 0x01]);
         assert_eq!(serde.deserialize("t", &Bytes::from(out)), Ok(change));
+    }
+
+    #[test]
+    fn later_releases_say_whether_it_is_the_latest() {
+        let serde = ChangedSerde::new(String::default_serde());
+        let (new, old) = (Some("new".to_owned()), Some("old".to_owned()));
+        for (bytes, new, old, is_latest) in [
+            (&b"old\x01\x03"[..], None, old.clone(), true),
+            (b"new\x00\x04", new.clone(), None, false),
+            (b"\x06newold\x00\x05", new, old, false),
+        ] {
+            let read = serde.deserialize("t", &Bytes::from_static(bytes));
+            let change = Change {
+                new,
+                old,
+                is_latest,
+            };
+            assert_eq!(read, Ok(change));
+        }
     }
 
     #[test]
@@ -143,6 +168,8 @@ mod tests {
         for bytes in [
             &b""[..],
             b"\x03",
+            b"new\x02\x04",
+            b"\x06",
             b"\x02",
             b"\x80\x80\x80\x80\x80\x02",
             b"\x07ab\x02",

@@ -47,7 +47,7 @@ impl<K: Clone + 'static, V: Clone + 'static> TableStore<K, V> {
         change: Change<V>,
         timestamp: i64,
     ) -> Result<(), ProcessorError> {
-        let Change { new, old } = change;
+        let Change { new, old, .. } = change;
         let row = new.map(|new| ValueAndTimestamp::new(new, timestamp));
         task.with_store::<TimestampedKeyValueStore<K, V>, _>(self.store, |store, context| {
             store.put(&key, row.as_ref(), context)
@@ -55,10 +55,10 @@ impl<K: Clone + 'static, V: Clone + 'static> TableStore<K, V> {
         if self.cached {
             return Ok(());
         }
-        let change = Change {
-            new: row.map(|row| row.value),
-            old: old.filter(|_| task.sends_old_values(self.node)),
-        };
+        let change = Change::new(
+            row.map(|row| row.value),
+            old.filter(|_| task.sends_old_values(self.node)),
+        );
         task.forward(self.node, Record::new(key, change, timestamp))
     }
 }
@@ -110,15 +110,12 @@ impl<K: Clone + 'static, V: Clone + 'static> Processor<K, Option<V>, K, Change<V
             return Ok(());
         }
         let Some(rows) = &self.rows else {
-            let change = Change {
-                new: value,
-                old: None,
-            };
+            let change = Change::new(value, None);
             return task.forward(node, Record::new(key, change, timestamp));
         };
         // Java reads the row even where nobody asks for it, which fills the cache.
         let old = rows.get(task, &key)?.map(|row| row.value);
-        rows.put(task, key, Change { new: value, old }, timestamp)
+        rows.put(task, key, Change::new(value, old), timestamp)
     }
 }
 
@@ -183,7 +180,11 @@ where
         if self.skip_nothing && sends_old && old.is_none() && new.is_none() {
             return Ok(());
         }
-        let change = Change { new, old };
+        let change = Change {
+            new,
+            old,
+            is_latest: change.is_latest,
+        };
         match &self.rows {
             Some(rows) => rows.put(task, key, change, timestamp),
             None => task.forward(node, Record::new(key, change, timestamp)),
@@ -230,25 +231,16 @@ where
         };
         match (map(change.new), map(change.old)) {
             (Some((group, new)), Some((left, old))) if group == left => {
-                let change = Change {
-                    new: Some(new),
-                    old: Some(old),
-                };
+                let change = Change::new(Some(new), Some(old));
                 context.forward(Record::new(group, change, timestamp))
             }
             (joined, left) => {
                 if let Some((group, old)) = left {
-                    let change = Change {
-                        new: None,
-                        old: Some(old),
-                    };
+                    let change = Change::new(None, Some(old));
                     context.forward(Record::new(group, change, timestamp))?;
                 }
                 if let Some((group, new)) = joined {
-                    let change = Change {
-                        new: Some(new),
-                        old: None,
-                    };
+                    let change = Change::new(Some(new), None);
                     context.forward(Record::new(group, change, timestamp))?;
                 }
                 Ok(())
@@ -326,6 +318,6 @@ where
             Some(value) => (self.add)(&key, value, rest),
             None => rest,
         };
-        rows.put(task, key, Change { new, old: sent }, timestamp)
+        rows.put(task, key, Change::new(new, sent), timestamp)
     }
 }

@@ -73,6 +73,20 @@ pub struct Change<V> {
     pub new: Option<V>,
     /// The value before.
     pub old: Option<V>,
+    /// False for a value that a versioned table took out of order: a newer one is there already
+    /// (KIP-914).
+    pub is_latest: bool,
+}
+
+impl<V> Change<V> {
+    /// A change to the newest value.
+    pub const fn new(new: Option<V>, old: Option<V>) -> Self {
+        Self {
+            new,
+            old,
+            is_latest: true,
+        }
+    }
 }
 
 /// User code that takes records (Java: `api.Processor`). One instance belongs to one task.
