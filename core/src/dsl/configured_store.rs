@@ -61,6 +61,10 @@ impl StoreBuilder for ConfiguredStore {
         self.unconfigured().retention_ms()
     }
 
+    fn history_retention_ms(&self) -> Option<i64> {
+        self.unconfigured().history_retention_ms()
+    }
+
     fn configured(&self, config: &StreamsConfig) -> Option<Arc<dyn StoreBuilder>> {
         let wanted = (config.dsl_store_type(), config.dsl_store_format());
         let mut recipes = self.recipes.iter();
