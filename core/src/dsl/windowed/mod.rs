@@ -10,6 +10,9 @@ mod time;
 mod time_stream;
 mod windows;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::session_stream::SessionWindowedKStream;
 pub use self::time_stream::TimeWindowedKStream;
 pub use self::windows::{
