@@ -20,7 +20,7 @@ impl ConfiguredStore {
     ///
     /// # Errors
     /// What `make` fails with.
-    pub(super) fn new<E>(
+    pub(super) fn builder<E>(
         store_type: Option<StoreType>,
         make: impl Fn(StoreType, DslStoreFormat) -> Result<Arc<dyn StoreBuilder>, E>,
     ) -> Result<Arc<dyn StoreBuilder>, E> {

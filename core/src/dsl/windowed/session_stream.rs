@@ -9,6 +9,7 @@ use super::windows::{EmitStrategy, SessionWindows};
 use crate::dsl::graph::{GraphNode, Rows};
 use crate::dsl::grouped::KGroupedStream;
 use crate::dsl::options::Materialized;
+use crate::dsl::row_serde::RowSerde;
 use crate::dsl::table::KTable;
 use crate::processor::Change;
 use crate::serde::{DefaultSerde, SerdeRef};
@@ -72,10 +73,12 @@ impl<K: Clone + 'static, V: Clone + 'static> SessionWindowedKStream<K, V> {
         materialized: Materialized<K, A>,
     ) -> KTable<Windowed<K>, A>
     where
-        A: DefaultSerde + Clone + Into<V> + 'static,
-        V: Into<Option<A>>,
+        A: Clone + 'static,
+        V: Into<Option<A>> + From<A>,
         R: Into<Option<A>>,
     {
+        let values = materialized.values.clone();
+        let values = values.unwrap_or_else(|| RowSerde::of(self.grouped.serdes().1));
         let combine = Arc::new(combine);
         let merge_with = Arc::clone(&combine);
         let fold = move |_: &K, value: V, before: Option<A>| match before {
@@ -86,7 +89,12 @@ impl<K: Clone + 'static, V: Clone + 'static> SessionWindowedKStream<K, V> {
             Some(before) => merge_with(before, other.into()).into(),
             None => Some(other),
         };
-        self.build("KSTREAM-REDUCE-", || None, (fold, merge), materialized)
+        self.build(
+            "KSTREAM-REDUCE-",
+            (|| None, fold, merge),
+            values,
+            materialized,
+        )
     }
 
     /// Folds the values of every key and session, from `initialize` on, with `add(key, value,
@@ -106,22 +114,20 @@ impl<K: Clone + 'static, V: Clone + 'static> SessionWindowedKStream<K, V> {
         let fold = move |key: &K, value, before: Option<A>| add(key, value, before?).into();
         let merge = move |key: &K, one: Option<A>, other| Some(merge(key, one?, other));
         let initialize = move || Some(initialize());
-        self.build(
-            "KSTREAM-AGGREGATE-",
-            initialize,
-            (fold, merge),
-            materialized,
-        )
+        let values = materialized.values.clone().unwrap_or_else(A::default_serde);
+        let functions = (initialize, fold, merge);
+        self.build("KSTREAM-AGGREGATE-", functions, values, materialized)
     }
 
-    fn build<A: DefaultSerde + Clone + 'static>(
+    fn build<A: Clone + 'static>(
         &self,
         prefix: &str,
-        initialize: impl Fn() -> Option<A> + Send + Sync + 'static,
-        (fold, merge): (
+        (initialize, fold, merge): (
+            impl Fn() -> Option<A> + Send + Sync + 'static,
             impl Fn(&K, V, Option<A>) -> Option<A> + Send + Sync + 'static,
             impl Fn(&K, Option<A>, A) -> Option<A> + Send + Sync + 'static,
         ),
+        values: SerdeRef<A>,
         materialized: Materialized<K, A>,
     ) -> KTable<Windowed<K>, A> {
         let mut graph = self.grouped.builder().graph.borrow_mut();
@@ -129,18 +135,17 @@ impl<K: Clone + 'static, V: Clone + 'static> SessionWindowedKStream<K, V> {
         let name = graph.name_or(self.grouped.next_name(), prefix);
         drop(graph);
         let (parent, sources) = self.grouped.parent_of(&store);
-        let (keys, values) = self.grouped.serdes();
+        let (keys, inputs) = self.grouped.serdes();
         let aggregation = Aggregation {
             store: Arc::clone(&store),
             strategy: self.strategy,
             keys: Arc::clone(keys),
-            values: Arc::clone(values),
+            values: Arc::clone(inputs),
             initialize,
             fold,
         };
         let node = session_node(&name, self.windows, aggregation, merge);
         let keys = materialized.key_serde(keys);
-        let values = materialized.values.clone().unwrap_or_else(A::default_serde);
         let store = session_store(self.windows, self.strategy, store, &keys, &values);
         let mut graph = self.grouped.builder().graph.borrow_mut();
         let node = match store.builder(&materialized) {

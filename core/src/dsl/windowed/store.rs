@@ -68,7 +68,7 @@ impl<K: 'static, V: 'static> WindowedStore<K, V> {
             is_cached: materialized.caching && is_cacheable,
             logging: materialized.logging.clone(),
         };
-        ConfiguredStore::new(materialized.store_type, |store_type, _| {
+        ConfiguredStore::builder(materialized.store_type, |store_type, _| {
             self.recipe(store_type, options.clone())
         })
     }

@@ -10,6 +10,7 @@ use super::windows::{EmitStrategy, TimeWindowing};
 use crate::dsl::graph::{GraphNode, Rows};
 use crate::dsl::grouped::KGroupedStream;
 use crate::dsl::options::Materialized;
+use crate::dsl::row_serde::RowSerde;
 use crate::dsl::table::KTable;
 use crate::processor::Change;
 use crate::serde::{DefaultSerde, SerdeRef};
@@ -72,15 +73,17 @@ impl<K: Clone + 'static, V: Clone + 'static> TimeWindowedKStream<K, V> {
         materialized: Materialized<K, A>,
     ) -> KTable<Windowed<K>, A>
     where
-        A: DefaultSerde + Clone + 'static,
-        V: Into<Option<A>>,
+        A: Clone + 'static,
+        V: Into<Option<A>> + From<A>,
         R: Into<Option<A>>,
     {
+        let values = materialized.values.clone();
+        let values = values.unwrap_or_else(|| RowSerde::of(self.grouped.serdes().1));
         let combine = move |_: &K, value: V, before: Option<A>| match before {
             Some(before) => combine(before, value).into(),
             None => value.into(),
         };
-        self.build("KSTREAM-REDUCE-", || None, combine, materialized)
+        self.build("KSTREAM-REDUCE-", (|| None, combine), values, materialized)
     }
 
     /// Folds the values of every key and window, from `initialize` on, with `add(key, value,
@@ -97,14 +100,23 @@ impl<K: Clone + 'static, V: Clone + 'static> TimeWindowedKStream<K, V> {
     {
         let fold = move |key: &K, value, before: Option<A>| add(key, value, before?).into();
         let initialize = move || Some(initialize());
-        self.build("KSTREAM-AGGREGATE-", initialize, fold, materialized)
+        let values = materialized.values.clone().unwrap_or_else(A::default_serde);
+        self.build(
+            "KSTREAM-AGGREGATE-",
+            (initialize, fold),
+            values,
+            materialized,
+        )
     }
 
-    fn build<A: DefaultSerde + Clone + 'static>(
+    fn build<A: Clone + 'static>(
         &self,
         prefix: &str,
-        initialize: impl Fn() -> Option<A> + Send + Sync + 'static,
-        fold: impl Fn(&K, V, Option<A>) -> Option<A> + Send + Sync + 'static,
+        (initialize, fold): (
+            impl Fn() -> Option<A> + Send + Sync + 'static,
+            impl Fn(&K, V, Option<A>) -> Option<A> + Send + Sync + 'static,
+        ),
+        values: SerdeRef<A>,
         materialized: Materialized<K, A>,
     ) -> KTable<Windowed<K>, A> {
         let mut graph = self.grouped.builder().graph.borrow_mut();
@@ -115,18 +127,17 @@ impl<K: Clone + 'static, V: Clone + 'static> TimeWindowedKStream<K, V> {
         }
         drop(graph);
         let (parent, sources) = self.grouped.parent_of(&store);
-        let (keys, values) = self.grouped.serdes();
+        let (keys, inputs) = self.grouped.serdes();
         let aggregation = Aggregation {
             store: Arc::clone(&store),
             strategy: self.strategy,
             keys: Arc::clone(keys),
-            values: Arc::clone(values),
+            values: Arc::clone(inputs),
             initialize,
             fold,
         };
         let node = aggregate_node(&name, self.windows, aggregation);
         let keys = materialized.key_serde(keys);
-        let values = materialized.values.clone().unwrap_or_else(A::default_serde);
         let store = windowed_store(self.windows, self.strategy, store, &keys, &values);
         let mut graph = self.grouped.builder().graph.borrow_mut();
         let node = match store.builder(&materialized) {
