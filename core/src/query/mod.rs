@@ -25,8 +25,7 @@ pub use self::page::{PartitionPage, QueryPage, QueryRow, RowPosition};
 pub use self::position::{Position, PositionBound};
 pub use self::request::StoreQuery;
 pub use self::typed::{
-    KeyQuery, MultiVersionedKeyQuery, PointQuery, Query, RangeQuery, ResultOrder, ScanQuery,
-    SessionRangeQuery, TimestampedKeyQuery, TimestampedRangeQuery, VersionedKeyQuery,
+    KeyQuery, MultiVersionedKeyQuery, Query, RangeQuery, ResultOrder, SessionRangeQuery, TimestampedKeyQuery, TimestampedRangeQuery, VersionedKeyQuery,
     WindowKeyQuery, WindowRangeQuery,
 };
 

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::{Position, QueryFailure};
 use crate::types::{Headers, TaskId};
+use crate::window::Window;
 
 /// Where a row stands in its store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct RowPosition {
 pub struct QueryRow {
     /// Where it stands.
     pub position: RowPosition,
+    /// The window or session, in stores that have them.
+    pub window: Option<Window>,
     /// The value without what the store puts in front of it.
     pub value: Bytes,
     /// Its timestamp in milliseconds, in stores that keep one.
