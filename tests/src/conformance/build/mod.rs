@@ -99,7 +99,7 @@ pub(super) fn build(scenario: &Value) -> Result<Built, BuildError> {
                 build.ids.insert(id.to_owned(), handle);
             }
         }
-        build.builder.build()?
+        build.builder.build_with(&config)?
     };
     let shared = Arc::clone(&build.shared);
     shared.get_or_init(|| build.specs);
@@ -114,9 +114,6 @@ pub(super) fn build(scenario: &Value) -> Result<Built, BuildError> {
 fn streams_config(config: &Value) -> Result<StreamsConfig, BuildError> {
     let has = |field, value: &str| text(config, field).is_some_and(|set| set == value);
     // Settings that make a difference and are not there yet.
-    if config.get("topology_optimization") == Some(&Value::Bool(true)) {
-        return Err(BuildError::unsupported("topology.optimization"));
-    }
     if has("dsl_store_format", "headers") {
         return Err(BuildError::unsupported("dsl.store.format=headers"));
     }
@@ -132,10 +129,15 @@ fn streams_config(config: &Value) -> Result<StreamsConfig, BuildError> {
         return Err(BuildError::unsupported("default serdes"));
     }
     let application_id = text(config, "application_id").unwrap_or("app");
+    let optimization = match config.get("topology_optimization") {
+        Some(Value::Bool(true)) => "all",
+        _ => "none",
+    };
     // Scenarios without it have none, unlike applications.
     let emit_interval_ms = config.get("emit_interval_ms").and_then(Value::as_u64);
     let emit_interval_ms = emit_interval_ms.unwrap_or(0);
     StreamsConfig::new(application_id, "localhost:9092")
+        .and_then(|config| config.set("topology.optimization", optimization))
         .and_then(|config| config.set(JOIN_EMIT_INTERVAL, emit_interval_ms))
         .and_then(|config| config.set(WINDOW_EMIT_INTERVAL, emit_interval_ms))
         .map_err(|error| BuildError::unsupported(format!("this configuration: {error}")))
@@ -147,14 +149,6 @@ const WINDOW_EMIT_INTERVAL: &str = "__emit.interval.ms.kstreams.windowed.aggrega
 /// The name of a call.
 fn name(op: &Value) -> &str {
     text(op, "op").unwrap_or_default()
-}
-
-/// The name of a call that takes no name for its node yet.
-fn unnamed(op: &Value) -> Result<&str, BuildError> {
-    match op.get("name") {
-        Some(_) => Err(BuildError::unsupported(format!("{} with a name", name(op)))),
-        None => Ok(name(op)),
-    }
 }
 
 /// A function of the library, found by the name in a field.
