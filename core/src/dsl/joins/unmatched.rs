@@ -225,8 +225,11 @@ where
 /// The records of both streams that have not joined yet and give a result if they never do.
 pub(super) struct UnmatchedStore<K, V1, V2> {
     store: usize,
-    types: PhantomData<fn() -> (K, V1, V2)>,
+    types: PhantomData<Types<K, V1, V2>>,
 }
+
+/// Owns none of them.
+type Types<K, V1, V2> = fn() -> (K, V1, V2);
 
 /// Records of one key, time and side.
 pub(super) type Unmatched<K, V1, V2> =

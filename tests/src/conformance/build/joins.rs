@@ -27,13 +27,11 @@ pub(super) fn join<K: KeyCell, V: Cell>(
     Err(BuildError::unsupported("a join with this operand"))
 }
 
-/// The joiner of a call, of nullable values.
-fn joiner<K: KeyCell, V: Cell, V2: Cell>(
-    op: &Value,
-) -> Result<impl Fn(&K, Option<V>, Option<V2>) -> Option<Datum> + Send + Sync + 'static, BuildError>
-{
-    let join = function(op, "fn", functions::joiner)?;
-    Ok(move |key: &K, left, right| join(key.datum().as_ref(), datum(left), datum(right)))
+/// A joiner of nullable values.
+fn of_nullable<K: KeyCell, V: Cell, V2: Cell>(
+    join: functions::Joiner,
+) -> impl Fn(&K, Option<V>, Option<V2>) -> Option<Datum> + Send + Sync + 'static {
+    move |key, left, right| join(key.datum().as_ref(), datum(left), datum(right))
 }
 
 fn millis(value: &Value, field: &str) -> Option<Duration> {
@@ -46,7 +44,7 @@ fn join_streams<K: KeyCell, V: Cell, V2: Cell>(
     other: &Stream<K, V2>,
     op: &Value,
 ) -> Result<Option<Handle>, BuildError> {
-    let joiner = joiner(op)?;
+    let joiner = of_nullable(function(op, "fn", functions::joiner)?);
     let window = &op["window"];
     let (before, after) = (millis(window, "before_ms"), millis(window, "after_ms"));
     let grace = millis(window, "grace_ms").unwrap_or_default();
