@@ -93,7 +93,7 @@ impl<K, V, L: ValueLayout> TypedKeyValueStore<K, V, L> {
         self.read(found)
     }
 
-    /// Puts all `rows`, in their order.
+    /// Puts all `rows`, in their order, or none when one of them has no bytes.
     pub fn put_all<'r>(
         &mut self,
         rows: impl IntoIterator<Item = (&'r K, Option<&'r L::Stored<V>>)>,
@@ -103,10 +103,17 @@ impl<K, V, L: ValueLayout> TypedKeyValueStore<K, V, L> {
         K: 'r,
         L::Stored<V>: 'r,
     {
+        let mut bytes = Vec::new();
         for (key, value) in rows {
-            self.put(key, value, context)?;
+            self.serdes.set_key(key)?;
+            self.serdes.set_value::<L>(value)?;
+            let value = self.serdes.value().map(<[u8]>::to_vec);
+            bytes.push((self.serdes.key.clone(), value));
         }
-        Ok(())
+        let rows = bytes
+            .iter()
+            .map(|(key, value)| (key.as_slice(), value.as_deref()));
+        self.bytes.put_all(rows, context)
     }
 
     /// Deletes `key` and returns the value it had.

@@ -121,28 +121,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pushes_out_what_was_used_longest_ago() {
+    fn pushes_out_what_was_used_longest_ago() -> Result<(), StateError> {
         let mut map = LruMap::new(2);
-        let put = |map: &mut LruMap, key: &str| map.put(key.as_bytes(), b"v").unwrap();
-        put(&mut map, "a");
-        put(&mut map, "b");
-        map.get(b"a").unwrap();
-        put(&mut map, "c");
+        map.put(b"a", b"v")?;
+        map.put(b"b", b"v")?;
+        map.get(b"a")?;
+        map.put(b"c", b"v")?;
         assert_eq!(map.pop_evicted().as_deref(), Some(&b"b"[..]));
-        put(&mut map, "a");
-        map.delete(b"c").unwrap();
-        put(&mut map, "d");
+        map.put(b"a", b"w")?;
+        map.delete(b"c")?;
+        map.put(b"d", b"v")?;
         assert_eq!(map.pop_evicted(), None);
-        put(&mut map, "e");
+        map.put(b"e", b"v")?;
         assert_eq!(map.pop_evicted().as_deref(), Some(&b"a"[..]));
         assert_eq!(map.approximate_num_entries(), 2);
+        Ok(())
     }
 
     #[test]
-    fn holds_nothing_without_room() {
+    fn holds_nothing_without_room() -> Result<(), StateError> {
         let mut map = LruMap::new(0);
-        map.put(b"a", b"v").unwrap();
+        map.put(b"a", b"v")?;
         assert_eq!(map.pop_evicted().as_deref(), Some(&b"a"[..]));
-        assert_eq!(map.get(b"a").unwrap(), None);
+        assert_eq!(map.get(b"a")?, None);
+        Ok(())
     }
 }

@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_it_writes() {
+    fn reads_what_it_writes() -> Result<(), StateError> {
         for headers in [headers(), Headers::new()] {
             for format in [
                 ValueFormat::WithHeaders,
@@ -404,27 +404,29 @@ mod tests {
             ] {
                 let mut stored = prefix(format, &headers);
                 stored.extend_from_slice(b"value");
-                let read = format.split("s", &stored).unwrap();
+                let read = format.split("s", &stored)?;
                 assert_eq!(read.value, b"value");
                 assert_eq!(read.timestamp, format.has_timestamp().then_some(5));
-                assert_eq!(read.headers("s").unwrap(), headers);
+                assert_eq!(read.headers("s")?, headers);
                 for len in 0..stored.len() - 5 {
                     let cut = format.split("s", &stored[..len]);
                     assert!(cut.is_err(), "{format:?} cut to {len} bytes");
                 }
             }
         }
+        Ok(())
     }
 
     #[test]
-    fn refuses_headers_that_are_none() {
+    fn refuses_headers_that_are_none() -> Result<(), StateError> {
         // A count without headers, a negative length, a length beyond the end.
         for section in [&[2][..], &[2, 3], &[2, 20, b'a'], &[0xff; 6]] {
             let mut stored = Vec::new();
             write_field(Some(section), &mut stored);
             let format = ValueFormat::WithHeaders;
-            let read = format.split("s", &stored).unwrap();
+            let read = format.split("s", &stored)?;
             assert!(read.headers("s").is_err(), "{section:?}");
         }
+        Ok(())
     }
 }
