@@ -168,8 +168,7 @@ impl<K, V, L: ValueLayout> TypedSessionStore<K, V, L> {
         earliest_end: i64,
         latest_end: i64,
     ) -> Sessions<'_, K, L::Stored<V>> {
-        let keys = (Bound::Unbounded, Bound::Unbounded);
-        let query = WindowQuery::of_times(keys, earliest_end, latest_end);
+        let query = WindowQuery::of_time(earliest_end, latest_end);
         self.rows(&query, Direction::Forward)
     }
 
@@ -214,10 +213,8 @@ impl<K, V, L: ValueLayout> TypedSessionStore<K, V, L> {
         direction: Direction,
     ) -> Sessions<'_, K, L::Stored<V>> {
         let query = WindowQuery {
-            keys,
-            time_from: earliest_end,
-            time_to: i64::MAX,
             start_to: latest_start,
+            ..WindowQuery::of_times(keys, earliest_end, i64::MAX)
         };
         self.rows(&query, direction)
     }

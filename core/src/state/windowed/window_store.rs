@@ -5,7 +5,7 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::ops::{Bound, RangeBounds};
 
-use super::super::byte_store::{ByteBounds, Direction};
+use super::super::byte_store::Direction;
 use super::super::changelog::ChangelogEntry;
 use super::super::typed::{Serdes, lend, typed_state_store};
 use super::super::value::{Plain, Timestamped, TimestampedWithHeaders, ValueLayout};
@@ -145,24 +145,24 @@ impl<K, V, L: ValueLayout> TypedWindowStore<K, V, L> {
 
     /// The rows of all keys in the windows that start from `time_from` to `time_to` inclusive.
     pub fn fetch_all(&self, time_from: i64, time_to: i64) -> Rows<'_, K, L::Stored<V>> {
-        let query = WindowQuery::of_times(ALL_KEYS, time_from, time_to);
+        let query = WindowQuery::of_time(time_from, time_to);
         self.rows(&query, Direction::Forward)
     }
 
     /// [`fetch_all`](Self::fetch_all), last row first.
     pub fn backward_fetch_all(&self, time_from: i64, time_to: i64) -> Rows<'_, K, L::Stored<V>> {
-        let query = WindowQuery::of_times(ALL_KEYS, time_from, time_to);
+        let query = WindowQuery::of_time(time_from, time_to);
         self.rows(&query, Direction::Backward)
     }
 
     /// All rows.
     pub fn all(&self) -> Rows<'_, K, L::Stored<V>> {
-        self.rows(&WindowQuery::of_keys(ALL_KEYS), Direction::Forward)
+        self.rows(&WindowQuery::of_time(0, i64::MAX), Direction::Forward)
     }
 
     /// All rows, last one first.
     pub fn backward_all(&self) -> Rows<'_, K, L::Stored<V>> {
-        self.rows(&WindowQuery::of_keys(ALL_KEYS), Direction::Backward)
+        self.rows(&WindowQuery::of_time(0, i64::MAX), Direction::Backward)
     }
 
     /// A flushed entry of this store in its types.
@@ -227,5 +227,3 @@ impl<K, V, L: ValueLayout> TypedWindowStore<K, V, L> {
 }
 
 typed_state_store!(TypedWindowStore);
-
-const ALL_KEYS: ByteBounds<'static> = (Bound::Unbounded, Bound::Unbounded);
