@@ -5,11 +5,12 @@ use std::ops::Bound;
 use eddyline_core::processor::{ProcessingContext, ProcessorError, ProcessorGraph};
 use eddyline_core::serde::SerdeError;
 use eddyline_core::state::{
-    AggregationWithHeaders, KeyValueStore, Plain, SessionStore, SessionStoreWithHeaders,
+    AggregationWithHeaders, KeyValueStore, Plain, PutReturn, SessionStore, SessionStoreWithHeaders,
     StateError, StateStore, Timestamped, TimestampedKeyValueStore,
     TimestampedKeyValueStoreWithHeaders, TimestampedWindowStore, TimestampedWindowStoreWithHeaders,
     TimestampedWithHeaders, TypedKeyValueStore, ValueAndTimestamp, ValueLayout,
-    ValueTimestampHeaders, WindowStore, WithHeaders,
+    ValueTimestampHeaders, VersionedKeyValueStore, VersionedRecord, VersionedRecordIterator,
+    WindowStore, WithHeaders,
 };
 use eddyline_core::time::Now;
 use eddyline_core::types::{Headers, RecordContext};
@@ -100,6 +101,7 @@ fn dispatch(
         StoreKind::HeadersWindow => of!(TimestampedWindowStoreWithHeaders<Key, Datum>),
         StoreKind::Session => of!(SessionStore<Key, Datum>),
         StoreKind::HeadersSession => of!(SessionStoreWithHeaders<Key, Datum>),
+        StoreKind::Versioned => of!(VersionedKeyValueStore<Key, Datum>),
     }
 }
 
@@ -317,6 +319,48 @@ impl<V: Cell, L: Layout> Commands for TypedKeyValueStore<Key, V, L> {
             (other, _) => panic!("unknown store command {other}"),
         }
         Ok(json!("ok"))
+    }
+}
+
+impl Commands for VersionedKeyValueStore<Key, Datum> {
+    fn command(&mut self, command: &Command<'_>) -> Result<Value, Refusal> {
+        let key = command.key(2);
+        let time = |at: usize, open: i64| match command.tokens[at] {
+            "-" => open,
+            _ => command.number(at),
+        };
+        let json = |record: VersionedRecord<Datum>| {
+            json!([record.value.json(), record.timestamp, record.valid_to])
+        };
+        // Java's point reads do not say how long a version was valid.
+        let found = |record: Option<VersionedRecord<Datum>>| {
+            let record = record.map(|record| VersionedRecord {
+                valid_to: None,
+                ..record
+            });
+            record.map_or(Value::Null, json)
+        };
+        let (from, to) = (|| time(3, i64::MIN), || time(4, i64::MAX));
+        let versions =
+            |records: VersionedRecordIterator<'_, Key, Datum>| -> Result<Value, Refusal> {
+                records.map(|record| Ok(json(record?))).collect()
+            };
+        Ok(match command.name().0 {
+            "put" => {
+                let value = command.value::<Plain, Datum>(3);
+                match self.put(&key, value.as_ref(), time(4, 0))? {
+                    PutReturn::ValidTo(time) => json!(time),
+                    PutReturn::ValidToUndefined => json!(-1),
+                    PutReturn::NotPut => json!(i64::MIN),
+                }
+            }
+            "delete" => found(self.delete(&key, time(3, 0))?),
+            "get" => found(self.get(&key)?),
+            "get_as_of" => found(self.get_as_of(&key, time(3, 0))?),
+            "history" => versions(self.reverse_history(&key, from(), to())?)?,
+            "history_ascending" => versions(self.history(&key, from(), to())?)?,
+            other => panic!("unknown store command {other}"),
+        })
     }
 }
 

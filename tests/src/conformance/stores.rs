@@ -25,6 +25,7 @@ pub(super) enum StoreKind {
     HeadersWindow,
     Session,
     HeadersSession,
+    Versioned,
 }
 
 /// What commands have to know of a store.
@@ -48,6 +49,7 @@ pub(super) fn stand_alone(store: &Value) -> Result<(StoreSpec, Box<dyn StoreBuil
         "kv" | "timestamped_kv" | "headers_kv" => key_value(store, kind, keys, values),
         "window" | "timestamped_window" | "headers_window" => window(store, kind, keys, values)?,
         "session" | "headers_session" => session(store, kind, keys, values)?,
+        "versioned_kv" => versioned(store, keys, values)?,
         other => return Err(BuildError::unsupported(format!("{other} stores"))),
     };
     let spec = StoreSpec {
@@ -164,6 +166,25 @@ fn session(
             (StoreKind::Session, layered(store, builder))
         }
     })
+}
+
+fn versioned(
+    store: &Value,
+    keys: SerdeRef<Key>,
+    values: SerdeRef<Datum>,
+) -> Result<Built, BuildError> {
+    let number = |field| store.get(field).and_then(Value::as_i64);
+    let supplier = Stores::in_memory_versioned_key_value_store(
+        text(store, "name").unwrap_or_default(),
+        number("history_retention_ms").unwrap_or(0),
+        number("segment_interval_ms"),
+    );
+    let supplier = supplier.map_err(refused)?;
+    let mut builder = Stores::versioned_key_value_store_builder(supplier, keys, values);
+    if store.get("logging") == Some(&Value::Bool(false)) {
+        builder = builder.with_logging_disabled();
+    }
+    Ok((StoreKind::Versioned, Box::new(builder)))
 }
 
 fn refused(error: StateError) -> BuildError {
