@@ -11,6 +11,7 @@ mod aggregate;
 mod branch;
 mod builder;
 mod changed_serde;
+mod configured_store;
 // Joins, windows and suppress use what is not used yet.
 #[allow(dead_code)]
 mod graph;
@@ -25,6 +26,7 @@ mod row_serde;
 mod stream;
 mod table;
 mod table_operators;
+mod windowed;
 
 pub use branch::BranchedKStream;
 pub use builder::StreamsBuilder;
@@ -35,3 +37,7 @@ pub use options::{Consumed, Grouped, Materialized, Produced, Repartitioned};
 pub use printed::Printed;
 pub use stream::KStream;
 pub use table::KTable;
+pub use windowed::{
+    EmitStrategy, GroupWindows, SessionWindowedKStream, SessionWindows, SlidingWindows,
+    TimeWindowedKStream, TimeWindows, UnlimitedWindows,
+};
