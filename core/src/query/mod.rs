@@ -25,8 +25,9 @@ pub use self::page::{PartitionPage, QueryPage, QueryRow, RowPosition};
 pub use self::position::{Position, PositionBound};
 pub use self::request::StoreQuery;
 pub use self::typed::{
-    KeyQuery, MultiVersionedKeyQuery, Query, RangeQuery, ResultOrder, SessionRangeQuery, TimestampedKeyQuery, TimestampedRangeQuery, VersionedKeyQuery,
-    WindowKeyQuery, WindowRangeQuery,
+    KeyQuery, MultiVersionedKeyQuery, Query, RangeQuery, ResultOrder, SessionRangeQuery,
+    TimestampedKeyQuery, TimestampedRangeQuery, VersionedKeyQuery, WindowKeyQuery,
+    WindowRangeQuery,
 };
 
 /// Why a partition does not answer (Java: `FailureReason` and the exceptions of the older API).

@@ -34,6 +34,8 @@ pub struct QueryRow {
     pub valid_to: Option<i64>,
     /// Its headers, in stores that keep them.
     pub headers: Headers,
+    /// About how many rows the store has, where that was asked; 0 otherwise.
+    pub count: u64,
 }
 
 /// A page of rows.
@@ -43,8 +45,6 @@ pub struct QueryPage {
     pub rows: Vec<QueryRow>,
     /// True when there may be more behind the last row.
     pub has_more: bool,
-    /// About how many rows the store has, where that was asked.
-    pub count: u64,
 }
 
 /// The answer of one partition.

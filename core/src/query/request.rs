@@ -89,11 +89,13 @@ impl StoreQuery {
         }
     }
 
-    /// True for a query that has one answer at most.
-    pub const fn is_point(&self) -> bool {
-        matches!(
-            self,
-            Self::Key { .. } | Self::Count | Self::VersionAsOf { .. }
-        )
+    /// The key of a query for one.
+    pub fn key(&self) -> Option<Bytes> {
+        match self {
+            Self::Key { key, .. } | Self::VersionAsOf { key, .. } | Self::Versions { key, .. } => {
+                Some(key.clone())
+            }
+            _ => None,
+        }
     }
 }

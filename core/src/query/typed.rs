@@ -55,17 +55,6 @@ struct Serdes<K, V> {
 }
 
 impl<K, V> Serdes<K, V> {
-    fn own() -> Self
-    where
-        K: DefaultSerde,
-        V: DefaultSerde,
-    {
-        Self {
-            keys: K::default_serde(),
-            values: V::default_serde(),
-        }
-    }
-
     fn key(&self, store: &str, key: &K) -> Result<Bytes, QueryFailure> {
         let mut bytes = Vec::new();
         let written = self.keys.serialize(store, key, &mut bytes);
@@ -125,15 +114,24 @@ fn owned<K: Clone>(range: impl RangeBounds<K>) -> (Bound<K>, Bound<K>) {
     (range.start_bound().cloned(), range.end_bound().cloned())
 }
 
-/// `with_serdes` of a query.
-macro_rules! with_serdes {
-    ($query:ident) => {
+/// Constructors of a query for one key: with serdes given, and with the types' own.
+macro_rules! of_key {
+    ($query:ident { $($field:ident: $value:expr),* }) => {
         impl<K, V> $query<K, V> {
-            /// With these serdes instead of the types' own.
-            #[must_use]
-            pub fn with_serdes(mut self, keys: SerdeRef<K>, values: SerdeRef<V>) -> Self {
-                self.serdes = Serdes { keys, values };
-                self
+            /// About `key`, with these serdes.
+            pub fn of(key: K, keys: SerdeRef<K>, values: SerdeRef<V>) -> Self {
+                Self {
+                    key,
+                    $($field: $value,)*
+                    serdes: Serdes { keys, values },
+                }
+            }
+        }
+
+        impl<K: DefaultSerde, V: DefaultSerde> $query<K, V> {
+            /// About `key`, with the types' own serdes.
+            pub fn with_key(key: K) -> Self {
+                Self::of(key, K::default_serde(), V::default_serde())
             }
         }
     };
@@ -148,18 +146,7 @@ macro_rules! key_query {
             serdes: Serdes<K, V>,
         }
 
-        with_serdes!($query);
-
-        impl<K: DefaultSerde, V: DefaultSerde> $query<K, V> {
-            /// The row of `key`, with the types' own serdes.
-            pub fn with_key(key: K) -> Self {
-                Self {
-                    key,
-                    skip_cache: false,
-                    serdes: Serdes::own(),
-                }
-            }
-        }
+        of_key!($query { skip_cache: false });
 
         impl<K, V> $query<K, V> {
             /// Reads below the record cache: what was flushed last.
@@ -210,17 +197,27 @@ macro_rules! range_query {
             serdes: Serdes<K, V>,
         }
 
-        with_serdes!($query);
+        impl<K: Clone, V> $query<K, V> {
+            /// The rows of the keys in `range` (Java's bounds are inclusive: `from..=to`), with
+            /// these serdes; keys are compared by their bytes.
+            pub fn of(
+                range: impl RangeBounds<K>,
+                keys: SerdeRef<K>,
+                values: SerdeRef<V>,
+            ) -> Self {
+                Self {
+                    keys: owned(range),
+                    order: ResultOrder::Any,
+                    serdes: Serdes { keys, values },
+                }
+            }
+        }
 
         impl<K: DefaultSerde + Clone, V: DefaultSerde> $query<K, V> {
             /// The rows of the keys in `range` (Java's bounds are inclusive: `from..=to`), with the
             /// types' own serdes; keys are compared by their bytes.
             pub fn with_range(range: impl RangeBounds<K>) -> Self {
-                Self {
-                    keys: owned(range),
-                    order: ResultOrder::Any,
-                    serdes: Serdes::own(),
-                }
+                Self::of(range, K::default_serde(), V::default_serde())
             }
         }
 
@@ -276,17 +273,17 @@ pub struct WindowKeyQuery<K, V> {
     serdes: Serdes<K, V>,
 }
 
-with_serdes!(WindowKeyQuery);
+of_key!(WindowKeyQuery {
+    time_from: i64::MIN,
+    time_to: i64::MAX
+});
 
-impl<K: DefaultSerde, V: DefaultSerde> WindowKeyQuery<K, V> {
-    /// The windows of `key` that start from `time_from` to `time_to`, both included.
-    pub fn with_key_and_window_start_range(key: K, time_from: i64, time_to: i64) -> Self {
-        Self {
-            key,
-            time_from,
-            time_to,
-            serdes: Serdes::own(),
-        }
+impl<K, V> WindowKeyQuery<K, V> {
+    /// The windows that start from `time_from` to `time_to`, both included.
+    #[must_use]
+    pub const fn with_window_start_range(mut self, time_from: i64, time_to: i64) -> Self {
+        (self.time_from, self.time_to) = (time_from, time_to);
+        self
     }
 }
 
@@ -317,16 +314,22 @@ pub struct WindowRangeQuery<K, V> {
     serdes: Serdes<K, V>,
 }
 
-with_serdes!(WindowRangeQuery);
-
-impl<K: DefaultSerde, V: DefaultSerde> WindowRangeQuery<K, V> {
-    /// The windows that start from `time_from` to `time_to`, both included.
-    pub fn with_window_start_range(time_from: i64, time_to: i64) -> Self {
+impl<K, V> WindowRangeQuery<K, V> {
+    /// The windows that start from `time_from` to `time_to`, both included, with these serdes.
+    pub fn of(time_from: i64, time_to: i64, keys: SerdeRef<K>, values: SerdeRef<V>) -> Self {
         Self {
             time_from,
             time_to,
-            serdes: Serdes::own(),
+            serdes: Serdes { keys, values },
         }
+    }
+}
+
+impl<K: DefaultSerde, V: DefaultSerde> WindowRangeQuery<K, V> {
+    /// The windows that start from `time_from` to `time_to`, both included, with the types' own
+    /// serdes.
+    pub fn with_window_start_range(time_from: i64, time_to: i64) -> Self {
+        Self::of(time_from, time_to, K::default_serde(), V::default_serde())
     }
 }
 
@@ -355,17 +358,7 @@ pub struct SessionRangeQuery<K, V> {
     serdes: Serdes<K, V>,
 }
 
-with_serdes!(SessionRangeQuery);
-
-impl<K: DefaultSerde, V: DefaultSerde> SessionRangeQuery<K, V> {
-    /// The sessions of `key`.
-    pub fn with_key(key: K) -> Self {
-        Self {
-            key,
-            serdes: Serdes::own(),
-        }
-    }
-}
+of_key!(SessionRangeQuery {});
 
 impl<K, V> Query for SessionRangeQuery<K, V> {
     type Row = (Windowed<K>, V);
@@ -406,18 +399,7 @@ pub struct VersionedKeyQuery<K, V> {
     serdes: Serdes<K, V>,
 }
 
-with_serdes!(VersionedKeyQuery);
-
-impl<K: DefaultSerde, V: DefaultSerde> VersionedKeyQuery<K, V> {
-    /// The latest version of `key`.
-    pub fn with_key(key: K) -> Self {
-        Self {
-            key,
-            as_of: None,
-            serdes: Serdes::own(),
-        }
-    }
-}
+of_key!(VersionedKeyQuery { as_of: None });
 
 impl<K, V> VersionedKeyQuery<K, V> {
     /// The version that was valid at `as_of` milliseconds.
@@ -452,20 +434,11 @@ pub struct MultiVersionedKeyQuery<K, V> {
     serdes: Serdes<K, V>,
 }
 
-with_serdes!(MultiVersionedKeyQuery);
-
-impl<K: DefaultSerde, V: DefaultSerde> MultiVersionedKeyQuery<K, V> {
-    /// Every version of `key` that there is, newest first.
-    pub fn with_key(key: K) -> Self {
-        Self {
-            key,
-            from: i64::MIN,
-            to: i64::MAX,
-            order: ResultOrder::Any,
-            serdes: Serdes::own(),
-        }
-    }
-}
+of_key!(MultiVersionedKeyQuery {
+    from: i64::MIN,
+    to: i64::MAX,
+    order: ResultOrder::Any
+});
 
 impl<K, V> MultiVersionedKeyQuery<K, V> {
     /// Those that were valid at `from` milliseconds or later.

@@ -13,4 +13,4 @@ pub use crate::task::TaskState;
 pub use client::{ClientMachine, GroupReport, PartitionProgress};
 pub(crate) use message::CommitFailure;
 pub use message::{ToClient, ToRunner};
-pub use runner::{Budget, RunnerEvent, TaskRunner};
+pub use runner::{Budget, RunnerEvent, TaskQuery, TaskRunner};

@@ -107,9 +107,10 @@ fn order(query: &StoreQuery, a: &QueryRow, b: &QueryRow) -> Ordering {
     let (a, b) = (&a.position, &b.position);
     let (direction, order) = match query {
         StoreQuery::Range { direction, .. } => (*direction, a.key.cmp(&b.key)),
-        StoreQuery::Windows { direction, .. } | StoreQuery::Sessions { direction, .. } => {
-            (*direction, a.time.cmp(&b.time).then_with(|| a.key.cmp(&b.key)))
-        }
+        StoreQuery::Windows { direction, .. } | StoreQuery::Sessions { direction, .. } => (
+            *direction,
+            a.time.cmp(&b.time).then_with(|| a.key.cmp(&b.key)),
+        ),
         _ => (Direction::Forward, Ordering::Equal),
     };
     match direction {

@@ -13,7 +13,7 @@ use eddyline_core::serde::{DefaultSerde, SerdeRef};
 use eddyline_core::state::{Direction, ValueAndTimestamp, VersionedRecord};
 use eddyline_core::window::Windowed;
 
-use super::{Question, QueryRows};
+use super::{QueryRows, Question};
 use crate::streams::{RunningStreams, Shared};
 
 /// What every handle has.
@@ -229,7 +229,8 @@ where
     /// As for [`get`](Self::get).
     pub fn get_timestamped(&self, key: &K) -> Result<Option<ValueAndTimestamp<V>>, QueryFailure> {
         let (keys, values) = (Arc::clone(&self.0.keys), Arc::clone(&self.0.values));
-        self.0.one(TimestampedKeyQuery::of(key.clone(), keys, values))
+        self.0
+            .one(TimestampedKeyQuery::of(key.clone(), keys, values))
     }
 
     /// The rows of a range of keys, lowest first. Java's bounds are inclusive: `from..=to`.

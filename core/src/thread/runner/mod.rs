@@ -7,6 +7,7 @@
 mod assignment;
 mod commit;
 mod input;
+mod query;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use self::assignment::Control;
 use self::commit::CommitPhase;
+pub use self::query::TaskQuery;
 use super::message::{ClientMessage, RunnerMessage, ToClient, ToRunner};
 use crate::config::StreamsConfig;
 use crate::error::StreamsError;
