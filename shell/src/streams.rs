@@ -9,7 +9,7 @@ use eddyline_core::config::StreamsConfig;
 use eddyline_core::error::StreamsError;
 use eddyline_core::rng::SeedTree;
 use eddyline_core::thread::{ClientEvent, GroupReport, RunnerEvent, ThreadState};
-use eddyline_core::topology::{Topology, TopologyError};
+use eddyline_core::topology::{Subtopology, Topology, TopologyError};
 use eddyline_core::trace::{Level, LogEvent};
 use eddyline_core::wire::Uuid;
 
@@ -156,6 +156,7 @@ impl KafkaStreams {
         let topology = Arc::new(self.topology);
         let shared = Arc::new(Shared {
             topology: Arc::clone(&topology),
+            subtopologies: topology.subtopologies(&self.config),
             inner: Mutex::new(Inner {
                 state: State::Created,
                 threads: vec![ThreadState::Created; threads],
@@ -194,6 +195,7 @@ impl KafkaStreams {
 /// What the application's threads and its owner share.
 pub(crate) struct Shared {
     topology: Arc<Topology>,
+    subtopologies: Vec<Subtopology>,
     inner: Mutex<Inner>,
     changed: Condvar,
     state_listener: Option<Box<StateListener>>,
@@ -245,6 +247,10 @@ impl Shared {
 
     pub(crate) fn topology(&self) -> &Topology {
         &self.topology
+    }
+
+    pub(crate) fn subtopologies(&self) -> &[Subtopology] {
+        &self.subtopologies
     }
 
     /// True while queries may be answered.

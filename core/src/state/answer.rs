@@ -8,7 +8,9 @@ use bytes::Bytes;
 use super::byte_store::{ByteRows, Direction};
 use super::stack::KeyValueBytesStore;
 use super::value::ValueFormat;
-use super::windowed::{KeySchema, RowKey, RowOrder, WindowBytesStore, WindowQuery, WindowRow};
+use super::windowed::{
+    KeySchema, RowKey, RowOrder, WindowBytesStore, WindowQuery, WindowRow, WindowRows,
+};
 use super::{StateError, StoreBytes};
 use crate::query::{QueryFailure, QueryPage, QueryRow, RowPosition, StoreQuery};
 use crate::types::Headers;
@@ -193,12 +195,12 @@ impl WindowBytesStore {
             true => self.rows().scan(&rows, direction),
             false => self.scan(&rows, direction),
         };
-        let behind = found.filter(|row| match (row, after) {
-            (Ok((row, _)), Some(after)) => order.is_behind(row.lend(), after, direction),
-            _ => true,
-        });
+        let found: WindowRows<'_> = match after {
+            Some(after) => Box::new(order.behind(after, found, direction)),
+            None => found,
+        };
         page(
-            behind.map(|row| self.window_row(row?, window_size_ms)),
+            found.map(|row| self.window_row(row?, window_size_ms)),
             max_rows,
         )
     }
@@ -254,17 +256,44 @@ impl Order {
         }
     }
 
-    fn is_behind(self, row: RowKey<&[u8]>, after: &RowPosition, direction: Direction) -> bool {
+    /// The rows behind `after`. Where it is gone, those that would come behind it: cache and rows
+    /// may differ in the order within a segment.
+    fn behind<'a>(
+        self,
+        after: &RowPosition,
+        mut rows: WindowRows<'a>,
+        direction: Direction,
+    ) -> impl Iterator<Item = Result<WindowRow, StateError>> + 'a {
         let after = RowKey {
             key: &*after.key,
             time: after.time,
             tail: after.tail,
         };
-        let order = self.compare(row, after);
-        match direction {
-            Direction::Forward => order == Ordering::Greater,
-            Direction::Backward => order == Ordering::Less,
+        let segment = self.rows.segment(after.time);
+        let mut same = Vec::new();
+        let mut rest = None;
+        for row in rows.by_ref() {
+            match row {
+                Ok(row) if self.rows.segment(row.0.time) == segment => same.push(row),
+                other => {
+                    rest = Some(other);
+                    break;
+                }
+            }
         }
+        match same.iter().position(|(row, _)| row.lend() == after) {
+            Some(at) => {
+                same.drain(..=at);
+            }
+            None => same.retain(|(row, _)| {
+                let order = self.compare(row.lend(), after);
+                match direction {
+                    Direction::Forward => order == Ordering::Greater,
+                    Direction::Backward => order == Ordering::Less,
+                }
+            }),
+        }
+        same.into_iter().map(Ok).chain(rest).chain(rows)
     }
 
     fn compare(self, a: RowKey<&[u8]>, b: RowKey<&[u8]>) -> Ordering {
@@ -276,5 +305,119 @@ impl Order {
             (RowOrder::TimeFirst, KeySchema::Window) => (a.key, a.tail).cmp(&(b.key, b.tail)),
             _ => self.schema.to_bytes(a).cmp(&self.schema.to_bytes(b)),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::windowed::{InMemoryWindowStore, WindowStoreOptions};
+    use super::super::{
+        ByteKeyValueStore, CacheBudget, InMemoryKeyValueStore, KeyValueStoreOptions,
+    };
+    use super::*;
+    use crate::types::RecordContext;
+
+    /// Every row of a query, page by page.
+    fn paged(
+        max_rows: usize,
+        ask: impl Fn(Option<&RowPosition>) -> Result<QueryPage, QueryFailure>,
+    ) -> Vec<QueryRow> {
+        let mut rows: Vec<QueryRow> = Vec::new();
+        loop {
+            let last = rows.last().map(|row| row.position.clone());
+            let page = ask(last.as_ref()).expect("an answer");
+            assert!(page.rows.len() <= max_rows);
+            let has_more = page.has_more;
+            rows.extend(page.rows);
+            if !has_more {
+                return rows;
+            }
+        }
+    }
+
+    fn directions() -> impl Strategy<Value = Direction> {
+        prop_oneof![Just(Direction::Forward), Just(Direction::Backward)]
+    }
+
+    fn keys() -> impl Strategy<Value = Vec<u8>> {
+        proptest::collection::vec(0..3_u8, 1..4)
+    }
+
+    proptest! {
+        #[test]
+        fn pages_of_a_range_are_the_range(
+            written in proptest::collection::vec((keys(), any::<u8>()), 0..60),
+            is_cached: bool,
+            max_rows in 1..5_usize,
+            direction in directions(),
+        ) {
+            let options = KeyValueStoreOptions {
+                format: ValueFormat::Plain,
+                is_cached,
+                is_logged: false,
+            };
+            let rows: Box<dyn ByteKeyValueStore> = Box::new(InMemoryKeyValueStore::new());
+            let budget = CacheBudget::new(300);
+            let mut store = KeyValueBytesStore::new("s", rows, options, &budget);
+            for (key, value) in &written {
+                let context = RecordContext::punctuation(0);
+                store.put(key, (*value > 40).then_some(&[*value][..]), &context).expect("put");
+            }
+            let query = StoreQuery::Range {
+                from: Bound::Included(vec![0, 1].into()),
+                to: Bound::Unbounded,
+                direction,
+                skip_cache: false,
+            };
+            let whole = store.answer(&query, None, usize::MAX).expect("rows").rows;
+            let pages = paged(max_rows, |after| store.answer(&query, after, max_rows));
+            prop_assert_eq!(whole, pages);
+        }
+
+        #[test]
+        fn pages_of_windows_are_the_windows(
+            written in proptest::collection::vec((keys(), 0..50_i64, 0..20_i64), 0..60),
+            is_session: bool,
+            is_cached: bool,
+            order in 0..3,
+            max_rows in 1..5_usize,
+            direction in directions(),
+        ) {
+            let order = match order {
+                0 => RowOrder::TimeFirst,
+                1 => RowOrder::Segmented { interval_ms: 10 },
+                _ => RowOrder::TimeOrdered { interval_ms: 10 },
+            };
+            let schema = if is_session { KeySchema::Session } else { KeySchema::Window };
+            let options = WindowStoreOptions {
+                schema,
+                order,
+                format: ValueFormat::Plain,
+                retain_duplicates: false,
+                is_cached,
+                is_logged: false,
+            };
+            let rows = Box::new(InMemoryWindowStore::new(schema, order, 30));
+            let mut store = WindowBytesStore::new("s", rows, options, &CacheBudget::new(500));
+            for (key, time, tail) in &written {
+                let tail = if is_session { time - tail.min(time) } else { 0 };
+                let row = RowKey { key: key.as_slice(), time: *time, tail };
+                store.put(row, Some(b"v"), &RecordContext::punctuation(0)).expect("put");
+            }
+            let keys = (Bound::Included(vec![0, 1].into()), Bound::Unbounded);
+            let query = match is_session {
+                true => StoreQuery::Sessions {
+                    keys, earliest_end: 3, latest_start: 45, direction, skip_cache: false,
+                },
+                false => StoreQuery::Windows {
+                    keys, time_from: 3, time_to: 45, direction, skip_cache: false,
+                },
+            };
+            let whole = store.answer(&query, None, usize::MAX, 5).expect("rows").rows;
+            let pages = paged(max_rows, |after| store.answer(&query, after, max_rows, 5));
+            prop_assert_eq!(whole, pages);
+        }
     }
 }

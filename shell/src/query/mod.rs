@@ -76,6 +76,7 @@ impl<Q: Query> StateQueryRequest<Q> {
 /// What the partitions of a store answered (Java: `StateQueryResult`).
 #[derive(Debug)]
 pub struct StateQueryResult<R> {
+    store: String,
     partitions: BTreeMap<i32, QueryResult<R>>,
 }
 
@@ -103,8 +104,15 @@ impl<R> StateQueryResult<R> {
     /// The only row there is, of a query of one row: from whichever partition has it.
     ///
     /// # Errors
-    /// The first failure, when no partition has the row.
+    /// The first failure, when no partition has the row; [`QueryFailure::NotPresent`] when no
+    /// partition of the store is here.
     pub fn only_row(self) -> Result<Option<R>, QueryFailure> {
+        if self.partitions.is_empty() {
+            return Err(QueryFailure::NotPresent {
+                store: self.store,
+                partition: None,
+            });
+        }
         let mut failure = None;
         for result in self.partitions.into_values() {
             match result.rows.map(|mut rows| rows.next().transpose()) {
@@ -243,7 +251,10 @@ impl RunningStreams {
             });
             partitions.insert(partition, QueryResult { position, rows });
         }
-        Ok(StateQueryResult { partitions })
+        Ok(StateQueryResult {
+            store: request.store.clone(),
+            partitions,
+        })
     }
 }
 
