@@ -151,6 +151,22 @@ impl TaskContext {
         Ok(())
     }
 
+    /// Hands `record` to the child that was connected as number `child`, if there is one.
+    pub(crate) fn forward_to_nth<K: Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        from: usize,
+        child: usize,
+        record: Record<K, V>,
+    ) -> Result<(), ProcessorError> {
+        let Some(&node) = self.nodes[from].children.get(child) else {
+            return Ok(());
+        };
+        let before = std::mem::replace(&mut self.context.timestamp, record.timestamp);
+        self.deliver(node, record)?;
+        self.context.timestamp = before;
+        Ok(())
+    }
+
     /// Runs `node` with `record`. A node that is running already (a processor below a table wrote to
     /// that table's cached store, whose eviction comes back to it) gets the record when it is done.
     fn deliver<K: Clone + 'static, V: Clone + 'static>(
