@@ -23,9 +23,6 @@ use super::{CommitMode, TestDriverError, TestDriverOptions};
 
 type Result<T> = std::result::Result<T, TestDriverError>;
 
-/// The interval at which production looks for results that it holds back, where none is set.
-const DEFAULT_EMIT_INTERVAL_MS: u64 = 1000;
-
 /// What a task is made of.
 struct TaskLayout {
     id: TaskId,
@@ -56,7 +53,11 @@ impl Engine {
         config: StreamsConfig,
         options: TestDriverOptions,
     ) -> Self {
-        let config = without_emit_intervals(config);
+        let config = if options.emit_intervals {
+            config
+        } else {
+            without_emit_intervals(config)
+        };
         let partitions = options.partitions.unwrap_or(1);
         let subtopologies = topology.subtopologies(&config);
         let mut inputs = BTreeMap::new();
@@ -394,22 +395,13 @@ fn restore(
     }
 }
 
-/// What is held back on the wall clock comes at once, unless the user set how long.
+/// Nothing is held back on the wall clock.
 fn without_emit_intervals(config: StreamsConfig) -> StreamsConfig {
     let keys = [
-        (
-            "__emit.interval.ms.kstreams.windowed.aggregation__",
-            config.windowed_aggregation_emit_interval_ms(),
-        ),
-        (
-            "__emit.interval.ms.kstreams.outer.join.spurious.results.fix__",
-            config.outer_join_emit_interval_ms(),
-        ),
+        "__emit.interval.ms.kstreams.windowed.aggregation__",
+        "__emit.interval.ms.kstreams.outer.join.spurious.results.fix__",
     ];
-    keys.into_iter().fold(config, |config, (key, interval_ms)| {
-        if interval_ms != DEFAULT_EMIT_INTERVAL_MS {
-            return config;
-        }
+    keys.into_iter().fold(config, |config, key| {
         let unset = config.clone().set(key, 0);
         unset.unwrap_or(config)
     })

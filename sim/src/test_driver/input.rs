@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use eddyline_core::serde::SerdeRef;
-use eddyline_core::types::{Headers, TopicName};
+use eddyline_core::types::TopicName;
 
 use super::{TestDriverError, TestRecord, TopologyTestDriver};
 
@@ -132,21 +132,6 @@ impl<K, V> TestInputTopic<K, V> {
     ) -> Result<(), TestDriverError> {
         let mut records = records.into_iter();
         records.try_for_each(|record| self.pipe_record(record))
-    }
-
-    /// Pipes a record of bytes in, as another application may have written it; `None` is null.
-    ///
-    /// # Errors
-    /// Whatever the topology fails with.
-    pub fn pipe_bytes(
-        &self,
-        key: Option<Bytes>,
-        value: Option<Bytes>,
-        timestamp: i64,
-        headers: &Headers,
-    ) -> Result<(), TestDriverError> {
-        let mut engine = self.driver.engine.borrow_mut();
-        engine.pipe(&self.topic, None, (key, value), timestamp, headers)
     }
 
     fn pipe(

@@ -104,6 +104,10 @@ pub struct TestDriverOptions {
     ///
     /// Without, one task runs the whole topology over topics of one partition.
     pub partitions: Option<i32>,
+    /// True holds results back on the wall clock as an application does: those of left and outer
+    /// joins of streams, and of windows that emit when they close. Otherwise they come at once, as
+    /// in Java's driver.
+    pub emit_intervals: bool,
 }
 
 /// What can go wrong with a driver.
@@ -163,10 +167,6 @@ pub struct TopologyTestDriver {
 impl TopologyTestDriver {
     /// A driver with one task for the whole topology, over topics of one partition, which commits
     /// every record; the wall clock begins at 0.
-    ///
-    /// As in Java's driver, results that are held back on the wall clock (left and outer joins of
-    /// streams, windows that emit when they close) come at once, unless `config` has another
-    /// interval than the default.
     ///
     /// # Errors
     /// Whatever a processor's `init` fails with.

@@ -131,7 +131,23 @@ fn streams_config(config: &Value) -> Result<StreamsConfig, BuildError> {
         return Err(BuildError::unsupported("default serdes"));
     }
     let application_id = text(config, "application_id").unwrap_or("app");
-    StreamsConfig::new(application_id, "localhost:9092")
+    let number = |field| config.get(field).and_then(Value::as_u64).unwrap_or(0);
+    let emit_interval_ms = number("emit_interval_ms");
+    let settings = [
+        ("statestore.cache.max.bytes", number("cache_bytes")),
+        (
+            "__emit.interval.ms.kstreams.windowed.aggregation__",
+            emit_interval_ms,
+        ),
+        (
+            "__emit.interval.ms.kstreams.outer.join.spurious.results.fix__",
+            emit_interval_ms,
+        ),
+    ];
+    let new = StreamsConfig::new(application_id, "localhost:9092");
+    settings
+        .into_iter()
+        .fold(new, |config, (key, value)| config?.set(key, value))
         .map_err(|error| BuildError::unsupported(format!("this configuration: {error}")))
 }
 
