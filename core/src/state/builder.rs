@@ -7,6 +7,7 @@ use super::byte_store::{ByteKeyValueStore, InMemoryKeyValueStore};
 use super::key_value::{KeyValueStore, TimestampedKeyValueStore};
 use super::stack::{KeyValueBytesStore, KeyValueStoreOptions, ValueFormat};
 use super::{CacheBudget, StateStore};
+use crate::config::StreamsConfig;
 use crate::serde::SerdeRef;
 
 /// Builds the store of one task (Java: `StoreBuilder`).
@@ -23,6 +24,13 @@ pub trait StoreBuilder: Send + Sync {
     /// How long the rows live in milliseconds, where they expire: the changelog topic keeps its
     /// records as long and `windowstore.changelog.additional.retention.ms` more.
     fn retention_ms(&self) -> Option<i64> {
+        None
+    }
+
+    /// The recipe to take instead under `config`, where that decides what the store is made of
+    /// (Java: `StoreFactory.configure`).
+    fn configured(&self, config: &StreamsConfig) -> Option<Arc<dyn StoreBuilder>> {
+        let _ = config;
         None
     }
 
@@ -50,6 +58,10 @@ impl<B: StoreBuilder + ?Sized> StoreBuilder for Box<B> {
 
     fn retention_ms(&self) -> Option<i64> {
         (**self).retention_ms()
+    }
+
+    fn configured(&self, config: &StreamsConfig) -> Option<Arc<dyn StoreBuilder>> {
+        (**self).configured(config)
     }
 
     fn history_retention_ms(&self) -> Option<i64> {
