@@ -4,6 +4,7 @@
 //! each kind of operand, and one for each family of operators that several kinds share.
 
 mod grouped;
+mod joins;
 mod processor_api;
 mod serdes;
 mod sources;
@@ -132,29 +133,19 @@ fn streams_config(config: &Value) -> Result<StreamsConfig, BuildError> {
         Some(Value::Bool(true)) => "all",
         _ => "none",
     };
+    // Scenarios without it have none, unlike applications.
     let number = |field| config.get(field).and_then(Value::as_u64).unwrap_or(0);
-    let emit_interval_ms = number("emit_interval_ms").to_string();
-    let settings = [
-        ("topology.optimization", optimization),
-        (
-            "statestore.cache.max.bytes",
-            &number("cache_bytes").to_string(),
-        ),
-        (
-            "__emit.interval.ms.kstreams.windowed.aggregation__",
-            &emit_interval_ms,
-        ),
-        (
-            "__emit.interval.ms.kstreams.outer.join.spurious.results.fix__",
-            &emit_interval_ms,
-        ),
-    ];
-    let new = StreamsConfig::new(application_id, "localhost:9092");
-    settings
-        .into_iter()
-        .fold(new, |config, (key, value)| config?.set(key, value))
+    let emit_interval_ms = number("emit_interval_ms");
+    StreamsConfig::new(application_id, "localhost:9092")
+        .and_then(|config| config.set("topology.optimization", optimization))
+        .and_then(|config| config.set("statestore.cache.max.bytes", number("cache_bytes")))
+        .and_then(|config| config.set(JOIN_EMIT_INTERVAL, emit_interval_ms))
+        .and_then(|config| config.set(WINDOW_EMIT_INTERVAL, emit_interval_ms))
         .map_err(|error| BuildError::unsupported(format!("this configuration: {error}")))
 }
+
+const JOIN_EMIT_INTERVAL: &str = "__emit.interval.ms.kstreams.outer.join.spurious.results.fix__";
+const WINDOW_EMIT_INTERVAL: &str = "__emit.interval.ms.kstreams.windowed.aggregation__";
 
 /// The name of a call.
 fn name(op: &Value) -> &str {
