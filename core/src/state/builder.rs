@@ -195,7 +195,7 @@ impl<K, V> Recipe<K, V> {
 }
 
 /// What Java sets for the changelog of a key-value store (`UnwindowedUnversionedChangelogTopicConfig`).
-fn key_value_changelog_config() -> BTreeMap<String, String> {
+pub(super) fn key_value_changelog_config() -> BTreeMap<String, String> {
     [
         ("cleanup.policy", "compact"),
         ("message.timestamp.type", "CreateTime"),
