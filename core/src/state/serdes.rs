@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use super::StateError;
 use super::bytes::StoreBytes;
+use super::{StateError, StoreItem};
 use crate::serde::{SerdeError, SerdeRef};
 
 /// Serdes with the buffers they write to, which are used again for every operation.
@@ -77,13 +77,13 @@ impl<K, V> StoreSerdes<K, V> {
     pub(super) fn read_key(&self, bytes: &[u8]) -> Result<K, StateError> {
         self.keys
             .deserialize_slice(&self.topic, bytes)
-            .map_err(|error| serde_error(&self.store, error))
+            .map_err(|error| serde_error::<K>(&self.store, StoreItem::Key, error))
     }
 
     pub(super) fn read_value(&self, bytes: &[u8]) -> Result<V, StateError> {
         self.values
             .deserialize_slice(&self.topic, bytes)
-            .map_err(|error| serde_error(&self.store, error))
+            .map_err(|error| serde_error::<V>(&self.store, StoreItem::Value, error))
     }
 }
 
@@ -99,7 +99,7 @@ fn write_key<K>(
         Ok(false) => Err(StateError::NullKey {
             store: store.to_owned(),
         }),
-        Err(error) => Err(serde_error(store, error)),
+        Err(error) => Err(serde_error::<K>(store, StoreItem::Key, error)),
     }
 }
 
@@ -115,14 +115,16 @@ fn write_value<V>(
     match value {
         Some(value) => values
             .serialize_nullable(topic, value, out)
-            .map_err(|error| serde_error(store, error)),
+            .map_err(|error| serde_error::<V>(store, StoreItem::Value, error)),
         None => Ok(false),
     }
 }
 
-fn serde_error(store: &str, error: SerdeError) -> StateError {
+fn serde_error<T>(store: &str, item: StoreItem, error: SerdeError) -> StateError {
     StateError::Serde {
         store: store.to_owned(),
+        item,
+        expected: std::any::type_name::<T>(),
         error,
     }
 }

@@ -4,11 +4,11 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use super::super::builder::key_value_changelog_config;
+use super::super::builder::TypedStoreBuilder;
 use super::super::bytes::StoreBytes;
 use super::super::changelog::{ChangelogBuffer, ChangelogEntry};
 use super::super::serdes::StoreSerdes;
-use super::super::{CacheBudget, ChangelogRecord, StateError, StateStore, StoreBuilder};
+use super::super::{ChangelogRecord, StateError, StateStore, ValueFormat};
 use super::value::{BufferValue, Reader};
 use crate::collections::Map;
 use crate::serde::SerdeRef;
@@ -56,6 +56,30 @@ impl<K, V> TimeOrderedKeyValueChangeBuffer<K, V> {
             size_bytes: 0,
             dirty: DirtyKeys::default(),
         }
+    }
+
+    /// The recipe of a buffer called `name`: logged.
+    pub fn builder(
+        name: impl Into<Arc<str>>,
+        keys: SerdeRef<K>,
+        values: SerdeRef<V>,
+    ) -> TimeOrderedKeyValueChangeBufferBuilder<K, V>
+    where
+        K: 'static,
+        V: 'static,
+    {
+        let name: Arc<str> = name.into();
+        let store = Arc::clone(&name);
+        TypedStoreBuilder::new(
+            name,
+            None,
+            "compact",
+            ValueFormat::Plain,
+            move |layers, _| {
+                let (keys, values) = (Arc::clone(&keys), Arc::clone(&values));
+                Self::new(Arc::clone(&store), keys, values, layers.is_logged)
+            },
+        )
     }
 
     /// Buffers a change of `key`, `None` for a value that is not there; it takes the place of the
@@ -373,66 +397,9 @@ impl DirtyKeys {
     }
 }
 
-/// The recipe of a [`TimeOrderedKeyValueChangeBuffer`]: logged.
-pub struct TimeOrderedKeyValueChangeBufferBuilder<K, V> {
-    name: Arc<str>,
-    keys: SerdeRef<K>,
-    values: SerdeRef<V>,
-    is_logged: bool,
-    changelog_config: BTreeMap<String, String>,
-}
-
-impl<K, V> TimeOrderedKeyValueChangeBufferBuilder<K, V> {
-    /// A buffer called `name`.
-    pub fn new(name: impl Into<Arc<str>>, keys: SerdeRef<K>, values: SerdeRef<V>) -> Self {
-        Self {
-            name: name.into(),
-            keys,
-            values,
-            is_logged: true,
-            changelog_config: key_value_changelog_config(),
-        }
-    }
-
-    /// The buffer has a changelog topic; `config` is put over the settings of that topic.
-    #[must_use]
-    pub fn with_logging_enabled(mut self, config: BTreeMap<String, String>) -> Self {
-        self.is_logged = true;
-        self.changelog_config.extend(config);
-        self
-    }
-
-    /// The buffer has no changelog topic: what it holds is lost with its task.
-    #[must_use]
-    pub fn with_logging_disabled(mut self) -> Self {
-        self.is_logged = false;
-        self.changelog_config = key_value_changelog_config();
-        self
-    }
-}
-
-impl<K: 'static, V: 'static> StoreBuilder for TimeOrderedKeyValueChangeBufferBuilder<K, V> {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn is_logged(&self) -> bool {
-        self.is_logged
-    }
-
-    fn changelog_config(&self) -> &BTreeMap<String, String> {
-        &self.changelog_config
-    }
-
-    fn build(&self, _budget: &CacheBudget) -> Box<dyn StateStore> {
-        Box::new(TimeOrderedKeyValueChangeBuffer::new(
-            Arc::clone(&self.name),
-            Arc::clone(&self.keys),
-            Arc::clone(&self.values),
-            self.is_logged,
-        ))
-    }
-}
+/// The recipe of a [`TimeOrderedKeyValueChangeBuffer`].
+pub type TimeOrderedKeyValueChangeBufferBuilder<K, V> =
+    TypedStoreBuilder<TimeOrderedKeyValueChangeBuffer<K, V>>;
 
 /// Java's `computeRecordSize`; the time takes 8 bytes.
 fn record_size(key: &StoreBytes, value: &BufferValue) -> usize {
