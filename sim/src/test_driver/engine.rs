@@ -18,7 +18,7 @@ use eddyline_core::types::{
 };
 use eddyline_core::wire::{RecordBatch, RecordBatchBuilder, partition_for_key};
 
-use super::topics::{ProducedRecord, Producer, Topics};
+use super::topics::{ProducedRecord, Producer, Sent, Topics};
 use super::{CommitMode, TestDriverError, TestDriverOptions};
 
 type Result<T> = std::result::Result<T, TestDriverError>;
@@ -73,7 +73,12 @@ impl Engine {
                 }
             }
         }
+        let now = Now {
+            instant: Instant::ZERO,
+            wall_clock: options.wall_clock,
+        };
         let producer = Producer::new(&config, partitions);
+        producer.borrow_mut().set_now(now);
         for (topic, count) in &inputs {
             producer.borrow_mut().set_partition_count(topic, *count);
         }
@@ -92,10 +97,7 @@ impl Engine {
             committed: BTreeMap::new(),
             commit_mode: options.commit_mode,
             next_commit: Instant::ZERO.plus_ms(config.commit_interval_ms()),
-            now: Now {
-                instant: Instant::ZERO,
-                wall_clock: options.wall_clock,
-            },
+            now,
             config,
         }
     }
@@ -159,12 +161,15 @@ impl Engine {
 
     /// Notes what was sent.
     fn collect(&mut self) -> Result<()> {
-        while let Some((partition, batch)) = {
-            let mut producer = self.producer.borrow_mut();
-            producer.poll_sent()
-        } {
-            let batch = self.topics.append(&partition, &batch)?;
-            self.topics.sent(&partition, &batch)?;
+        let mut producer = self.producer.borrow_mut();
+        while let Some(sent) = producer.poll_sent() {
+            let batch = self.topics.append(&sent.partition, &sent.batch)?;
+            let Sent {
+                partition,
+                is_stamped,
+                ..
+            } = sent;
+            self.topics.sent(&partition, &batch, is_stamped)?;
             self.undelivered.push_back((partition, batch));
         }
         Ok(())
@@ -239,6 +244,7 @@ impl Engine {
         let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.now.wall_clock.0 = self.now.wall_clock.0.saturating_add(by_ms);
         self.now.instant = self.now.instant.saturating_add(by);
+        self.producer.borrow_mut().set_now(self.now);
         for at in 0..self.tasks.len() {
             let task = &mut self.tasks[at];
             task.punctuate(PunctuationType::WallClockTime, self.now)?;

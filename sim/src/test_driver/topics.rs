@@ -8,7 +8,8 @@ use eddyline_core::config::StreamsConfig;
 use eddyline_core::error::StreamsError;
 use eddyline_core::processor::{OutgoingRecord, RecordSink};
 use eddyline_core::task::RecordCollector;
-use eddyline_core::types::{TopicName, TopicPartition};
+use eddyline_core::time::Now;
+use eddyline_core::types::{NO_TIMESTAMP, TopicName, TopicPartition};
 use eddyline_core::wire::{Record, RecordBatch, SealedBatch, assign_offsets, decode_batches};
 
 /// A record that the topology sent.
@@ -18,6 +19,8 @@ pub struct ProducedRecord {
     pub partition: TopicPartition,
     /// The record, with its offset there.
     pub record: Record,
+    /// True where the topology left the timestamp to the producer's clock.
+    pub is_stamped: bool,
 }
 
 /// The collector of production, whose records leave one by one: their order across topics is kept.
@@ -25,7 +28,14 @@ pub(super) struct Producer {
     collector: RecordCollector,
     /// Of topics whose partitions were not set.
     partitions: i32,
-    sent: VecDeque<(TopicPartition, SealedBatch)>,
+    sent: VecDeque<Sent>,
+}
+
+/// A batch of one record.
+pub(super) struct Sent {
+    pub(super) partition: TopicPartition,
+    pub(super) batch: SealedBatch,
+    pub(super) is_stamped: bool,
 }
 
 impl Producer {
@@ -41,7 +51,11 @@ impl Producer {
         self.collector.set_partition_count(topic.clone(), count);
     }
 
-    pub(super) fn poll_sent(&mut self) -> Option<(TopicPartition, SealedBatch)> {
+    pub(super) const fn set_now(&mut self, now: Now) {
+        self.collector.set_now(now);
+    }
+
+    pub(super) fn poll_sent(&mut self) -> Option<Sent> {
         self.sent.pop_front()
     }
 }
@@ -56,7 +70,11 @@ impl RecordSink for Producer {
         self.collector.seal_all();
         while let Some(sealed) = self.collector.poll_sealed() {
             self.collector.acknowledged(sealed.ticket);
-            self.sent.push_back((sealed.partition, sealed.batch));
+            self.sent.push_back(Sent {
+                partition: sealed.partition,
+                batch: sealed.batch,
+                is_stamped: record.timestamp == NO_TIMESTAMP,
+            });
         }
         Ok(())
     }
@@ -98,12 +116,14 @@ impl Topics {
         &mut self,
         partition: &TopicPartition,
         batch: &RecordBatch,
+        is_stamped: bool,
     ) -> Result<(), StreamsError> {
         for record in batch.records() {
             let failed = |error| StreamsError::Protocol(format!("{partition}: {error}"));
             let produced = ProducedRecord {
                 partition: partition.clone(),
                 record: record.map_err(failed)?,
+                is_stamped,
             };
             let unread = self.unread.entry(partition.topic.clone()).or_default();
             unread.push_back(produced.clone());

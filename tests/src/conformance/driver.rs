@@ -75,7 +75,7 @@ fn json_of(produced: &ProducedRecord) -> Value {
         "topic": produced.partition.topic.as_str(),
         "key_hex": bytes(&record.key),
         "value_hex": bytes(&record.value),
-        "ts": record.timestamp,
+        "ts": (!produced.is_stamped).then_some(record.timestamp),
     });
     if !record.headers.is_empty() {
         let headers = record.headers.as_slice().iter();
