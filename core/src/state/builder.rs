@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::byte_store::{ByteKeyValueStore, InMemoryKeyValueStore};
 use super::key_value::{KeyValueStore, TimestampedKeyValueStore};
 use super::stack::{KeyValueBytesStore, KeyValueStoreOptions, ValueFormat};
+use super::storage::PersistentKeyValueStore;
 use super::{CacheBudget, StateStore};
 use crate::serde::SerdeRef;
 
@@ -86,6 +87,14 @@ impl Stores {
         Arc::new(InMemoryKeyValueStoreSupplier { name: name.into() })
     }
 
+    /// Rows in the storage of the task, which outlives the process where the application has a
+    /// `state.dir` (Java: `persistentKeyValueStore`).
+    pub fn persistent_key_value_store(
+        name: impl Into<Arc<str>>,
+    ) -> Arc<dyn KeyValueBytesStoreSupplier> {
+        Arc::new(PersistentKeyValueStoreSupplier { name: name.into() })
+    }
+
     /// A store of keys with values: logged, not cached.
     pub fn key_value_store_builder<K, V>(
         supplier: Arc<dyn KeyValueBytesStoreSupplier>,
@@ -120,6 +129,20 @@ impl KeyValueBytesStoreSupplier for InMemoryKeyValueStoreSupplier {
 
     fn supply(&self) -> Box<dyn ByteKeyValueStore> {
         Box::new(InMemoryKeyValueStore::new())
+    }
+}
+
+struct PersistentKeyValueStoreSupplier {
+    name: Arc<str>,
+}
+
+impl KeyValueBytesStoreSupplier for PersistentKeyValueStoreSupplier {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn supply(&self) -> Box<dyn ByteKeyValueStore> {
+        Box::new(PersistentKeyValueStore::new(&self.name))
     }
 }
 

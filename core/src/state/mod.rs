@@ -28,6 +28,7 @@ mod list;
 mod merged;
 mod slab;
 mod stack;
+pub mod storage;
 mod windowed;
 
 use std::any::Any;
@@ -53,6 +54,7 @@ pub use self::key_value::{
     FlushedChange, KeyValueIterator, KeyValueStore, TimestampedKeyValueStore, ValueAndTimestamp,
 };
 pub use self::stack::{KeyValueBytesStore, KeyValueStoreOptions, ValueFormat};
+use self::storage::TaskStorage;
 pub use self::windowed::{
     ByteWindowStore, InMemoryWindowStore, KeySchema, RowKey, RowOrder, SessionBytesStoreSupplier,
     SessionStore, SessionStoreBuilder, TimestampedWindowStore, TimestampedWindowStoreBuilder,
@@ -71,6 +73,20 @@ pub trait StateStore: Any {
 
     /// True when writes stay in the record cache until a flush.
     fn is_cached(&self) -> bool;
+
+    /// True when the rows are in the storage of the task (Java: `StateStore.persistent`).
+    fn is_persistent(&self) -> bool {
+        false
+    }
+
+    /// Takes its place in the storage of the task; before the first access where
+    /// [`is_persistent`](Self::is_persistent).
+    ///
+    /// # Errors
+    /// When the storage fails, or has rows that are not of this store.
+    fn init(&mut self, _storage: &TaskStorage) -> Result<(), StateError> {
+        Ok(())
+    }
 
     /// Names the changelog topic, which serdes are told; the store's name until then.
     fn set_changelog_topic(&mut self, topic: &TopicName);
@@ -117,7 +133,7 @@ pub trait StateStore: Any {
     /// called for one store after the other when the budget was made smaller.
     fn shrink_cache(&mut self);
 
-    /// Drops cache, rows and changelog buffer: for a dirty close.
+    /// Drops cache, rows and changelog buffer.
     fn clear(&mut self) -> Result<(), StateError>;
 
     /// About how many rows there are, without the cache (Java: `approximateNumEntries`).

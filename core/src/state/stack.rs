@@ -10,6 +10,7 @@ use super::bytes::StoreBytes;
 use super::cache::{CachedEntry, RecordCache};
 use super::changelog::{ChangelogBuffer, ChangelogEntry};
 use super::merged::MergedRows;
+use super::storage::{StoreInit, TaskStorage};
 use super::{ChangelogRecord, FlushedEntry, StateError};
 use crate::types::{Headers, RecordContext};
 
@@ -21,6 +22,16 @@ pub enum ValueFormat {
     /// The timestamp in 8 bytes, big-endian, and the value; the changelog has the value alone and
     /// the timestamp as that of the record.
     Timestamped,
+}
+
+impl ValueFormat {
+    /// What a storage keeps of it: rows of another format are not read.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain values",
+            Self::Timestamped => "timestamped values",
+        }
+    }
 }
 
 /// What a key-value store is made of.
@@ -71,6 +82,17 @@ impl KeyValueBytesStore {
     /// The name of the store.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// See [`StateStore::init`](super::StateStore::init).
+    pub fn init(&mut self, storage: &TaskStorage) -> Result<(), StateError> {
+        let is_logged = self.is_logged();
+        self.rows.init(&StoreInit {
+            storage,
+            store: &self.name,
+            format: self.format.name(),
+            is_logged,
+        })
     }
 
     /// True when there is a changelog.

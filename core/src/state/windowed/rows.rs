@@ -8,7 +8,9 @@ use super::super::StateError;
 use super::super::byte_store::Direction;
 use super::super::bytes::StoreBytes;
 use super::super::slab::Slab;
+use super::super::storage::StoreInit;
 use super::keys::{KeySchema, RowKey, WindowQuery};
+use super::retention::Retention;
 
 /// Rows of windows, which expire as time goes on (Java: `WindowStore<Bytes, byte[]>`,
 /// `SessionStore<Bytes, byte[]>`, `SegmentedBytesStore`).
@@ -16,6 +18,20 @@ use super::keys::{KeySchema, RowKey, WindowQuery};
 /// The time of a store is the highest time of any row written; rows that are older than it by the
 /// retention or more are not there any longer.
 pub trait ByteWindowStore {
+    /// Takes its place in the storage of the task (Java: `StateStore.init`). Rows in memory have
+    /// none.
+    ///
+    /// # Errors
+    /// When the storage fails, or has rows that are not of this store.
+    fn init(&mut self, _init: &StoreInit<'_>) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    /// True for rows in the storage of the task (Java: `StateStore.persistent`).
+    fn is_persistent(&self) -> bool {
+        false
+    }
+
     /// The value of `row`.
     fn get(&self, row: RowKey<&[u8]>) -> Result<Option<StoreBytes>, StateError>;
 
@@ -72,10 +88,7 @@ impl RowOrder {
 #[derive(Debug)]
 pub struct InMemoryWindowStore {
     schema: KeySchema,
-    order: RowOrder,
-    retention_ms: i64,
-    /// -1 before the first row.
-    observed_stream_time: i64,
+    retention: Retention,
     /// By the bytes of the row.
     rows: Slab<Option<StoreBytes>>,
     places: BTreeMap<Place, u32>,
@@ -96,32 +109,16 @@ impl InMemoryWindowStore {
     pub fn new(schema: KeySchema, order: RowOrder, retention_ms: i64) -> Self {
         Self {
             schema,
-            order,
-            retention_ms,
-            observed_stream_time: -1,
+            retention: Retention::new(order, retention_ms),
             rows: Slab::new(),
             places: BTreeMap::new(),
             bytes: Vec::new(),
         }
     }
 
-    /// The earliest time that is still there.
-    fn live_from(&self) -> i64 {
-        let expired = self.observed_stream_time.saturating_sub(self.retention_ms);
-        expired.saturating_add(1)
-    }
-
-    /// The first segment that takes rows: some of them may be expired already.
-    fn first_segment(&self) -> i64 {
-        match self.order {
-            RowOrder::TimeFirst => self.live_from(),
-            RowOrder::Segmented { .. } => self.order.segment(self.live_from() - 1),
-        }
-    }
-
     fn place(&self, row: RowKey<&[u8]>) -> Place {
-        let segment = self.order.segment(row.time);
-        match (self.order, self.schema) {
+        let segment = self.retention.order.segment(row.time);
+        match (self.retention.order, self.schema) {
             (RowOrder::TimeFirst, schema) => Place {
                 segment,
                 key: StoreBytes::new(row.key),
@@ -139,7 +136,7 @@ impl InMemoryWindowStore {
     }
 
     fn expire(&mut self) {
-        let first = self.first_segment();
+        let first = self.retention.first_segment();
         while let Some(place) = self.places.first_entry()
             && place.key().segment < first
         {
@@ -169,7 +166,7 @@ impl InMemoryWindowStore {
             };
             query.matches(row.0.lend()).then_some(row)
         });
-        if (self.schema, self.order) != (KeySchema::Session, RowOrder::TimeFirst) {
+        if (self.schema, self.retention.order) != (KeySchema::Session, RowOrder::TimeFirst) {
             return Box::new(rows.map(Ok));
         }
         let mut sessions: Vec<WindowRow> = rows.collect();
@@ -193,7 +190,7 @@ impl InMemoryWindowStore {
 
     /// The rows of all segments from `first` on, one segment after the other.
     fn scan_segments(&self, query: &WindowQuery<'_>, direction: Direction) -> PlaceScan<'_> {
-        let (from, to) = match self.order {
+        let (from, to) = match self.retention.order {
             RowOrder::Segmented { .. } => query.byte_bounds(self.schema),
             RowOrder::TimeFirst => {
                 let owned = |bound| match bound {
@@ -204,8 +201,8 @@ impl InMemoryWindowStore {
             }
         };
         let segments = (
-            self.order.segment(query.time_from),
-            self.order.segment(query.time_to),
+            self.retention.order.segment(query.time_from),
+            self.retention.order.segment(query.time_to),
         );
         PlaceScan {
             places: &self.places,
@@ -220,7 +217,7 @@ impl InMemoryWindowStore {
 
 impl ByteWindowStore for InMemoryWindowStore {
     fn get(&self, row: RowKey<&[u8]>) -> Result<Option<StoreBytes>, StateError> {
-        if row.time < self.live_from() {
+        if row.time < self.retention.live_from() {
             return Ok(None);
         }
         let slot = self.find(row);
@@ -228,11 +225,10 @@ impl ByteWindowStore for InMemoryWindowStore {
     }
 
     fn put(&mut self, row: RowKey<&[u8]>, value: Option<&[u8]>) -> Result<bool, StateError> {
-        if row.time > self.observed_stream_time {
-            self.observed_stream_time = row.time;
+        if self.retention.advance(row.time) {
             self.expire();
         }
-        if self.order.segment(row.time) < self.first_segment() {
+        if self.retention.is_late(row.time) {
             return Ok(false);
         }
         let Some(value) = value else {
@@ -254,8 +250,7 @@ impl ByteWindowStore for InMemoryWindowStore {
 
     fn remove(&mut self, row: RowKey<&[u8]>) -> Result<(), StateError> {
         // Java's in-memory sessions do not take the time of a removal, segments do.
-        if self.order != RowOrder::TimeFirst && row.time > self.observed_stream_time {
-            self.observed_stream_time = row.time;
+        if self.retention.order != RowOrder::TimeFirst && self.retention.advance(row.time) {
             self.expire();
         }
         self.delete(row);
@@ -264,7 +259,7 @@ impl ByteWindowStore for InMemoryWindowStore {
 
     fn scan(&self, query: &WindowQuery<'_>, direction: Direction) -> WindowRows<'_> {
         let query = WindowQuery {
-            time_from: query.time_from.max(self.live_from()),
+            time_from: query.time_from.max(self.retention.live_from()),
             ..*query
         };
         if query.is_empty() {
@@ -303,7 +298,12 @@ impl ByteWindowStore for InMemoryWindowStore {
     }
 
     fn clear(&mut self) -> Result<(), StateError> {
-        *self = Self::new(self.schema, self.order, self.retention_ms);
+        let Retention {
+            order,
+            retention_ms,
+            ..
+        } = self.retention;
+        *self = Self::new(self.schema, order, retention_ms);
         Ok(())
     }
 }

@@ -211,6 +211,17 @@ macro_rules! windowed_state_store {
                 self.typed.bytes.is_cached()
             }
 
+            fn is_persistent(&self) -> bool {
+                self.typed.bytes.rows().is_persistent()
+            }
+
+            fn init(
+                &mut self,
+                storage: &crate::state::storage::TaskStorage,
+            ) -> Result<(), StateError> {
+                self.typed.bytes.init(storage)
+            }
+
             fn set_changelog_topic(&mut self, topic: &TopicName) {
                 self.typed.topic = Box::from(topic.as_str());
             }
