@@ -7,7 +7,7 @@ use super::super::StateError;
 use super::super::byte_store::Direction;
 use super::super::bytes::StoreBytes;
 use super::super::windowed::{
-    ByteWindowStore, KeySchema, Retention, RowKey, RowOrder, WindowQuery, WindowRow, WindowRows,
+    ByteWindowStore, KeySchema, RowKey, RowOrder, WindowQuery, WindowRow, WindowRows,
 };
 use super::StorageError;
 use super::key_value::not_open;
@@ -22,7 +22,9 @@ pub struct PersistentWindowStore {
     name: Box<str>,
     schema: KeySchema,
     interval_ms: i64,
-    retention: Retention,
+    retention_ms: i64,
+    /// The highest time of any row; -1 before the first.
+    observed_stream_time: i64,
     /// Set by [`init`](ByteWindowStore::init).
     space: Option<Space>,
     bytes: Vec<u8>,
@@ -32,12 +34,12 @@ impl PersistentWindowStore {
     /// Rows of the store `name`, to be read and written after [`init`](ByteWindowStore::init).
     /// They live for `retention_ms` and expire in segments of `interval_ms`, at least 1.
     pub fn new(name: &str, schema: KeySchema, interval_ms: i64, retention_ms: i64) -> Self {
-        let order = RowOrder::Segmented { interval_ms };
         Self {
             name: Box::from(name),
             schema,
             interval_ms,
-            retention: Retention::new(order, retention_ms),
+            retention_ms,
+            observed_stream_time: -1,
             space: None,
             bytes: Vec::new(),
         }
@@ -55,9 +57,25 @@ impl PersistentWindowStore {
         storage_error(&self.name, error)
     }
 
+    const fn order(&self) -> RowOrder {
+        RowOrder::Segmented {
+            interval_ms: self.interval_ms,
+        }
+    }
+
+    /// The latest time that is past the retention.
+    const fn expired_to(&self) -> i64 {
+        self.observed_stream_time.saturating_sub(self.retention_ms)
+    }
+
+    /// The first segment that takes rows: some of them may be expired already.
+    fn first_segment(&self) -> i64 {
+        self.order().segment(self.expired_to())
+    }
+
     fn write_row(&self, row: RowKey<&[u8]>, out: &mut Vec<u8>) {
         out.clear();
-        out.extend_from_slice(&segment_bytes(self.retention.order.segment(row.time)));
+        out.extend_from_slice(&segment_bytes(self.order().segment(row.time)));
         self.schema.write(row, out);
     }
 
@@ -73,15 +91,16 @@ impl PersistentWindowStore {
 
     /// Takes the time of a row, and lets segments expire that are too old then.
     fn advance(&mut self, time: i64) -> Result<(), StateError> {
-        let before = self.retention.first_segment();
-        if self.retention.advance(time) {
-            let first = self.retention.first_segment();
-            let observed = self.retention.observed_stream_time;
-            let space = self.space_mut()?;
-            space.set_observed_stream_time(observed);
-            if first > before {
-                space.expire_below(&segment_bytes(first));
-            }
+        if time <= self.observed_stream_time {
+            return Ok(());
+        }
+        let before = self.first_segment();
+        self.observed_stream_time = time;
+        let first = self.first_segment();
+        let space = self.space_mut()?;
+        space.set_observed_stream_time(time);
+        if first > before {
+            space.expire_below(&segment_bytes(first));
         }
         Ok(())
     }
@@ -98,13 +117,13 @@ impl ByteWindowStore for PersistentWindowStore {
             KeySchema::Session => "session",
         };
         let space = init.space(&format!("{kind} in segments of {} ms", self.interval_ms))?;
-        self.retention.observed_stream_time = space.observed_stream_time();
+        self.observed_stream_time = space.observed_stream_time();
         self.space = Some(space);
         Ok(())
     }
 
     fn get(&self, row: RowKey<&[u8]>) -> Result<Option<StoreBytes>, StateError> {
-        if row.time < self.retention.live_from() {
+        if row.time <= self.expired_to() {
             return Ok(None);
         }
         let mut bytes = Vec::with_capacity(SEGMENT_BYTES + row.key.len() + ROW_SUFFIX_BYTES_MAX);
@@ -116,7 +135,7 @@ impl ByteWindowStore for PersistentWindowStore {
 
     fn put(&mut self, row: RowKey<&[u8]>, value: Option<&[u8]>) -> Result<bool, StateError> {
         self.advance(row.time)?;
-        if self.retention.is_late(row.time) {
+        if self.order().segment(row.time) < self.first_segment() {
             return Ok(false);
         }
         self.set(row, value)?;
@@ -129,7 +148,7 @@ impl ByteWindowStore for PersistentWindowStore {
 
     fn scan(&self, query: &WindowQuery<'_>, direction: Direction) -> WindowRows<'_> {
         let query = WindowQuery {
-            time_from: query.time_from.max(self.retention.live_from()),
+            time_from: query.time_from.max(self.expired_to().saturating_add(1)),
             ..*query
         };
         if query.is_empty() {
@@ -140,7 +159,7 @@ impl ByteWindowStore for PersistentWindowStore {
             Err(error) => return Box::new(std::iter::once(Err(error))),
         };
         let (from, to) = query.byte_bounds(self.schema);
-        let order = self.retention.order;
+        let order = self.order();
         let segments = (order.segment(query.time_from), order.segment(query.time_to));
         let owned = |bound: Bound<&[u8]>| bound.map(StoreBytes::new);
         Box::new(SegmentScan {
@@ -165,7 +184,7 @@ impl ByteWindowStore for PersistentWindowStore {
     }
 
     fn clear(&mut self) -> Result<(), StateError> {
-        self.retention.observed_stream_time = -1;
+        self.observed_stream_time = -1;
         let cleared = self.space_mut()?.clear();
         cleared.map_err(|error| self.error(&error))
     }

@@ -8,7 +8,6 @@ mod builder;
 pub(super) mod fuzzing;
 mod keys;
 mod merged;
-mod retention;
 mod rows;
 mod session_store;
 mod stack;
@@ -20,7 +19,6 @@ pub use self::builder::{
     WindowBytesStoreSupplier, WindowStoreBuilder,
 };
 pub use self::keys::{KeySchema, RowKey, WindowQuery};
-pub(super) use self::retention::Retention;
 pub use self::rows::{ByteWindowStore, InMemoryWindowStore, RowOrder, WindowRow, WindowRows};
 pub use self::session_store::SessionStore;
 pub use self::stack::{WindowBytesStore, WindowStoreOptions};
