@@ -651,6 +651,11 @@ impl ProcessorGraph {
         self.storage.as_ref()?.committed_offset(&slot.name)
     }
 
+    pub(crate) fn store_name(&self, store: usize) -> Arc<str> {
+        let slot = self.task.stores.get(store);
+        slot.map_or_else(|| Arc::from(""), |slot| Arc::clone(&slot.name))
+    }
+
     /// The storage of the persistent stores, where there are any.
     pub(crate) const fn storage(&self) -> Option<&TaskStorage> {
         self.storage.as_ref()

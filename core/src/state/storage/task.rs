@@ -187,7 +187,7 @@ impl TaskStorage {
         let mut metadata = Vec::new();
         let mut offsets = Vec::with_capacity(inner.spaces.len());
         for state in &inner.spaces {
-            let offset = offset_of(&state.store).or(state.offset);
+            let offset = offset_of(&state.store).max(state.offset);
             offsets.push(offset);
             let sealed = state.sealed.as_ref();
             let is_written = sealed
