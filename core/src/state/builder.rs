@@ -8,6 +8,7 @@ use super::key_value::{KeyValueStore, TimestampedKeyValueStore};
 use super::stack::{KeyValueBytesStore, KeyValueStoreOptions, ValueFormat};
 use super::storage::PersistentKeyValueStore;
 use super::{CacheBudget, StateStore};
+use crate::config::StreamsConfig;
 use crate::serde::SerdeRef;
 
 /// Builds the store of one task (Java: `StoreBuilder`).
@@ -24,6 +25,13 @@ pub trait StoreBuilder: Send + Sync {
     /// How long the rows live in milliseconds, where they expire: the changelog topic keeps its
     /// records as long and `windowstore.changelog.additional.retention.ms` more.
     fn retention_ms(&self) -> Option<i64> {
+        None
+    }
+
+    /// The recipe to take instead under `config`, where that decides what the store is made of
+    /// (Java: `StoreFactory.configure`).
+    fn configured(&self, config: &StreamsConfig) -> Option<Arc<dyn StoreBuilder>> {
+        let _ = config;
         None
     }
 
@@ -51,6 +59,10 @@ impl<B: StoreBuilder + ?Sized> StoreBuilder for Box<B> {
 
     fn retention_ms(&self) -> Option<i64> {
         (**self).retention_ms()
+    }
+
+    fn configured(&self, config: &StreamsConfig) -> Option<Arc<dyn StoreBuilder>> {
+        (**self).configured(config)
     }
 
     fn history_retention_ms(&self) -> Option<i64> {

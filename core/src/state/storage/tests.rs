@@ -117,10 +117,10 @@ impl Run {
                 self.storage.seal();
                 self.sealed = Some(self.now.clone());
             }
-            9..=10 => self.commit(op[3] % 8 == 0),
+            9..=10 => self.commit(op[3].is_multiple_of(8)),
             11 => self.reopen(0),
             12 => self.reopen(usize::from(op[3])),
-            13 if op[3] % 8 == 0 => self.clear(at),
+            13 if op[3].is_multiple_of(8) => self.clear(at),
             _ => self.check(at, op),
         }
     }

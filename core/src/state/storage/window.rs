@@ -234,10 +234,7 @@ impl SegmentScan<'_> {
         self.segments = rest.filter(|(first, last)| first <= last);
         let prefix = segment_bytes(segment);
         let from = [&prefix[..], &self.from].concat();
-        let to = match &self.to {
-            Some(to) => Some([&prefix[..], to].concat()),
-            None => None,
-        };
+        let to = self.to.as_ref().map(|to| [&prefix[..], to].concat());
         let end = segment.checked_add(1).map(segment_bytes);
         let to = match (&to, &end) {
             (Some(to), _) => Bound::Included(&to[..]),

@@ -336,10 +336,10 @@ impl Run {
             }
             14..=18 => self.check_get(&row),
             19..=26 => self.check_scans(op),
-            27 if op[3] % 2 == 0 => {
+            27 if op[3].is_multiple_of(2) => {
                 // Commits come and go without being seen.
                 self.storage.seal();
-                if op[3] % 4 == 0 {
+                if op[3].is_multiple_of(4) {
                     let committed = self.storage.commit(|_| None);
                     committed.expect("memory does not fail");
                 }
