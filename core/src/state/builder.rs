@@ -10,6 +10,7 @@ use super::key_value::{
 };
 use super::lru::LruMap;
 use super::stack::{KeyValueBytesStore, KeyValueStoreOptions};
+use super::storage::PersistentKeyValueStore;
 use super::value::{ValueFormat, ValueLayout};
 use super::{CacheBudget, StateStore};
 use crate::config::StreamsConfig;
@@ -122,6 +123,18 @@ impl Stores {
     ) -> Arc<dyn KeyValueBytesStoreSupplier> {
         Arc::new(Supplier::new(name, move || {
             Box::new(LruMap::new(max_entries))
+        }))
+    }
+
+    /// Rows in the storage of the task, which outlives the process where the application has a
+    /// `state.dir` (Java: `persistentKeyValueStore`).
+    pub fn persistent_key_value_store(
+        name: impl Into<Arc<str>>,
+    ) -> Arc<dyn KeyValueBytesStoreSupplier> {
+        let name = name.into();
+        let store = Arc::clone(&name);
+        Arc::new(Supplier::new(name, move || {
+            Box::new(PersistentKeyValueStore::new(&store))
         }))
     }
 
@@ -288,6 +301,13 @@ impl<S> TypedStoreBuilder<S> {
     pub fn with_logging_disabled(mut self) -> Self {
         self.layers.is_logged = false;
         self.changelog_config = changelog_config(self.cleanup_policy);
+        self
+    }
+
+    /// Rows have `format`, which must hold all that values of the store have; what else it has is
+    /// empty. Tables have headers that way where `dsl.store.format` asks for them.
+    pub(crate) fn with_row_format(mut self, format: ValueFormat) -> Self {
+        self.layers.format = format;
         self
     }
 

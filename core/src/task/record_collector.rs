@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::config::StreamsConfig;
 use crate::error::StreamsError;
 use crate::processor::{OutgoingRecord, RecordSink};
-use crate::time::Instant;
-use crate::types::{TopicName, TopicPartition};
+use crate::time::{Instant, Now};
+use crate::types::{NO_TIMESTAMP, TopicName, TopicPartition};
 use crate::wire::{RecordBatchBuilder, SealedBatch, partition_for_key};
 
 /// Most bytes a record takes beside its key, value and headers: six varints and an attribute.
@@ -39,6 +39,7 @@ pub struct Sealed {
 
 struct Unacked {
     bytes: usize,
+    records: i32,
     topic: usize,
     partition: usize,
 }
@@ -49,13 +50,19 @@ pub struct RecordCollector {
     linger_ms: u64,
     max_request_size: usize,
     buffer_memory: usize,
-    now: Instant,
+    now: Now,
     topics: Vec<Topic>,
     last_topic: usize,
     sealed: VecDeque<Sealed>,
     unacked: BTreeMap<u64, Unacked>,
     unacked_bytes: usize,
     tickets: u64,
+    /// The last ticket of the commit that is under way.
+    barrier: Option<u64>,
+    /// The last offset written to each partition.
+    written: BTreeMap<TopicPartition, i64>,
+    /// Those of batches behind the barrier.
+    written_behind: BTreeMap<TopicPartition, i64>,
 }
 
 impl RecordCollector {
@@ -66,17 +73,21 @@ impl RecordCollector {
             linger_ms: config.linger_ms(),
             max_request_size: config.max_request_size(),
             buffer_memory: config.buffer_memory(),
-            now: Instant::ZERO,
+            now: Now::default(),
             topics: Vec::new(),
             last_topic: 0,
             sealed: VecDeque::new(),
             unacked: BTreeMap::new(),
             unacked_bytes: 0,
             tickets: 0,
+            barrier: None,
+            written: BTreeMap::new(),
+            written_behind: BTreeMap::new(),
         }
     }
 
-    pub(crate) const fn set_now(&mut self, now: Instant) {
+    /// The time of what is sent from now on.
+    pub const fn set_now(&mut self, now: Now) {
         self.now = now;
     }
 
@@ -156,6 +167,7 @@ impl RecordCollector {
             self.tickets,
             Unacked {
                 bytes,
+                records: batch.record_count(),
                 topic,
                 partition,
             },
@@ -192,13 +204,13 @@ impl RecordCollector {
     /// Seals what has waited for `linger.ms`, and where nothing of the partition is under way: an
     /// idle pipeline sends at once, and a busy one fills its next batch while the last is written.
     pub(crate) fn seal_idle(&mut self) {
-        let (now, linger_ms) = (self.now, self.linger_ms);
+        let (now, linger_ms) = (self.now.instant, self.linger_ms);
         self.seal_where(|open| open.unacked == 0 || open.opened_at.plus_ms(linger_ms) <= now);
     }
 
     /// Seals what has waited for `linger.ms`.
     pub(crate) fn seal_expired(&mut self) {
-        let (now, linger_ms) = (self.now, self.linger_ms);
+        let (now, linger_ms) = (self.now.instant, self.linger_ms);
         self.seal_where(|open| open.opened_at.plus_ms(linger_ms) <= now);
     }
 
@@ -226,6 +238,50 @@ impl RecordCollector {
         true
     }
 
+    /// A batch was written, its first record at `base_offset`; `false` for one that was forgotten.
+    pub fn written(&mut self, ticket: u64, base_offset: i64) -> bool {
+        let Some(unacked) = self.unacked.get(&ticket) else {
+            return false;
+        };
+        let partition = TopicPartition {
+            topic: self.topics[unacked.topic].name.clone(),
+            partition: unacked.partition as i32,
+        };
+        let last = base_offset + i64::from(unacked.records) - 1;
+        if self.barrier.is_some_and(|barrier| ticket > barrier) {
+            self.written_behind.insert(partition, last);
+        } else {
+            self.written.insert(partition, last);
+        }
+        self.acknowledged(ticket)
+    }
+
+    /// Begins a commit: seals every open batch, and gives the ticket of the last one that belongs
+    /// to it.
+    pub(crate) fn begin_commit(&mut self) -> u64 {
+        let barrier = self.seal_all();
+        self.barrier = Some(barrier);
+        barrier
+    }
+
+    /// The last offset that was written to `partition` by this thread, of what belongs to the
+    /// commit that is under way (Java: `RecordCollector.offsets`).
+    pub(crate) fn last_written(&self, partition: &TopicPartition) -> Option<i64> {
+        self.written.get(partition).copied()
+    }
+
+    /// The commit is over: what was written meanwhile belongs to the next one.
+    pub(crate) fn end_commit(&mut self) {
+        self.barrier = None;
+        self.written.append(&mut self.written_behind);
+    }
+
+    /// Forgets what was written to `partition`, which others may write to now.
+    pub(crate) fn forget(&mut self, partition: &TopicPartition) {
+        self.written.remove(partition);
+        self.written_behind.remove(partition);
+    }
+
     /// True when every batch up to `ticket` was answered.
     pub(crate) fn is_acknowledged_to(&self, ticket: u64) -> bool {
         self.unacked
@@ -246,6 +302,9 @@ impl RecordCollector {
         self.sealed.clear();
         self.unacked.clear();
         self.unacked_bytes = 0;
+        self.barrier = None;
+        self.written.clear();
+        self.written_behind.clear();
     }
 }
 
@@ -296,10 +355,14 @@ impl RecordSink for RecordCollector {
         }
         let open = &mut self.topics[at].partitions[partition];
         if open.builder.record_count() == 0 {
-            open.opened_at = self.now;
+            open.opened_at = self.now.instant;
         }
+        let timestamp = match record.timestamp {
+            NO_TIMESTAMP => self.now.wall_clock.0,
+            timestamp => timestamp,
+        };
         open.builder
-            .append(record.timestamp, record.key, record.value, record.headers);
+            .append(timestamp, record.key, record.value, record.headers);
         Ok(())
     }
 }

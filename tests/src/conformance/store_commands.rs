@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use eddyline_core::processor::{ProcessingContext, ProcessorError, ProcessorGraph};
+use eddyline_core::processor::{ProcessingContext, ProcessorError};
 use eddyline_core::serde::SerdeError;
 use eddyline_core::state::{
     AggregationWithHeaders, KeyValueStore, Plain, PutReturn, SessionStore, SessionStoreWithHeaders,
@@ -12,8 +12,8 @@ use eddyline_core::state::{
     ValueTimestampHeaders, VersionedKeyValueStore, VersionedRecord, VersionedRecordIterator,
     WindowStore, WithHeaders,
 };
-use eddyline_core::time::Now;
 use eddyline_core::types::{Headers, RecordContext};
+use eddyline_sim::TopologyTestDriver;
 use serde_json::{Value, json};
 
 use super::build::{Cell, nullable};
@@ -40,19 +40,13 @@ impl Access for ProcessingContext<'_> {
     }
 }
 
-/// A reader from outside.
-pub(super) struct Outside<'a> {
-    pub(super) graph: &'a mut ProcessorGraph,
-    pub(super) now: Now,
-}
-
-impl Access for Outside<'_> {
+impl Access for TopologyTestDriver {
     fn with<S: StateStore, R>(
         &mut self,
         store: &str,
         access: impl FnOnce(&mut S, &RecordContext) -> R,
     ) -> Result<R, ProcessorError> {
-        Ok(self.graph.with_store(self.now, store, access)?)
+        Ok(self.state_store::<S>(store)?.with(access)?)
     }
 }
 
@@ -98,8 +92,10 @@ fn dispatch(
         StoreKind::Headers => of!(TimestampedKeyValueStoreWithHeaders<Key, Datum>),
         StoreKind::Window => of!(WindowStore<Key, Datum>),
         StoreKind::TimestampedWindow => of!(TimestampedWindowStore<Key, Datum>),
+        StoreKind::TimestampedWindowLong => of!(TimestampedWindowStore<Key, i64>),
         StoreKind::HeadersWindow => of!(TimestampedWindowStoreWithHeaders<Key, Datum>),
         StoreKind::Session => of!(SessionStore<Key, Datum>),
+        StoreKind::SessionLong => of!(SessionStore<Key, i64>),
         StoreKind::HeadersSession => of!(SessionStoreWithHeaders<Key, Datum>),
         StoreKind::Versioned => of!(VersionedKeyValueStore<Key, Datum>),
     }
@@ -269,6 +265,25 @@ pub(super) fn of_key(key: &Key) -> Value {
 /// A value that was found.
 pub(super) fn found<L: Layout, V: Cell>(value: Option<L::Stored<V>>) -> Value {
     value.as_ref().map_or(Value::Null, L::json::<V>)
+}
+
+/// A result of a table's store that keeps headers, which tables leave empty: the oracle shows them.
+pub(super) fn with_no_headers<L: Layout>(result: Value) -> Value {
+    let shown = |value: Value| match value {
+        Value::Array(mut parts) if L::TOKENS > 1 => {
+            parts.push(json!([]));
+            Value::Array(parts)
+        }
+        value => json!([value, []]),
+    };
+    match result {
+        Value::Array(rows) if rows.iter().all(Value::is_array) => {
+            let row = |row: Value| json!([row[0], shown(row[1].clone())]);
+            rows.into_iter().map(row).collect()
+        }
+        Value::Null => Value::Null,
+        value => shown(value),
+    }
 }
 
 /// What an iterator gives, each key as `of_key` shows it.
