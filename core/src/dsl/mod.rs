@@ -17,6 +17,8 @@ mod options;
 mod stream;
 mod table;
 mod table_operators;
+mod table_store;
+mod value_getter;
 
 pub use builder::StreamsBuilder;
 pub use grouped::KGroupedStream;

@@ -3,65 +3,9 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::aggregate::ForwardChange;
-use crate::processor::{Change, Processor, ProcessorContext, ProcessorError, Record, TaskContext};
+use super::table_store::TableStore;
+use crate::processor::{Change, Processor, ProcessorContext, ProcessorError, Record};
 use crate::serde::SerdeRef;
-use crate::state::{TimestampedKeyValueStore, ValueAndTimestamp};
-
-/// The store of a table, written to by its processor (Java: `KeyValueStoreWrapper` with
-/// `TimestampedTupleForwarder`).
-struct TableStore<K, V> {
-    store: usize,
-    node: usize,
-    cached: bool,
-    types: PhantomData<fn() -> (K, V)>,
-}
-
-impl<K: Clone + 'static, V: Clone + 'static> TableStore<K, V> {
-    fn open(task: &mut TaskContext, node: usize, name: &str) -> Result<Self, ProcessorError> {
-        let store = task.store_index(node, name)?;
-        task.set_forwarder(store, node, ForwardChange::<K, V>::new(store));
-        Ok(Self {
-            store,
-            node,
-            cached: task.is_cached(store),
-            types: PhantomData,
-        })
-    }
-
-    fn get(
-        &self,
-        task: &mut TaskContext,
-        key: &K,
-    ) -> Result<Option<ValueAndTimestamp<V>>, ProcessorError> {
-        let row =
-            task.with_store::<TimestampedKeyValueStore<K, V>, _>(self.store, |s, _| s.get(key))??;
-        Ok(row)
-    }
-
-    /// Sets a row and forwards the change, if that is not left to the cache.
-    fn put(
-        &self,
-        task: &mut TaskContext,
-        key: K,
-        change: Change<V>,
-        timestamp: i64,
-    ) -> Result<(), ProcessorError> {
-        let Change { new, old, .. } = change;
-        let row = new.map(|new| ValueAndTimestamp::new(new, timestamp));
-        task.with_store::<TimestampedKeyValueStore<K, V>, _>(self.store, |store, context| {
-            store.put(&key, row.as_ref(), context)
-        })??;
-        if self.cached {
-            return Ok(());
-        }
-        let change = Change::new(
-            row.map(|row| row.value),
-            old.filter(|_| task.sends_old_values(self.node)),
-        );
-        task.forward(self.node, Record::new(key, change, timestamp))
-    }
-}
 
 /// Keeps a topic's records as a table (Java: `KTableSource`). Without a store it only forwards.
 pub(super) struct TableSource<K, V> {
@@ -115,7 +59,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Processor<K, Option<V>, K, Change<V
         };
         // Java reads the row even where nobody asks for it, which fills the cache.
         let old = rows.get(task, &key)?.map(|row| row.value);
-        rows.put(task, key, Change::new(value, old), timestamp)
+        rows.put(task, key, (value, old), timestamp)
     }
 }
 
@@ -180,15 +124,15 @@ where
         if self.skip_nothing && sends_old && old.is_none() && new.is_none() {
             return Ok(());
         }
+        if let Some(rows) = &self.rows {
+            return rows.put(task, key, (new, old), timestamp);
+        }
         let change = Change {
             new,
             old,
             is_latest: change.is_latest,
         };
-        match &self.rows {
-            Some(rows) => rows.put(task, key, change, timestamp),
-            None => task.forward(node, Record::new(key, change, timestamp)),
-        }
+        task.forward(node, Record::new(key, change, timestamp))
     }
 }
 
@@ -308,7 +252,7 @@ where
             timestamp = timestamp.max(before.timestamp);
         }
         let old = before.map(|before| before.value);
-        let sent = old.clone().filter(|_| !rows.cached);
+        let sent = old.clone().filter(|_| !rows.is_cached());
         // What a row was leaves the group before what it is now comes to it.
         let rest = match (change.old, old) {
             (Some(value), Some(old)) => (self.subtract)(&key, value, old),
@@ -318,6 +262,6 @@ where
             Some(value) => (self.add)(&key, value, rest),
             None => rest,
         };
-        rows.put(task, key, Change::new(new, sent), timestamp)
+        rows.put(task, key, (new, sent), timestamp)
     }
 }
