@@ -10,12 +10,14 @@
 mod aggregate;
 mod builder;
 mod changed_serde;
+mod foreign_key;
 mod grouped;
 mod grouped_table;
 mod operators;
 mod options;
 mod stream;
 mod table;
+mod table_join;
 mod table_operators;
 mod table_store;
 mod value_getter;
