@@ -213,6 +213,12 @@ streams_config! {
     max_task_idle_ms: i64 = "max.task.idle.ms", 0, -1, i64::MAX;
     /// Added to the retention of windowed changelogs.
     windowstore_changelog_additional_retention_ms: u64 = "windowstore.changelog.additional.retention.ms", DAY_MS, 0, i64::MAX as u64;
+    /// How long windowed aggregations that emit when windows close wait, on the wall clock, before
+    /// they look for closed windows again.
+    windowed_aggregation_emit_interval_ms: u64 = "__emit.interval.ms.kstreams.windowed.aggregation__", 1000, 0, i64::MAX as u64;
+    /// How long left and outer joins of streams wait, on the wall clock, before they look for
+    /// records without a match again.
+    outer_join_emit_interval_ms: u64 = "__emit.interval.ms.kstreams.outer.join.spurious.results.fix__", 1000, 0, i64::MAX as u64;
 }
 
 impl StreamsConfig {

@@ -98,7 +98,7 @@ impl ProcessingContext<'_> {
 
     /// `application.id`.
     pub fn application_id(&self) -> &str {
-        &self.task.application_id
+        self.task.config.application_id()
     }
 
     /// Where the input record came from; `None` before the first record or punctuation, and without

@@ -50,7 +50,7 @@ type Deferred = Box<dyn FnOnce(&mut TaskContext) -> Result<(), ProcessorError>>;
 /// What nodes share while they run.
 pub(crate) struct TaskContext {
     pub(crate) id: TaskId,
-    pub(crate) application_id: Arc<str>,
+    pub(crate) config: Arc<StreamsConfig>,
     pub(crate) context: RecordContext,
     pub(crate) now: Now,
     pub(crate) stream_time: StreamTime,
@@ -416,7 +416,7 @@ impl ProcessorGraph {
         }
         let task = TaskContext {
             id: task,
-            application_id: Arc::from(application_id),
+            config: Arc::new(config.clone()),
             context: RecordContext::punctuation(-1),
             now: Now::default(),
             stream_time: StreamTime::UNKNOWN,
