@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::table_store::TableStore;
-use super::value_getter::{ValueGetter, View};
+use crate::dsl::table_store::TableStore;
+use crate::dsl::value_getter::{ValueGetter, View};
 use crate::processor::{Change, Processor, ProcessorContext, ProcessorError, Record};
 
 /// What one side of a join makes of its changes.
