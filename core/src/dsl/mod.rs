@@ -8,23 +8,32 @@
 //! table's rows need no `Option`: `to_stream` gives one for the rows it deletes.
 
 mod aggregate;
+mod branch;
 mod builder;
 mod changed_serde;
 mod foreign_key;
+// Joins, windows and suppress use what is not used yet.
+#[allow(dead_code)]
+mod graph;
 mod grouped;
 mod grouped_table;
 mod operators;
 mod options;
+mod printed;
+mod repartition;
 mod stream;
 mod table;
 mod table_join;
 mod table_operators;
 mod table_store;
+mod transform_values;
 mod value_getter;
 
+pub use branch::BranchedKStream;
 pub use builder::StreamsBuilder;
 pub use grouped::KGroupedStream;
 pub use grouped_table::KGroupedTable;
-pub use options::{Consumed, Grouped, Materialized, Produced};
+pub use options::{Consumed, Grouped, Materialized, Produced, Repartitioned};
+pub use printed::Printed;
 pub use stream::KStream;
 pub use table::KTable;

@@ -1,26 +1,33 @@
 //! [`KTable`]: the latest value of every key.
 
-use std::marker::PhantomData;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::aggregate::store_builder;
-use super::builder::{Rows, StreamsBuilder};
+use super::builder::StreamsBuilder;
+use super::graph::{GraphNode, GraphNodeId, Rows, SourceNodes, StreamsGraph};
 use super::grouped_table::KGroupedTable;
 use super::operators::ToStream;
 use super::options::{Grouped, Materialized};
 use super::stream::KStream;
 use super::table_operators::{Derive, RepartitionMap};
+use super::table_store::is_versioned;
+use super::value_getter::{DerivedView, MakeView, StoreView, View};
 use crate::processor::Change;
 use crate::serde::serdes::OptionSerde;
 use crate::serde::{DefaultSerde, SerdeRef};
+use crate::state::StoreBuilder;
 
 /// A table (Java: `KTable`). A handle: cloning it does not copy the table.
 pub struct KTable<K, V> {
     builder: StreamsBuilder,
-    node: usize,
+    node: GraphNodeId,
+    sources: Rc<SourceNodes>,
     keys: SerdeRef<K>,
     values: Option<SerdeRef<V>>,
-    types: PhantomData<fn() -> (K, V)>,
+    /// What the user calls the node of the next operator.
+    next_name: Option<Rc<str>>,
+    view: MakeView<K, V>,
 }
 
 impl<K, V> Clone for KTable<K, V> {
@@ -28,26 +35,83 @@ impl<K, V> Clone for KTable<K, V> {
         Self {
             builder: self.builder.clone(),
             node: self.node,
+            sources: Rc::clone(&self.sources),
             keys: Arc::clone(&self.keys),
             values: self.values.clone(),
-            types: PhantomData,
+            next_name: self.next_name.clone(),
+            view: Rc::clone(&self.view),
         }
     }
 }
 
+/// What the rest of the DSL needs to know of a table.
 impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
-    pub(super) const fn new(
+    pub(super) fn new(
         builder: StreamsBuilder,
-        node: usize,
-        keys: SerdeRef<K>,
-        values: Option<SerdeRef<V>>,
+        node: GraphNodeId,
+        sources: Rc<SourceNodes>,
+        (keys, values): (SerdeRef<K>, Option<SerdeRef<V>>),
+        view: MakeView<K, V>,
     ) -> Self {
         Self {
             builder,
             node,
+            sources,
             keys,
             values,
-            types: PhantomData,
+            next_name: None,
+            view,
+        }
+    }
+
+    pub(super) const fn builder(&self) -> &StreamsBuilder {
+        &self.builder
+    }
+
+    pub(super) const fn node(&self) -> GraphNodeId {
+        self.node
+    }
+
+    /// The sources it comes from.
+    pub(super) const fn sources(&self) -> &Rc<SourceNodes> {
+        &self.sources
+    }
+
+    /// What the user calls the node of the next operator.
+    pub(super) fn next_name(&self) -> Option<&str> {
+        self.next_name.as_deref()
+    }
+
+    /// How an operator reads the rows, which puts them into a store where they are in none.
+    pub(super) fn view(&self, graph: &mut StreamsGraph) -> View<K, V> {
+        (self.view)(graph)
+    }
+
+    /// How an operator will read the rows if it has to.
+    pub(super) const fn make_view(&self) -> &MakeView<K, V> {
+        &self.view
+    }
+
+    /// The table that `node` below makes of this one: the same sources and keys, other values.
+    pub(super) fn valued_at<V2: Clone + 'static>(
+        &self,
+        node: GraphNodeId,
+        values: Option<SerdeRef<V2>>,
+        view: MakeView<K, V2>,
+    ) -> KTable<K, V2> {
+        let (builder, sources) = (self.builder.clone(), Rc::clone(&self.sources));
+        KTable::new(builder, node, sources, (self.key_serde(), values), view)
+    }
+}
+
+impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
+    /// This table, where the node that the next operator adds is called `name` (Java: `Named`).
+    /// Operators that take a name of their own, in what they are told, do not look at it.
+    #[must_use = "the name is for the next operator called on the result"]
+    pub fn named(&self, name: impl AsRef<str>) -> Self {
+        Self {
+            next_name: Some(Rc::from(name.as_ref())),
+            ..self.clone()
         }
     }
 
@@ -63,17 +127,32 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
 
     /// The changes of the table as records; `None` is a deleted row.
     pub fn to_stream(&self) -> KStream<K, Option<V>> {
-        let mut shared = self.builder.shared.borrow_mut();
-        let name = shared.new_name("KTABLE-TOSTREAM-");
-        let node =
-            shared.add_processor::<K, Change<V>, K, Option<V>, _>(&name, self.node, || ToStream);
-        drop(shared);
+        let mut graph = self.builder.graph.borrow_mut();
+        let name = graph.name_or(self.next_name.as_deref(), "KTABLE-TOSTREAM-");
+        let node = GraphNode::processor::<K, Change<V>, K, Option<V>, _>(name, || ToStream);
+        let node = graph.add(&[self.node], node);
+        drop(graph);
         let values = self
             .values
             .clone()
             .map(|values| -> SerdeRef<Option<V>> { Arc::new(OptionSerde::new(values)) });
-        let keys = Some(self.key_serde());
-        KStream::new(self.builder.clone(), node, false, keys, values)
+        let (builder, sources) = (self.builder.clone(), Rc::clone(&self.sources));
+        KStream::new(builder, node, sources, false).with_serdes(Some(self.key_serde()), values)
+    }
+
+    /// The changes of the table as records under other keys; `None` is a deleted row.
+    pub fn to_stream_with_key<K2: Clone + 'static>(
+        &self,
+        select: impl Fn(&K, &Option<V>) -> K2 + Send + Sync + 'static,
+    ) -> KStream<K2, Option<V>> {
+        let stream = self.to_stream();
+        match &self.next_name {
+            // Java gives the node of the keys this name.
+            Some(name) => stream
+                .named(format!("{name}-select-key"))
+                .select_key(select),
+            None => stream.select_key(select),
+        }
     }
 
     /// The rows for which `keep` holds.
@@ -142,15 +221,21 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         V2: Clone + 'static,
         R: Into<Option<V2>> + 'static,
     {
-        let mut shared = self.builder.shared.borrow_mut();
-        let name = shared.name_or(grouped.name.as_deref(), "KTABLE-SELECT-");
-        let (map, keys) = (Arc::new(map), Arc::clone(&grouped.keys));
-        let node =
-            shared.add_processor::<K, Change<V>, K2, Change<V2>, _>(&name, self.node, move || {
-                RepartitionMap::new(Arc::clone(&map), Arc::clone(&keys))
+        let mut graph = self.builder.graph.borrow_mut();
+        let name: Arc<str> = graph
+            .name_or(grouped.name.as_deref(), "KTABLE-SELECT-")
+            .into();
+        let (own, map, keys) = (Arc::clone(&name), Arc::new(map), Arc::clone(&grouped.keys));
+        let node = GraphNode::new(name, move |writer| {
+            let (parents, is_versioned) =
+                (writer.parents().to_vec(), writer.has_versioned_parent());
+            writer.add_processor::<K, Change<V>, K2, Change<V2>, _>(&own, &parents, move || {
+                RepartitionMap::new(Arc::clone(&map), Arc::clone(&keys), is_versioned)
             });
-        shared.send_old_values(self.node, true);
-        drop(shared);
+        });
+        let node = graph.add(&[self.node], node);
+        graph.send_old_values(self.node, true);
+        drop(graph);
         KGroupedTable::new(self.builder.clone(), node, grouped)
     }
 
@@ -158,7 +243,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         &self,
         keep: impl Fn(&K, &V) -> bool + Send + Sync + 'static,
         values: Option<SerdeRef<V>>,
-        store: Option<Arc<str>>,
+        store: Option<Arc<dyn StoreBuilder>>,
     ) -> Self {
         let change = move |key: &K, value: V| keep(key, &value).then_some(value);
         self.derive(FILTER, change, values, store)
@@ -170,15 +255,16 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         prefix: &str,
         materialized: &Materialized<K, V2>,
         values: &Option<SerdeRef<V2>>,
-    ) -> Option<Arc<str>> {
-        let mut shared = self.builder.shared.borrow_mut();
-        let name = shared.store_name(materialized, prefix);
+    ) -> Option<Arc<dyn StoreBuilder>> {
+        let name = self
+            .builder
+            .graph
+            .borrow_mut()
+            .store_name(materialized, prefix);
         materialized.name.as_ref()?;
         let values = values.clone().unwrap_or_else(V2::default_serde);
         let serdes = (materialized.key_serde(&self.keys), values);
-        let builder = store_builder(Arc::clone(&name), serdes, materialized);
-        shared.topology.add_store(builder);
-        Some(name)
+        Some(store_builder(name, serdes, materialized))
     }
 
     /// Adds a table whose rows are those of this one, changed or left out.
@@ -187,30 +273,54 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         prefix: &str,
         change: impl Fn(&K, V) -> Option<V2> + Send + Sync + 'static,
         values: Option<SerdeRef<V2>>,
-        store: Option<Arc<str>>,
+        store: Option<Arc<dyn StoreBuilder>>,
     ) -> KTable<K, V2> {
-        let mut shared = self.builder.shared.borrow_mut();
-        let name = shared.new_name(prefix);
-        let (change, supplied) = (Arc::new(change), store.clone());
+        let mut graph = self.builder.graph.borrow_mut();
+        let name: Arc<str> = graph.name_or(self.next_name.as_deref(), prefix).into();
+        let change = Arc::new(change);
+        let store_name = store.as_ref().map(|store| Arc::<str>::from(store.name()));
         let is_filter = prefix == FILTER;
         // Where the rows are known, deleting what was never there is not passed on.
-        let sends_old = is_filter && shared.send_old_values(self.node, false);
-        let node =
-            shared.add_processor::<K, Change<V>, K, Change<V2>, _>(&name, self.node, move || {
-                Derive::new(supplied.clone(), Arc::clone(&change), is_filter)
+        let sends_old = is_filter && graph.send_old_values(self.node, false);
+        let (own, supplied, written_to) =
+            (Arc::clone(&name), Arc::clone(&change), store_name.clone());
+        let node = GraphNode::new(name, move |writer| {
+            // Versions tell apart what was never there and what was deleted at a time.
+            let skips_nothing = is_filter && !writer.has_versioned_parent();
+            let parents = writer.parents().to_vec();
+            writer.add_processor::<K, Change<V>, K, Change<V2>, _>(&own, &parents, move || {
+                Derive::new(written_to.clone(), Arc::clone(&supplied), skips_nothing)
             });
+        });
+        let node = graph.add(&[self.node], node.with_own_rows(store, self.node));
         if sends_old {
-            shared.topology.send_old_values(node);
+            graph.set_sends_old_values(node);
         }
-        match &store {
+        drop(graph);
+        let view = match store_name {
+            Some(name) => StoreView::always(name),
+            None => DerivedView::make(&self.view, change),
+        };
+        self.valued_at(node, values, view)
+    }
+}
+
+impl GraphNode {
+    /// A table whose rows are in `store`, or computed from those of `parent`.
+    pub(super) fn with_own_rows(
+        self,
+        store: Option<Arc<dyn StoreBuilder>>,
+        parent: GraphNodeId,
+    ) -> Self {
+        match store {
             Some(store) => {
-                shared.topology.connect(node, store);
-                shared.add_table(node, Rows::Materialized);
+                let is_versioned = is_versioned(&*store);
+                self.with_stores([store])
+                    .with_rows(Rows::Materialized)
+                    .with_output_versioned(is_versioned)
             }
-            None => shared.add_table(node, Rows::Derived(self.node)),
+            None => self.with_rows(Rows::Derived(parent)),
         }
-        drop(shared);
-        KTable::new(self.builder.clone(), node, self.key_serde(), values)
     }
 }
 

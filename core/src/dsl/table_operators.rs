@@ -141,11 +141,17 @@ where
 pub(super) struct RepartitionMap<K, F> {
     map: Arc<F>,
     keys: SerdeRef<K>,
+    /// Changes that are not the latest of their row are dropped (KIP-914).
+    is_versioned: bool,
 }
 
 impl<K, F> RepartitionMap<K, F> {
-    pub(super) const fn new(map: Arc<F>, keys: SerdeRef<K>) -> Self {
-        Self { map, keys }
+    pub(super) const fn new(map: Arc<F>, keys: SerdeRef<K>, is_versioned: bool) -> Self {
+        Self {
+            map,
+            keys,
+            is_versioned,
+        }
     }
 }
 
@@ -168,6 +174,9 @@ where
             value: change,
             timestamp,
         } = record;
+        if self.is_versioned && !change.is_latest {
+            return Ok(());
+        }
         let map = |value: Option<V>| {
             let (group, value) = (self.map)(&key, value?);
             let value: V2 = value.into()?;

@@ -6,7 +6,13 @@ use std::marker::PhantomData;
 use super::aggregate::ForwardChange;
 use super::value_getter::{Row, not_versioned};
 use crate::processor::{Change, ProcessorError, Record, TaskContext};
-use crate::state::{TimestampedKeyValueStore, ValueAndTimestamp};
+use crate::state::{StoreBuilder, TimestampedKeyValueStore, ValueAndTimestamp};
+
+/// True when the store keeps former rows.
+pub(super) fn is_versioned(store: &dyn StoreBuilder) -> bool {
+    let _ = store;
+    false
+}
 
 /// The rows of a store, for whoever is connected to it.
 pub(super) struct StoredRows<K, V> {

@@ -3,16 +3,17 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::graph::{GraphNode, Rows};
+use super::aggregate::store_builder;
+use super::graph::GraphNode;
 use super::options::Materialized;
 use super::table::KTable;
 use super::table_store::TableStore;
-use super::value_getter::{Row, StoreView, ValueGetter, ValueGetterSupplier, View};
+use super::value_getter::{MakeView, Row, StoreView, ValueGetter, ValueGetterSupplier, View};
 use crate::processor::{
     Cancellable, Change, ProcessingContext, Processor, ProcessorContext, ProcessorError, Record,
     TaskContext,
 };
-use crate::serde::DefaultSerde;
+use crate::serde::{DefaultSerde, SerdeRef};
 use crate::state::{StoreBuilder, ValueAndTimestamp};
 use crate::types::{Headers, RecordContext};
 
@@ -85,7 +86,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         supplier: impl ValueTransformerWithKeySupplier<K, V, VR> + 'static,
         stores: &[&str],
     ) -> KTable<K, VR> {
-        self.transformed(Arc::new(supplier), stores, None)
+        self.transformed(Arc::new(supplier), stores, None, None)
     }
 
     /// Every row with another value, in a store of their own if `materialized` names one.
@@ -96,9 +97,13 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         materialized: Materialized<K, VR>,
     ) -> KTable<K, VR> {
         // Java draws no name for a store that is not there.
-        let store = materialized.store_of(self.keys(), materialized.values.clone());
-        let table = self.transformed(Arc::new(supplier), stores, store);
-        table.with_value_serde(materialized.values)
+        let values = materialized.values.clone();
+        let store = materialized.name.as_deref().map(|name| {
+            let values = values.clone().unwrap_or_else(VR::default_serde);
+            let serdes = (materialized.key_serde(&self.key_serde()), values);
+            store_builder(name.into(), serdes, &materialized)
+        });
+        self.transformed(Arc::new(supplier), stores, store, values)
     }
 
     fn transformed<VR: Clone + 'static>(
@@ -106,6 +111,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         supplier: Supplier<K, V, VR>,
         stores: &[&str],
         store: Option<Arc<dyn StoreBuilder>>,
+        values: Option<SerdeRef<VR>>,
     ) -> KTable<K, VR> {
         let mut graph = self.builder().graph.borrow_mut();
         let name = graph.name_or(self.next_name(), "KTABLE-TRANSFORMVALUES-");
@@ -117,28 +123,14 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
             rows: None,
         });
         let node = node.connected_to(stores.iter().copied());
-        let node = match store {
-            Some(store) => {
-                let is_versioned = store.history_retention_ms().is_some();
-                node.with_stores([store])
-                    .with_rows(Rows::Materialized)
-                    .with_output_versioned(is_versioned)
-            }
-            None => node.with_rows(Rows::Derived(self.node())),
-        };
+        let node = node.with_own_rows(store, self.node());
         let node = graph.add(&[self.node()], node);
         drop(graph);
-        let table = self.valued_at(node);
-        match store_name {
-            Some(name) => table.with_view(Rc::new(move |_| StoreView::of(Arc::clone(&name)))),
-            None => {
-                let parent = Rc::clone(self.make_view());
-                table.with_view(Rc::new(move |graph| {
-                    let (parent, supplier) = (parent(graph), Arc::clone(&supplier));
-                    Arc::new(TransformedView { parent, supplier })
-                }))
-            }
-        }
+        let view = match store_name {
+            Some(name) => StoreView::always(name),
+            None => TransformedView::make(self.make_view(), supplier),
+        };
+        self.valued_at(node, values, view)
     }
 }
 
@@ -219,6 +211,16 @@ where
 struct TransformedView<K, V, VR> {
     parent: View<K, V>,
     supplier: Supplier<K, V, VR>,
+}
+
+impl<K: 'static, V: 'static, VR: 'static> TransformedView<K, V, VR> {
+    fn make(parent: &MakeView<K, V>, supplier: Supplier<K, V, VR>) -> MakeView<K, VR> {
+        let parent = Rc::clone(parent);
+        Rc::new(move |graph| {
+            let (parent, supplier) = (parent(graph), Arc::clone(&supplier));
+            Arc::new(Self { parent, supplier })
+        })
+    }
 }
 
 impl<K: 'static, V: 'static, VR: 'static> ValueGetterSupplier<K, VR> for TransformedView<K, V, VR> {

@@ -2,8 +2,10 @@
 //! the tables that it is made from.
 
 use std::marker::PhantomData;
+use std::rc::Rc;
 use std::sync::Arc;
 
+use super::graph::{GraphNodeId, StreamsGraph};
 use super::table_store::StoredRows;
 use crate::processor::{ProcessorError, TaskContext};
 use crate::state::ValueAndTimestamp;
@@ -43,6 +45,10 @@ pub(super) trait ValueGetterSupplier<K, V>: Send + Sync {
 /// How others read the rows of a table.
 pub(super) type View<K, V> = Arc<dyn ValueGetterSupplier<K, V>>;
 
+/// Makes the view of a table for someone who needs its rows, which may give tables that it is made
+/// from a store (Java: `KTableImpl.valueGetterSupplier`).
+pub(super) type MakeView<K, V> = Rc<dyn Fn(&mut StreamsGraph) -> View<K, V>>;
+
 /// The error of tables that have no former rows.
 pub(super) fn not_versioned() -> ProcessorError {
     ProcessorError::new("former rows are kept by tables over versioned stores alone")
@@ -57,6 +63,22 @@ pub(super) struct StoreView {
 impl StoreView {
     pub(super) fn of<K: 'static, V: 'static>(name: Arc<str>) -> View<K, V> {
         Arc::new(Self { name })
+    }
+
+    /// Of a table that always has this store.
+    pub(super) fn always<K: 'static, V: 'static>(name: Arc<str>) -> MakeView<K, V> {
+        Rc::new(move |_| Self::of(Arc::clone(&name)))
+    }
+
+    /// Of a table that has this store once someone needs it.
+    pub(super) fn on_demand<K: 'static, V: 'static>(
+        table: GraphNodeId,
+        name: Arc<str>,
+    ) -> MakeView<K, V> {
+        Rc::new(move |graph| {
+            graph.materialize(table);
+            Self::of(Arc::clone(&name))
+        })
     }
 }
 
@@ -112,9 +134,16 @@ pub(super) struct DerivedView<K, V, F> {
     change: Arc<F>,
 }
 
-impl<K, V, F> DerivedView<K, V, F> {
-    pub(super) const fn new(parent: View<K, V>, change: Arc<F>) -> Self {
-        Self { parent, change }
+impl<K: 'static, V: 'static, F> DerivedView<K, V, F> {
+    pub(super) fn make<V2>(parent: &MakeView<K, V>, change: Arc<F>) -> MakeView<K, V2>
+    where
+        F: Fn(&K, V) -> Option<V2> + Send + Sync + 'static,
+    {
+        let parent = Rc::clone(parent);
+        Rc::new(move |graph| {
+            let (parent, change) = (parent(graph), Arc::clone(&change));
+            Arc::new(Self { parent, change })
+        })
     }
 }
 

@@ -30,7 +30,7 @@ impl<V> ValueHash<V> {
 
     fn init(&mut self, task: &TaskContext) {
         let registration_topic = &self.registration_topic;
-        self.topic = format!("{}-{registration_topic}-vh", task.application_id);
+        self.topic = format!("{}-{registration_topic}-vh", task.config.application_id());
     }
 
     fn of(&mut self, value: &V) -> Result<Hash, ProcessorError> {

@@ -24,6 +24,7 @@ use super::graph::{GraphNode, GraphNodeId, SourceNodes, StreamsGraph};
 use super::options::Materialized;
 use super::table::KTable;
 use super::table_operators::TableSource;
+use super::value_getter::StoreView;
 use crate::processor::{Change, SinkNode};
 use crate::serde::serdes::OptionSerde;
 use crate::serde::{DefaultSerde, SerdeRef};
@@ -148,9 +149,9 @@ where
             left,
             right,
             is_left,
-            keys: Arc::clone(left.keys()),
+            keys: left.key_serde(),
             values: left.value_serde().unwrap_or_else(V::default_serde),
-            foreign_keys: Arc::clone(right.keys()),
+            foreign_keys: right.key_serde(),
             foreign_values: right.value_serde().unwrap_or_else(VO::default_serde),
         }
     }
@@ -205,7 +206,8 @@ where
         let serdes = (Arc::clone(&self.foreign_keys), Arc::clone(&self.values));
         let registration_topic = Arc::clone(&topics.registration);
         let node = GraphNode::new(name, move |writer| {
-            let (parents, is_versioned) = (writer.parents().to_vec(), writer.has_versioned_parent());
+            let (parents, is_versioned) =
+                (writer.parents().to_vec(), writer.has_versioned_parent());
             writer.add_processor(&own, &parents, move || {
                 SubscriptionSend::<K, V, KO, _>::new(
                     Arc::clone(&foreign_key),
@@ -263,7 +265,8 @@ where
         let name = self.name(graph, "foreign-join-subscription", PROCESSOR);
         let (own, foreign_keys) = (Arc::clone(&name), Arc::clone(&self.foreign_keys));
         let node = GraphNode::new(name, move |writer| {
-            let (parents, is_versioned) = (writer.parents().to_vec(), writer.has_versioned_parent());
+            let (parents, is_versioned) =
+                (writer.parents().to_vec(), writer.has_versioned_parent());
             writer.add_processor(&own, &parents, move || {
                 let (name, keys) = (Arc::clone(&store_name), Arc::clone(&foreign_keys));
                 ForeignTableJoin::<KO, K, VO>::new(name, keys, is_versioned)
@@ -351,13 +354,13 @@ where
         let node = GraphNode::processor(name, move || {
             TableSource::<K, VR>::new(Arc::clone(&supplied), Arc::clone(&supplied_keys))
         });
-        let node = node
-            .with_rows(rows)
-            .with_output_versioned(materialized.is_versioned());
+        let node = node.with_rows(rows).with_output_versioned(false);
         let node = graph.add(&[resolver], node);
-        KTable::new(self.left.builder().clone(), node, sources, keys)
-            .with_value_serde(values)
-            .with_source_view(store)
+        let (builder, view) = (
+            self.left.builder().clone(),
+            StoreView::on_demand(node, store),
+        );
+        KTable::new(builder, node, sources, (keys, values), view)
     }
 }
 

@@ -10,6 +10,7 @@ use super::aggregate::store_builder;
 use super::graph::{GraphNode, Rows, Writer};
 use super::options::Materialized;
 use super::table::KTable;
+use super::table_store::is_versioned;
 use super::value_getter::{JoinKind, JoinedView, StoreView, View};
 use crate::processor::Change;
 use crate::serde::DefaultSerde;
@@ -29,7 +30,8 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         VR: Clone + 'static,
         R: Into<Option<VR>>,
     {
-        self.joined(other, inner(join), JoinKind::Inner, None)
+        let join = move |left: Option<V>, right: Option<VO>| join(left?, right?).into();
+        self.joined(other, join, JoinKind::Inner, None)
     }
 
     /// The rows that both tables have, in a store of their own.
@@ -44,8 +46,9 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         VR: DefaultSerde + Clone + 'static,
         R: Into<Option<VR>>,
     {
+        let join = move |left: Option<V>, right: Option<VO>| join(left?, right?).into();
         let store = self.join_store(&materialized);
-        self.joined(other, inner(join), JoinKind::Inner, Some((store, materialized)))
+        self.joined(other, join, JoinKind::Inner, Some((store, materialized)))
     }
 
     /// The rows of this table, with those that the other one has (Java: `leftJoin`).
@@ -59,7 +62,8 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         VR: Clone + 'static,
         R: Into<Option<VR>>,
     {
-        self.joined(other, left(join), JoinKind::Left, None)
+        let join = move |left: Option<V>, right| join(left?, right).into();
+        self.joined(other, join, JoinKind::Left, None)
     }
 
     /// The rows of this table, with those that the other one has, in a store of their own.
@@ -74,8 +78,9 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         VR: DefaultSerde + Clone + 'static,
         R: Into<Option<VR>>,
     {
+        let join = move |left: Option<V>, right| join(left?, right).into();
         let store = self.join_store(&materialized);
-        self.joined(other, left(join), JoinKind::Left, Some((store, materialized)))
+        self.joined(other, join, JoinKind::Left, Some((store, materialized)))
     }
 
     /// The rows that either table has (Java: `outerJoin`).
@@ -89,7 +94,8 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         VR: Clone + 'static,
         R: Into<Option<VR>>,
     {
-        self.joined(other, outer(join), JoinKind::Outer, None)
+        let join = move |left, right| join(left, right).into();
+        self.joined(other, join, JoinKind::Outer, None)
     }
 
     /// The rows that either table has, in a store of their own.
@@ -104,8 +110,9 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         VR: DefaultSerde + Clone + 'static,
         R: Into<Option<VR>>,
     {
+        let join = move |left, right| join(left, right).into();
         let store = self.join_store(&materialized);
-        self.joined(other, outer(join), JoinKind::Outer, Some((store, materialized)))
+        self.joined(other, join, JoinKind::Outer, Some((store, materialized)))
     }
 
     /// The store of a join: Java draws a name for it where the user gave none.
@@ -117,7 +124,11 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         let name = graph.store_name(materialized, "KTABLE-MERGE-");
         let values = materialized.values.clone();
         let values = values.unwrap_or_else(VR::default_serde);
-        store_builder(name, (materialized.key_serde(self.keys()), values), materialized)
+        store_builder(
+            name,
+            (materialized.key_serde(&self.key_serde()), values),
+            materialized,
+        )
     }
 
     /// Java's `doJoin`.
@@ -154,7 +165,9 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         let parents = [self.node(), other.node()].map(|node| Arc::clone(graph.name(node)));
         let (own, store_name) = (
             Arc::clone(&name),
-            store.as_ref().map(|(store, _)| Arc::<str>::from(store.name())),
+            store
+                .as_ref()
+                .map(|(store, _)| Arc::<str>::from(store.name())),
         );
         let merged_into = store_name.clone();
         let node = GraphNode::new(name, move |writer| {
@@ -170,9 +183,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         });
         let rows = Rows::Joined(self.node(), other.node());
         let (store, materialized) = store.unzip();
-        let is_versioned = store
-            .as_ref()
-            .is_some_and(|store| store.history_retention_ms().is_some());
+        let is_versioned = store.as_deref().is_some_and(is_versioned);
         let node = node
             .with_stores(store)
             .with_rows(rows)
@@ -185,11 +196,13 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
             None => Arc::new(joined),
         };
         let keys = materialized.as_ref().and_then(|m| m.keys.clone());
-        let keys = keys.unwrap_or_else(|| Arc::clone(self.keys()));
+        let keys = keys.unwrap_or_else(|| self.key_serde());
         let values = materialized.and_then(|m| m.values);
-        KTable::new(self.builder().clone(), node, sources, keys)
-            .with_value_serde(values)
-            .with_view(Rc::new(move |_| Arc::clone(&view)))
+        let (builder, view) = (
+            self.builder().clone(),
+            Rc::new(move |_: &mut _| Arc::clone(&view)),
+        );
+        KTable::new(builder, node, sources, (keys, values), view)
     }
 }
 
@@ -240,22 +253,4 @@ impl<'a, K: Clone + 'static, VO: Clone + 'static> Side<'a, K, VO> {
         }
         node
     }
-}
-
-fn inner<V, VO, VR, R: Into<Option<VR>>>(
-    join: impl Fn(V, VO) -> R,
-) -> impl Fn(Option<V>, Option<VO>) -> Option<VR> {
-    move |left, right| join(left?, right?).into()
-}
-
-fn left<V, VO, VR, R: Into<Option<VR>>>(
-    join: impl Fn(V, Option<VO>) -> R,
-) -> impl Fn(Option<V>, Option<VO>) -> Option<VR> {
-    move |left, right| join(left?, right).into()
-}
-
-fn outer<V, VO, VR, R: Into<Option<VR>>>(
-    join: impl Fn(Option<V>, Option<VO>) -> R,
-) -> impl Fn(Option<V>, Option<VO>) -> Option<VR> {
-    move |left, right| join(left, right).into()
 }
