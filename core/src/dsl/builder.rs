@@ -169,11 +169,14 @@ impl StreamsBuilder {
         let node = GraphNode::new(name, move |writer| {
             let serdes = (consumed_keys, nullable);
             let parent = write_source(writer, &source_name, vec![external(&topic)], serdes);
-            writer.add_processor(&own, &[parent], move || {
+            writer.add_processor::<K, Option<V>, K, _, _>(&own, &[parent], move || {
                 TableSource::<K, V>::new(Arc::clone(&supplied), Arc::clone(&supplied_keys))
             });
         });
-        let node = graph.add(&[ROOT], node.with_rows(rows));
+        let node = node
+            .with_rows(rows)
+            .with_output_versioned(materialized.is_versioned());
+        let node = graph.add(&[ROOT], node);
         drop(graph);
         let sources = SourceNodes::from([Arc::from(source)]);
         let view = StoreView::on_demand(node, store);

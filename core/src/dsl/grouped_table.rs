@@ -138,7 +138,10 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedTable<K, V> {
             AggregateTable::new(Arc::clone(&store), Arc::clone(&add), Arc::clone(&subtract))
         });
         let node = node.with_stores([builder]).with_rows(Rows::Materialized);
-        let node = graph.add(&[parent], node.with_output_versioned(false));
+        let node = graph.add(
+            &[parent],
+            node.with_output_versioned(materialized.is_versioned()),
+        );
         drop(graph);
         KTable::new(
             self.builder.clone(),

@@ -25,8 +25,13 @@ mod stream;
 mod table;
 mod table_join;
 mod table_operators;
+// Stream-table joins are to read former rows.
+#[allow(dead_code)]
 mod table_store;
+mod to_table;
 mod transform_values;
+// Stream-table joins are to read former rows.
+#[allow(dead_code)]
 mod value_getter;
 
 pub use branch::BranchedKStream;
@@ -37,3 +42,5 @@ pub use options::{Consumed, Grouped, Materialized, Produced, Repartitioned};
 pub use printed::Printed;
 pub use stream::KStream;
 pub use table::KTable;
+pub use to_table::Nullable;
+pub use transform_values::{ValueTransformerWithKey, ValueTransformerWithKeySupplier};

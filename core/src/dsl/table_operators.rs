@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::table_store::TableStore;
+use super::to_table::Nullable;
 use crate::processor::{Change, Processor, ProcessorContext, ProcessorError, Record};
 use crate::serde::SerdeRef;
 
@@ -24,8 +25,11 @@ impl<K, V> TableSource<K, V> {
     }
 }
 
-impl<K: Clone + 'static, V: Clone + 'static> Processor<K, Option<V>, K, Change<V>>
-    for TableSource<K, V>
+impl<K, VIn, V> Processor<K, VIn, K, Change<V>> for TableSource<K, V>
+where
+    K: Clone + 'static,
+    VIn: Nullable<V>,
+    V: Clone + 'static,
 {
     fn init(
         &mut self,
@@ -41,7 +45,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Processor<K, Option<V>, K, Change<V
     fn process(
         &mut self,
         context: &mut ProcessorContext<'_, K, Change<V>>,
-        record: Record<K, Option<V>>,
+        record: Record<K, VIn>,
     ) -> Result<(), ProcessorError> {
         let Record {
             key,
@@ -53,6 +57,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Processor<K, Option<V>, K, Change<V
             task.drop_record("its key is null, which a table cannot hold");
             return Ok(());
         }
+        let value = value.into_row();
         let Some(rows) = &self.rows else {
             let change = Change::new(value, None);
             return task.forward(node, Record::new(key, change, timestamp));

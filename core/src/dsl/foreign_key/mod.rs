@@ -25,7 +25,7 @@ use super::options::Materialized;
 use super::table::KTable;
 use super::table_operators::TableSource;
 use super::value_getter::StoreView;
-use crate::processor::{Change, SinkNode};
+use crate::processor::SinkNode;
 use crate::serde::serdes::OptionSerde;
 use crate::serde::{DefaultSerde, SerdeRef};
 use crate::state::{StoreBuilder, Stores};
@@ -351,10 +351,12 @@ where
         let stored = values.clone().unwrap_or_else(VR::default_serde);
         let rows = source_rows(&store, (&keys, &stored), &materialized, None);
         let (supplied, supplied_keys) = (Arc::clone(&store), Arc::clone(&keys));
-        let node = GraphNode::processor(name, move || {
+        let node = GraphNode::processor::<K, Option<VR>, K, _, _>(name, move || {
             TableSource::<K, VR>::new(Arc::clone(&supplied), Arc::clone(&supplied_keys))
         });
-        let node = node.with_rows(rows).with_output_versioned(false);
+        let node = node
+            .with_rows(rows)
+            .with_output_versioned(materialized.is_versioned());
         let node = graph.add(&[resolver], node);
         let (builder, view) = (
             self.left.builder().clone(),
