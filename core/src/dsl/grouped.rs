@@ -9,6 +9,7 @@ use super::builder::StreamsBuilder;
 use super::graph::{GraphNode, GraphNodeId, Rows, SourceNodes};
 use super::options::{Grouped, Materialized};
 use super::repartition::write_repartition;
+use super::row_serde::RowSerde;
 use super::stream::KStream;
 use super::table::KTable;
 use super::value_getter::StoreView;
@@ -41,6 +42,16 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
         (&self.grouped.keys, &self.grouped.values)
     }
 
+    /// The same, where the node that the next operator adds is called `name` (Java: `Named`).
+    #[must_use = "the name is for the next operator called on the result"]
+    pub fn named(&self, name: impl AsRef<str>) -> Self {
+        Self {
+            stream: self.stream.named(name),
+            grouped: self.grouped.clone(),
+            repartitioned: Rc::clone(&self.repartitioned),
+        }
+    }
+
     /// Counts the records of every key. Records without a value do not count.
     pub fn count(&self, materialized: Materialized<K, i64>) -> KTable<K, i64> {
         if materialized.is_given && materialized.name.is_none() {
@@ -59,15 +70,17 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
         materialized: Materialized<K, A>,
     ) -> KTable<K, A>
     where
-        A: DefaultSerde + Clone + 'static,
-        V: Into<Option<A>>,
+        A: Clone + 'static,
+        V: Into<Option<A>> + From<A>,
         R: Into<Option<A>>,
     {
+        let values = materialized.values.clone();
+        let values = values.unwrap_or_else(|| RowSerde::of(&self.grouped.values));
         let combine = move |_: &K, value: V, before: Option<A>| match (before, value.into()) {
             (Some(before), Some(value)) => combine(before, value).into(),
             (before, value) => value.or(before),
         };
-        self.build("KSTREAM-REDUCE-", || None, combine, materialized)
+        self.build("KSTREAM-REDUCE-", || None, combine, values, materialized)
     }
 
     /// Folds the values of every key, from `initialize` on, with `add(key, value, before)`; `None`
@@ -84,14 +97,16 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
     {
         let fold = move |key: &K, value, before: Option<A>| add(key, value, before?).into();
         let initialize = move || Some(initialize());
-        self.build("KSTREAM-AGGREGATE-", initialize, fold, materialized)
+        let values = materialized.values.clone().unwrap_or_else(A::default_serde);
+        self.build("KSTREAM-AGGREGATE-", initialize, fold, values, materialized)
     }
 
-    fn build<A: DefaultSerde + Clone + 'static>(
+    fn build<A: Clone + 'static>(
         &self,
         prefix: &str,
         initialize: impl Fn() -> Option<A> + Send + Sync + 'static,
         fold: impl Fn(&K, V, Option<A>) -> Option<A> + Send + Sync + 'static,
+        values: SerdeRef<A>,
         materialized: Materialized<K, A>,
     ) -> KTable<K, A> {
         let mut graph = self.builder().graph.borrow_mut();
@@ -101,7 +116,6 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
         drop(graph);
         let (parent, sources) = self.parent_of(&store);
         let keys = materialized.key_serde(&self.grouped.keys);
-        let values = materialized.values.clone().unwrap_or_else(A::default_serde);
         let serdes = (Arc::clone(&keys), Arc::clone(&values));
         let builder = store_builder(Arc::clone(&store), serdes, &materialized);
         let (initialize, fold) = (Arc::new(initialize), Arc::new(fold));

@@ -21,6 +21,7 @@ mod operators;
 mod options;
 mod printed;
 mod repartition;
+mod row_serde;
 mod stream;
 mod table;
 mod table_join;

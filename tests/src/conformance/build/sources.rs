@@ -34,14 +34,13 @@ impl Build {
 
     fn stream(&mut self, op: &Value) -> Result<Option<Handle>, BuildError> {
         self.input(op);
-        let [topic] = texts(op, "topic")[..] else {
-            return Err(BuildError::unsupported("streams of several topics"));
-        };
         let values = match text(op, "value_serde") {
             Some(name) => nullable::<Datum>(name),
             None => Option::<Datum>::default_serde(),
         };
-        let stream = self.builder.stream_with(topic, consumed(op, values)?);
+        let stream = self
+            .builder
+            .stream_of(&texts(op, "topic"), consumed(op, values)?);
         given(stream)
     }
 
