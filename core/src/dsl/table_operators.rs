@@ -57,7 +57,7 @@ where
             task.drop_record("its key is null, which a table cannot hold");
             return Ok(());
         }
-        let value = value.into_row();
+        let value: Option<V> = value.into();
         let Some(rows) = &self.rows else {
             let change = Change::new(value, None);
             return task.forward(node, Record::new(key, change, timestamp));

@@ -9,6 +9,7 @@ use super::builder::source_rows;
 use super::graph::{GraphNode, SourceNodes};
 use super::options::Materialized;
 use super::repartition::write_repartition;
+use super::row_serde::RowSerde;
 use super::stream::KStream;
 use super::table::KTable;
 use super::table_operators::TableSource;
@@ -18,30 +19,46 @@ use crate::serde::{DefaultSerde, Serde, SerdeError, SerdeRef};
 impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
     /// The records as changes of a table: the latest value of each key, where null deletes (Java:
     /// `toTable`). A stream of `T` as well as one of `Option<T>` gives a table of `T`. It is kept in
-    /// a store if `materialized` names one, or an operator needs it.
+    /// a store if `materialized` names one, or an operator needs it. Serdes are those of
+    /// `materialized`, of the stream, or the types' own.
     pub fn to_table<T>(&self, materialized: Materialized<K, T>) -> KTable<K, T>
     where
         K: DefaultSerde,
         V: DefaultSerde + Nullable<T>,
-        T: DefaultSerde + Clone + 'static,
+        T: Clone + 'static,
+    {
+        let keys = self.key_serde().unwrap_or_else(K::default_serde);
+        let values = self.value_serde().unwrap_or_else(V::default_serde);
+        self.to_table_with((keys, values), materialized)
+    }
+
+    /// The records as changes of a table, as [`to_table`](Self::to_table), with these serdes where
+    /// `materialized` has none.
+    pub fn to_table_with<T>(
+        &self,
+        (keys, values): (SerdeRef<K>, SerdeRef<V>),
+        materialized: Materialized<K, T>,
+    ) -> KTable<K, T>
+    where
+        V: Nullable<T>,
+        T: Clone + 'static,
     {
         let mut graph = self.builder().graph.borrow_mut();
         let graph = &mut *graph;
         let name = graph.name_or(self.next_name(), "KSTREAM-TOTABLE-");
         let store = graph.store_name(&materialized, "KSTREAM-TOTABLE-");
-        let keys = self.key_serde().unwrap_or_else(K::default_serde);
         let keys = materialized.key_serde(&keys);
-        let inherited = self.value_serde();
-        let inherited = inherited.map(|values| -> SerdeRef<T> { Arc::new(RowSerde(values)) });
-        let values = materialized.values.clone().or(inherited);
-        let values = values.unwrap_or_else(T::default_serde);
+        let (values, moved) = match &materialized.values {
+            Some(rows) => {
+                let moved: SerdeRef<V> = Arc::new(StreamSerde(Arc::clone(rows)));
+                (Arc::clone(rows), moved)
+            }
+            None => (RowSerde::of(&values), values),
+        };
         let (parent, sources) = if self.repartition_required() {
             let names = graph.repartition_names(&name);
             let sources = Rc::new(SourceNodes::from([Arc::from(names.source.as_str())]));
-            let given = materialized.values.clone();
-            let given = given.map(|rows| -> SerdeRef<V> { Arc::new(StreamSerde(rows)) });
-            let moved = given.or_else(|| self.value_serde());
-            let serdes = (Arc::clone(&keys), moved.unwrap_or_else(V::default_serde));
+            let serdes = (Arc::clone(&keys), moved);
             let node = graph.add_repartition(self.node(), &names, true, move |writer, names| {
                 write_repartition(writer, names, serdes.clone());
             });
@@ -70,67 +87,31 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
 }
 
 /// What a stream of `Self` is as a table of `T`: `Option<T>` has nulls, `T` has none.
-pub trait Nullable<T>: Sized {
-    /// The value of a row; `None` is null, which deletes it.
-    fn into_row(self) -> Option<T>;
-
-    /// The value of a row, lent.
+pub trait Nullable<T>: Into<Option<T>> + From<T> {
+    /// The value of a row; `None` is null.
     fn as_row(&self) -> Option<&T>;
 
-    /// The value of a stream; `None` where it has no null.
-    fn from_row(row: Option<T>) -> Option<Self>;
+    /// Null, if there is one.
+    fn null() -> Option<Self>;
 }
 
 impl<T> Nullable<T> for T {
-    fn into_row(self) -> Option<T> {
-        Some(self)
-    }
-
     fn as_row(&self) -> Option<&T> {
         Some(self)
     }
 
-    fn from_row(row: Option<T>) -> Option<Self> {
-        row
+    fn null() -> Option<Self> {
+        None
     }
 }
 
 impl<T> Nullable<T> for Option<T> {
-    fn into_row(self) -> Option<T> {
-        self
-    }
-
     fn as_row(&self) -> Option<&T> {
         self.as_ref()
     }
 
-    fn from_row(row: Option<T>) -> Option<Self> {
-        Some(row)
-    }
-}
-
-/// Rows by the serde of a stream.
-struct RowSerde<V>(SerdeRef<V>);
-
-const NO_NULL: SerdeError = SerdeError::Null {
-    serde: "RowSerde",
-    expected: "a value, which every row has",
-};
-
-impl<T: Clone, V: Nullable<T>> Serde<T> for RowSerde<V> {
-    fn serialize(&self, topic: &str, value: &T, out: &mut Vec<u8>) -> Result<(), SerdeError> {
-        let value = V::from_row(Some(value.clone())).ok_or(NO_NULL)?;
-        self.0.serialize(topic, &value, out)
-    }
-
-    fn deserialize(&self, topic: &str, bytes: &Bytes) -> Result<T, SerdeError> {
-        let value = self.0.deserialize(topic, bytes)?;
-        value.into_row().ok_or(NO_NULL)
-    }
-
-    fn deserialize_slice(&self, topic: &str, bytes: &[u8]) -> Result<T, SerdeError> {
-        let value = self.0.deserialize_slice(topic, bytes)?;
-        value.into_row().ok_or(NO_NULL)
+    fn null() -> Option<Self> {
+        Some(None)
     }
 }
 
@@ -139,12 +120,15 @@ struct StreamSerde<T>(SerdeRef<T>);
 
 impl<T, V: Nullable<T>> Serde<V> for StreamSerde<T> {
     fn serialize(&self, topic: &str, value: &V, out: &mut Vec<u8>) -> Result<(), SerdeError> {
-        self.0.serialize(topic, value.as_row().ok_or(NO_NULL)?, out)
+        let row = value.as_row().ok_or(SerdeError::Null {
+            serde: "the serde of a table's rows",
+            expected: "a value, and found null",
+        })?;
+        self.0.serialize(topic, row, out)
     }
 
     fn deserialize(&self, topic: &str, bytes: &Bytes) -> Result<V, SerdeError> {
-        let row = self.0.deserialize(topic, bytes)?;
-        V::from_row(Some(row)).ok_or(NO_NULL)
+        self.0.deserialize(topic, bytes).map(V::from)
     }
 
     fn is_null(&self, value: &V) -> bool {
@@ -170,7 +154,7 @@ impl<T, V: Nullable<T>> Serde<V> for StreamSerde<T> {
     ) -> Result<Option<V>, SerdeError> {
         match bytes {
             Some(bytes) => self.deserialize(topic, bytes).map(Some),
-            None => Ok(V::from_row(None)),
+            None => Ok(V::null()),
         }
     }
 }

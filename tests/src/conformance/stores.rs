@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use eddyline_core::dsl::Materialized;
-use eddyline_core::state::{StoreBuilder, Stores};
+use eddyline_core::state::{StoreBuilder, Stores, VersionedBytesStoreSupplier};
 use serde_json::Value;
 
 use super::build::{BuildError, Cell, KeyCell, nullable};
@@ -84,15 +84,22 @@ pub(super) fn stand_alone(store: &Value) -> Result<(StoreSpec, Box<dyn StoreBuil
     Ok((spec, builder))
 }
 
-/// A stand-alone versioned store.
-fn versioned(store: &Value, name: &str) -> Result<(StoreSpec, Box<dyn StoreBuilder>), BuildError> {
+fn versioned_supplier(
+    store: &Value,
+    name: &str,
+) -> Result<Arc<dyn VersionedBytesStoreSupplier>, BuildError> {
     let number = |field| store.get(field).and_then(Value::as_i64);
     let supplier = Stores::in_memory_versioned_key_value_store(
         name,
         number("history_retention_ms").unwrap_or(0),
         number("segment_interval_ms"),
     );
-    let supplier = supplier.map_err(|error| BuildError::unsupported(error.to_string()))?;
+    supplier.map_err(|error| BuildError::unsupported(error.to_string()))
+}
+
+/// A stand-alone versioned store.
+fn versioned(store: &Value, name: &str) -> Result<(StoreSpec, Box<dyn StoreBuilder>), BuildError> {
+    let supplier = versioned_supplier(store, name)?;
     let key_serde = text(store, "key_serde").unwrap_or("string");
     let value_serde = text(store, "value_serde").unwrap_or("string");
     let (keys, values) = (nullable::<Datum>(key_serde), Datum::serde(value_serde));
@@ -118,9 +125,15 @@ pub(super) fn materialized<K: KeyCell, V: Cell>(
     let Some(store) = op.get("store") else {
         return Ok(None);
     };
-    if let Some(other @ ("versioned" | "lru")) = text(store, "type") {
-        return Err(BuildError::unsupported(format!("{other} stores")));
+    if text(store, "type") == Some("lru") {
+        return Err(BuildError::unsupported("lru stores"));
     }
+    let is_versioned = text(store, "type") == Some("versioned");
+    let kind = if is_versioned {
+        StoreKind::Versioned
+    } else {
+        kind
+    };
     if store.get("retention_ms").is_some() {
         return Err(BuildError::unsupported("the retention of a window store"));
     }
@@ -141,7 +154,11 @@ pub(super) fn materialized<K: KeyCell, V: Cell>(
                 key_serde: serde("key_serde").to_owned(),
             };
             specs.insert(name.to_owned(), spec);
-            Materialized::as_store(name)
+            if is_versioned {
+                Materialized::as_versioned_store(versioned_supplier(store, name)?)
+            } else {
+                Materialized::as_store(name)
+            }
         }
         None => Materialized::default().with_logging_enabled(BTreeMap::new()),
     };
