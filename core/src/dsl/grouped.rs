@@ -13,6 +13,7 @@ use super::row_serde::RowSerde;
 use super::stream::KStream;
 use super::table::KTable;
 use super::value_getter::StoreView;
+use super::windowed::GroupWindows;
 use crate::serde::{DefaultSerde, SerdeRef};
 
 /// A stream grouped by key (Java: `KGroupedStream`).
@@ -21,6 +22,16 @@ pub struct KGroupedStream<K, V> {
     grouped: Grouped<K, V>,
     /// The repartition node of the name that the user gave, once it is there.
     repartitioned: Rc<Cell<Option<GraphNodeId>>>,
+}
+
+impl<K, V> Clone for KGroupedStream<K, V> {
+    fn clone(&self) -> Self {
+        Self {
+            stream: self.stream.clone(),
+            grouped: self.grouped.clone(),
+            repartitioned: Rc::clone(&self.repartitioned),
+        }
+    }
 }
 
 impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
@@ -36,20 +47,28 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
         self.stream.builder()
     }
 
-    #[allow(dead_code)] // windows and joins
     /// The serdes of the group.
     pub(super) fn serdes(&self) -> (&SerdeRef<K>, &SerdeRef<V>) {
         (&self.grouped.keys, &self.grouped.values)
     }
 
-    /// The same, where the node that the next operator adds is called `name` (Java: `Named`).
+    /// What the user calls the node of the next operator.
+    pub(super) fn next_name(&self) -> Option<&str> {
+        self.stream.next_name()
+    }
+
+    /// These groups, where the node that the next operator adds is called `name` (Java: `Named`).
     #[must_use = "the name is for the next operator called on the result"]
     pub fn named(&self, name: impl AsRef<str>) -> Self {
         Self {
             stream: self.stream.named(name),
-            grouped: self.grouped.clone(),
-            repartitioned: Rc::clone(&self.repartitioned),
+            ..self.clone()
         }
+    }
+
+    /// The records of every key by window: see [`GroupWindows`].
+    pub fn windowed_by<W: GroupWindows>(&self, windows: W) -> W::Windowed<K, V> {
+        windows.group(self.clone())
     }
 
     /// Counts the records of every key. Records without a value do not count.

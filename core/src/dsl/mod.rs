@@ -11,6 +11,7 @@ mod aggregate;
 mod branch;
 mod builder;
 mod changed_serde;
+mod configured_store;
 mod foreign_key;
 // Joins, windows and suppress use what is not used yet.
 #[allow(dead_code)]
@@ -34,6 +35,7 @@ mod transform_values;
 // Stream-table joins are to read former rows.
 #[allow(dead_code)]
 mod value_getter;
+mod windowed;
 
 pub use branch::BranchedKStream;
 pub use builder::StreamsBuilder;
@@ -45,3 +47,7 @@ pub use stream::KStream;
 pub use table::KTable;
 pub use to_table::Nullable;
 pub use transform_values::{ValueTransformerWithKey, ValueTransformerWithKeySupplier};
+pub use windowed::{
+    EmitStrategy, GroupWindows, SessionWindowedKStream, SessionWindows, SlidingWindows,
+    TimeWindowedKStream, TimeWindows, UnlimitedWindows,
+};

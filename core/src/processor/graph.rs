@@ -398,7 +398,10 @@ impl ProcessorGraph {
         let mut stores = Vec::with_capacity(store_ids.len());
         for &id in &store_ids {
             let definition = topology.store(id);
-            let mut store = definition.builder.build(budget);
+            let mut store = match definition.builder.configured(config) {
+                Some(builder) => builder.build(budget),
+                None => definition.builder.build(budget),
+            };
             let changelog = definition.changelog_topic(application_id);
             if let Some(topic) = &changelog {
                 store.set_changelog_topic(topic);

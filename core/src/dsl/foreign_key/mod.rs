@@ -276,10 +276,10 @@ where
         (join, foreign)
     }
 
-    /// Logged, and never cached: the right table's rows are looked up in it by prefix.
+    /// Logged, with the headers of records, and never cached: it is read by prefix.
     fn subscription_store(&self, name: &Arc<str>) -> Arc<dyn StoreBuilder> {
         let (foreign_keys, keys) = (Arc::clone(&self.foreign_keys), Arc::clone(&self.keys));
-        Arc::new(Stores::timestamped_key_value_store_builder(
+        Arc::new(Stores::timestamped_key_value_store_with_headers_builder(
             Stores::in_memory_key_value_store(Arc::clone(name)),
             Arc::new(CombinedKeySerde::new(foreign_keys, keys)),
             Arc::new(SubscriptionSerde::new(Arc::clone(&self.keys))),

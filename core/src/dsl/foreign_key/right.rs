@@ -9,10 +9,11 @@ use super::subscription::{
 use crate::dsl::value_getter::{ValueGetter, View};
 use crate::processor::{Change, Processor, ProcessorContext, ProcessorError, Record};
 use crate::serde::SerdeRef;
-use crate::state::{StateError, TimestampedKeyValueStore, ValueAndTimestamp};
+use crate::state::{StateError, TimestampedKeyValueStoreWithHeaders, ValueTimestampHeaders};
 
 /// The subscriptions to right rows, by foreign key.
-type SubscriptionStore<KO, K> = TimestampedKeyValueStore<CombinedKey<KO, K>, Subscription<K>>;
+type SubscriptionStore<KO, K> =
+    TimestampedKeyValueStoreWithHeaders<CombinedKey<KO, K>, Subscription<K>>;
 
 /// Keeps subscriptions (Java: `SubscriptionReceiveProcessorSupplier`).
 pub(super) struct SubscriptionReceive<KO, K> {
@@ -73,7 +74,9 @@ where
             Instruction::DeleteKeyNoPropagate | Instruction::DeleteKeyAndPropagate => None,
             Instruction::PropagateNullIfNoFkValAvailable
             | Instruction::PropagateOnlyIfFkValAvailable => {
-                Some(ValueAndTimestamp::new(subscription.clone(), timestamp))
+                let headers = task.context.headers.clone();
+                let row = ValueTimestampHeaders::new(subscription.clone(), timestamp, headers);
+                Some(row)
             }
         };
         task.with_store::<SubscriptionStore<KO, K>, _>(self.store, |store, context| {
