@@ -2,7 +2,7 @@
 
 mod builder;
 mod describe;
-mod java_order;
+pub(crate) mod java_order;
 mod subtopology;
 
 use std::collections::BTreeMap;
