@@ -2,7 +2,10 @@
 
 pub mod admin;
 mod clock;
+#[cfg(feature = "persistent")]
+mod persistent;
 mod sockets;
+mod storages;
 mod stream_thread;
 mod streams;
 
