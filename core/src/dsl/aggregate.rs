@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::options::Materialized;
+use super::options::{Materialized, TableStoreSupplier};
 use crate::processor::{
     Change, ForwardFlushed, Processor, ProcessorContext, ProcessorError, Record, TaskContext,
 };
@@ -19,7 +19,18 @@ pub(super) fn store_builder<K: 'static, V: 'static>(
     (keys, values): (SerdeRef<K>, SerdeRef<V>),
     materialized: &Materialized<K, V>,
 ) -> Arc<dyn StoreBuilder> {
-    let supplier = Stores::in_memory_key_value_store(name);
+    let supplier = match &materialized.supplier {
+        Some(TableStoreSupplier::Versioned(supplier)) => {
+            let supplier = Arc::clone(supplier);
+            let builder = Stores::versioned_key_value_store_builder(supplier, keys, values);
+            return Arc::new(match &materialized.logging {
+                Some(config) => builder.with_logging_enabled(config.clone()),
+                None => builder.with_logging_disabled(),
+            });
+        }
+        Some(TableStoreSupplier::KeyValue(supplier)) => Arc::clone(supplier),
+        None => Stores::in_memory_key_value_store(name),
+    };
     let builder = Stores::timestamped_key_value_store_builder(supplier, keys, values);
     let builder = if materialized.caching {
         builder.with_caching_enabled()
