@@ -9,11 +9,10 @@ use super::options::{Consumed, Materialized};
 use super::stream::KStream;
 use super::table::KTable;
 use super::table_operators::TableSource;
-use crate::processor::{ErasedNode, ProcessorNode, SourceNode};
-use crate::serde::serdes::OptionSerde;
-use crate::serde::{DefaultSerde, SerdeRef};
+use crate::processor::ProcessorNode;
+use crate::serde::DefaultSerde;
 use crate::state::StoreBuilder;
-use crate::topology::{NodeFactory, NodeKind, TopicRef, Topology, TopologyBuilder, TopologyError};
+use crate::topology::{NodeFactory, NodeKind, Topics, Topology, TopologyBuilder, TopologyError};
 
 /// Builds a topology out of streams and tables (Java: `StreamsBuilder`).
 #[derive(Clone, Default)]
@@ -126,16 +125,11 @@ impl Shared {
     pub(super) fn add_source<K: Clone + 'static, V: Clone + 'static>(
         &mut self,
         name: &str,
-        topic: TopicRef,
+        topics: Topics,
         consumed: Consumed<K, V>,
     ) -> usize {
-        let Consumed { keys, values, .. } = consumed;
-        let factory: NodeFactory = Arc::new(move |_| {
-            let (keys, values) = (Arc::clone(&keys), Arc::clone(&values));
-            Box::new(SourceNode { keys, values }) as Box<dyn ErasedNode>
-        });
-        self.topology
-            .add_node(name, NodeKind::Source(vec![topic]), &[], factory)
+        let (source, serdes) = consumed.into_source(topics);
+        self.topology.add_source_node(name, source, serdes)
     }
 }
 
@@ -145,22 +139,23 @@ impl StreamsBuilder {
         Self::default()
     }
 
-    /// A stream of the records of `topic`, with the types' own serdes.
-    pub fn stream<K, V>(&self, topic: impl AsRef<str>) -> KStream<K, V>
+    /// A stream of the records of a topic, of several, or of all that match, with the types' own
+    /// serdes.
+    pub fn stream<K, V>(&self, topics: impl Into<Topics>) -> KStream<K, V>
     where
         K: DefaultSerde + Clone + 'static,
         V: DefaultSerde + Clone + 'static,
     {
         self.stream_with(
-            topic,
+            topics,
             Consumed::with(K::default_serde(), V::default_serde()),
         )
     }
 
-    /// A stream of the records of `topic`.
+    /// A stream of the records of a topic, of several, or of all that match.
     pub fn stream_with<K, V>(
         &self,
-        topic: impl AsRef<str>,
+        topics: impl Into<Topics>,
         consumed: Consumed<K, V>,
     ) -> KStream<K, V>
     where
@@ -170,11 +165,7 @@ impl StreamsBuilder {
         let mut shared = self.shared.borrow_mut();
         let name = shared.name_or(consumed.name.as_deref(), "KSTREAM-SOURCE-");
         let serdes = (Arc::clone(&consumed.keys), Arc::clone(&consumed.values));
-        let topic = TopicRef {
-            name: Arc::from(topic.as_ref()),
-            internal: false,
-        };
-        let node = shared.add_source(&name, topic, consumed);
+        let node = shared.add_source(&name, topics.into(), consumed);
         drop(shared);
         KStream::new(self.clone(), node, false, Some(serdes.0), Some(serdes.1))
     }
@@ -212,16 +203,10 @@ impl StreamsBuilder {
         let given_source = given.map(|name| format!("{name}-source"));
         let source = shared.name_or(given_source.as_deref(), "KSTREAM-SOURCE-");
         let name = shared.name_or(given, "KTABLE-SOURCE-");
-        let topic = TopicRef {
-            name: Arc::from(topic.as_ref()),
-            internal: false,
-        };
         let keys = materialized.key_serde(&consumed.keys);
         let values = materialized.values.clone();
         let values = values.unwrap_or_else(|| Arc::clone(&consumed.values));
-        let nullable: SerdeRef<Option<V>> = Arc::new(OptionSerde::new(consumed.values));
-        let consumed = Consumed::with(consumed.keys, nullable);
-        let parent = shared.add_source(&source, topic, consumed);
+        let parent = shared.add_source(&source, topic.as_ref().into(), consumed.nullable());
         let serdes = (Arc::clone(&keys), Arc::clone(&values));
         let builder = super::aggregate::store_builder(Arc::clone(&store), serdes, &materialized);
         let (supplied, supplied_keys) = (Arc::clone(&store), Arc::clone(&keys));

@@ -49,10 +49,10 @@ pub(crate) struct StreamTask {
 impl StreamTask {
     pub(crate) fn new(
         id: TaskId,
-        graph: ProcessorGraph,
+        mut graph: ProcessorGraph,
         partitions: &[TopicPartition],
         max_task_idle_ms: i64,
-    ) -> Self {
+    ) -> Result<Self, StreamsError> {
         let changelogs = graph
             .changelogs()
             .into_iter()
@@ -67,14 +67,16 @@ impl StreamTask {
                 restored: 0,
                 done: false,
             });
-        Self {
+        let changelogs = changelogs.collect();
+        let group = PartitionGroup::new(&mut graph, partitions, max_task_idle_ms)?;
+        Ok(Self {
             id,
             state: TaskState::Created,
-            changelogs: changelogs.collect(),
+            changelogs,
             graph,
-            group: PartitionGroup::new(partitions, max_task_idle_ms),
+            group,
             commit_needed: false,
-        }
+        })
     }
 
     pub(crate) fn inputs(&self) -> Vec<TopicPartition> {
@@ -122,6 +124,7 @@ impl StreamTask {
 
     pub(crate) fn push(
         &mut self,
+        now: Now,
         partition: &TopicPartition,
         batches: Vec<RecordBatch>,
         next_offset: i64,
@@ -136,7 +139,8 @@ impl StreamTask {
             }
             return Ok(());
         }
-        self.group.push(partition, batches, next_offset, log_end)
+        let Self { group, graph, .. } = self;
+        group.push(now, graph, partition, batches, next_offset, log_end)
     }
 
     /// Applies up to `max_records` changelog records.
@@ -231,15 +235,14 @@ impl StreamTask {
     pub(crate) fn process(&mut self, now: Now, max_records: usize) -> Result<usize, StreamsError> {
         let mut processed = 0;
         while processed < max_records {
-            let Some((queue, record)) = self.group.pop()? else {
+            let Some(head) = self.group.pop(now, &mut self.graph)? else {
                 break;
             };
             // Set first: a record that fails leaves nothing that looks committed.
             self.commit_needed = true;
-            let (timestamp, stream_time) = (record.timestamp, self.group.stream_time());
-            let partition = self.group.partition(queue);
-            self.graph
-                .process(now, partition, record, timestamp, stream_time)?;
+            if head.timestamp.is_some() {
+                self.graph.process(now, self.group.stream_time())?;
+            }
             processed += 1;
         }
         Ok(processed)

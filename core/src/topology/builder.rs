@@ -4,10 +4,13 @@ use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::endpoints::{Sink, SinkTarget, Source, TopicPattern, TopicsKind};
 use super::{
     NodeDefinition, NodeFactory, NodeKind, StoreDefinition, TopicRef, Topology, TopologyError,
 };
-use crate::processor::{ProcessorNode, ProcessorSupplier, SinkNode, SourceNode};
+use crate::processor::{
+    ProcessorNode, ProcessorSupplier, SinkNode, SinkOptions, SinkTopic, SourceNode, SourceOptions,
+};
 use crate::serde::SerdeRef;
 use crate::state::StoreBuilder;
 
@@ -71,21 +74,44 @@ impl TopologyBuilder {
         Self::default()
     }
 
-    /// Adds a source that reads `topics` with the serdes of keys and values.
+    /// Adds a source with the serdes of keys and values. `source` is the name of a topic, several
+    /// of them, or a [`Source`] that says more.
     pub fn add_source<K: Clone + 'static, V: Clone + 'static>(
         &mut self,
         name: &str,
-        topics: &[&str],
-        (keys, values): (SerdeRef<K>, SerdeRef<V>),
+        source: impl Into<Source<K, V>>,
+        serdes: (SerdeRef<K>, SerdeRef<V>),
     ) -> &mut Self {
-        let topics = topics.iter().map(|topic| external(topic)).collect();
-        let factory: NodeFactory = Arc::new(move |_| {
-            let (keys, values) = (Arc::clone(&keys), Arc::clone(&values));
-            Box::new(SourceNode { keys, values })
-        });
-        let node = self.add_node(name, NodeKind::Source(topics), &[], factory);
+        let node = self.add_source_node(name, source.into(), serdes);
         self.outputs.insert(node, RecordType::of::<K, V>());
         self
+    }
+
+    /// Adds a source and gives its index.
+    pub(crate) fn add_source_node<K: Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        name: &str,
+        source: Source<K, V>,
+        (keys, values): (SerdeRef<K>, SerdeRef<V>),
+    ) -> usize {
+        let kind = match source.topics.0 {
+            TopicsKind::Named(topics) => NodeKind::Source(topics),
+            TopicsKind::Pattern(pattern) => match TopicPattern::new(&pattern) {
+                Ok(pattern) => NodeKind::PatternSource(pattern),
+                Err(message) => {
+                    self.fail(TopologyError::IllegalPattern { pattern, message });
+                    NodeKind::Processor
+                }
+            },
+        };
+        let factory = SourceNode::factory(SourceOptions {
+            keys,
+            values,
+            extractor: source.extractor,
+        });
+        let node = self.add_node(name, kind, &[], factory);
+        self.nodes[node].offset_reset = source.offset_reset;
+        node
     }
 
     /// Adds a processor below `parents`, which forward what it takes.
@@ -109,18 +135,41 @@ impl TopologyBuilder {
         self
     }
 
-    /// Adds a sink below `parents` that writes `topic` with the serdes of keys and values.
+    /// Adds a sink below `parents` with the serdes of keys and values. `sink` is the name of a
+    /// topic, or a [`Sink`] that says more.
     pub fn add_sink<K: 'static, V: 'static>(
         &mut self,
         name: &str,
-        topic: &str,
-        (keys, values): (SerdeRef<K>, SerdeRef<V>),
+        sink: impl Into<Sink<K, V>>,
+        serdes: (SerdeRef<K>, SerdeRef<V>),
         parents: &[&str],
     ) -> &mut Self {
         let parents = self.parents(name, RecordType::of::<K, V>(), parents);
-        let factory = SinkNode::factory(keys, values, false);
-        self.add_node(name, NodeKind::Sink(external(topic)), &parents, factory);
+        self.add_sink_node(name, sink.into(), serdes, &parents);
         self
+    }
+
+    /// Adds a sink and gives its index.
+    pub(crate) fn add_sink_node<K: 'static, V: 'static>(
+        &mut self,
+        name: &str,
+        sink: Sink<K, V>,
+        (keys, values): (SerdeRef<K>, SerdeRef<V>),
+        parents: &[usize],
+    ) -> usize {
+        let (kind, topic) = match sink.target {
+            SinkTarget::Topic(topic) => (NodeKind::Sink(topic), SinkTopic::Fixed),
+            SinkTarget::Extracted(extractor) => {
+                let kind = NodeKind::DynamicSink(extractor.description());
+                (kind, SinkTopic::Extracted(extractor))
+            }
+        };
+        let factory = SinkNode::factory(SinkOptions {
+            topic,
+            partitioner: sink.partitioner,
+            ..SinkOptions::new(keys, values)
+        });
+        self.add_node(name, kind, parents, factory)
     }
 
     /// Adds a store and lets `processors`, which were added before, use it.
@@ -174,13 +223,6 @@ impl TopologyBuilder {
     }
 }
 
-fn external(topic: &str) -> TopicRef {
-    TopicRef {
-        name: Arc::from(topic),
-        internal: false,
-    }
-}
-
 impl TopologyBuilder {
     fn fail(&mut self, error: TopologyError) {
         self.error.get_or_insert(error);
@@ -197,6 +239,61 @@ impl TopologyBuilder {
         }
     }
 
+    /// Topics have legal names, and one source each.
+    fn check_topics(&mut self, node: &str, kind: &NodeKind) {
+        match kind {
+            NodeKind::Source(topics) if topics.is_empty() => {
+                self.fail(TopologyError::NoTopics(node.to_owned()));
+            }
+            NodeKind::Source(topics) => {
+                for (at, topic) in topics.iter().enumerate() {
+                    self.check_name(&topic.name);
+                    self.check_unread(topic, &topics[..at]);
+                }
+            }
+            NodeKind::PatternSource(pattern) => {
+                let named = self.nodes.iter().find_map(|node| match &node.kind {
+                    NodeKind::Source(topics) => topics
+                        .iter()
+                        .find(|topic| !topic.internal && pattern.matches(&topic.name)),
+                    _ => None,
+                });
+                if let Some(topic) = named.map(|topic| topic.name.to_string()) {
+                    let pattern = pattern.as_str().to_owned();
+                    self.fail(TopologyError::PatternOverlaps { pattern, topic });
+                }
+            }
+            NodeKind::Sink(topic) => self.check_name(&topic.name),
+            NodeKind::Processor | NodeKind::DynamicSink(_) => {}
+        }
+    }
+
+    fn check_unread(&mut self, topic: &TopicRef, same_source: &[TopicRef]) {
+        let mut error = None;
+        if same_source.contains(topic) {
+            error = Some(TopologyError::TopicRegisteredTwice(topic.name.to_string()));
+        }
+        for node in &self.nodes {
+            match &node.kind {
+                NodeKind::Source(read) if read.contains(topic) => {
+                    error = Some(TopologyError::TopicRegisteredTwice(topic.name.to_string()));
+                }
+                NodeKind::PatternSource(pattern)
+                    if !topic.internal && pattern.matches(&topic.name) =>
+                {
+                    error = Some(TopologyError::PatternOverlaps {
+                        pattern: pattern.as_str().to_owned(),
+                        topic: topic.name.to_string(),
+                    });
+                }
+                _ => {}
+            }
+        }
+        if let Some(error) = error {
+            self.fail(error);
+        }
+    }
+
     /// Adds a node and gives its index. Store names are resolved when the topology is built, so
     /// that stores may be added in any order.
     pub(crate) fn add_node(
@@ -210,19 +307,7 @@ impl TopologyBuilder {
         if self.nodes.iter().any(|node| &*node.name == name) {
             self.fail(TopologyError::DuplicateName(format!("processor {name}")));
         }
-        if let NodeKind::Source(topics) = &kind {
-            for topic in topics.clone() {
-                self.check_name(&topic.name);
-                let read = |node: &NodeDefinition| matches!(&node.kind, NodeKind::Source(read) if read.contains(&topic));
-                if self.nodes.iter().any(read) {
-                    self.fail(TopologyError::TopicRegisteredTwice(topic.name.to_string()));
-                }
-            }
-        }
-        if let NodeKind::Sink(topic) = &kind {
-            let topic = Arc::clone(&topic.name);
-            self.check_name(&topic);
-        }
+        self.check_topics(name, &kind);
         let index = self.nodes.len();
         for &parent in parents {
             self.nodes[parent].children.push(index);
@@ -234,6 +319,7 @@ impl TopologyBuilder {
             children: Vec::new(),
             stores: Vec::new(),
             send_old_values: false,
+            offset_reset: None,
             factory,
         });
         index
@@ -276,11 +362,7 @@ impl TopologyBuilder {
         if let Some(error) = self.error {
             return Err(error);
         }
-        if !self
-            .nodes
-            .iter()
-            .any(|node| matches!(node.kind, NodeKind::Source(_)))
-        {
+        if !self.nodes.iter().any(|node| node.kind.is_source()) {
             return Err(TopologyError::Empty);
         }
         let groups = number_groups(&self.nodes);
@@ -316,7 +398,7 @@ fn number_groups(nodes: &[NodeDefinition]) -> Vec<i32> {
     }
     let by_name = |sources: bool| -> BTreeSet<(&str, usize)> {
         let of_kind = |(index, node): (usize, &'_ NodeDefinition)| {
-            (matches!(node.kind, NodeKind::Source(_)) == sources).then_some(index)
+            (node.kind.is_source() == sources).then_some(index)
         };
         let indexes = nodes.iter().enumerate().filter_map(of_kind);
         indexes.map(|index| (&*nodes[index].name, index)).collect()

@@ -193,7 +193,7 @@ impl TaskRunner {
             sink,
         )?;
         let idle_ms = self.config.max_task_idle_ms();
-        let task = StreamTask::new(id, graph, &assigned.partitions, idle_ms);
+        let task = StreamTask::new(id, graph, &assigned.partitions, idle_ms)?;
         let changelogs = task.changelog_partitions();
         self.tasks.insert(id, task);
         self.change_state(id, TaskState::Restoring);
