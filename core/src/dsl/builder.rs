@@ -220,7 +220,7 @@ impl StreamsBuilder {
             shared.materialize(node);
         }
         drop(shared);
-        KTable::new(self.clone(), node, Some(keys), Some(values))
+        KTable::new(self.clone(), node, keys, Some(values))
     }
 
     /// Adds a store for processors that name it (Java: `addStateStore`).

@@ -116,7 +116,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
         shared.topology.connect(node, &store);
         shared.add_table(node, Rows::Materialized);
         drop(shared);
-        KTable::new(self.builder.clone(), node, Some(keys), Some(values))
+        KTable::new(self.builder.clone(), node, keys, Some(values))
     }
 
     /// Adds the repartition topic with the nodes around it; gives the source behind it (Java:

@@ -124,6 +124,6 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedTable<K, V> {
         shared.topology.connect(node, &store);
         shared.add_table(node, Rows::Materialized);
         drop(shared);
-        KTable::new(self.builder.clone(), node, Some(keys), Some(values))
+        KTable::new(self.builder.clone(), node, keys, Some(values))
     }
 }

@@ -18,7 +18,7 @@ use crate::serde::{DefaultSerde, SerdeRef};
 pub struct KTable<K, V> {
     builder: StreamsBuilder,
     node: usize,
-    keys: Option<SerdeRef<K>>,
+    keys: SerdeRef<K>,
     values: Option<SerdeRef<V>>,
     types: PhantomData<fn() -> (K, V)>,
 }
@@ -28,7 +28,7 @@ impl<K, V> Clone for KTable<K, V> {
         Self {
             builder: self.builder.clone(),
             node: self.node,
-            keys: self.keys.clone(),
+            keys: Arc::clone(&self.keys),
             values: self.values.clone(),
             types: PhantomData,
         }
@@ -39,7 +39,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
     pub(super) const fn new(
         builder: StreamsBuilder,
         node: usize,
-        keys: Option<SerdeRef<K>>,
+        keys: SerdeRef<K>,
         values: Option<SerdeRef<V>>,
     ) -> Self {
         Self {
@@ -51,9 +51,9 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         }
     }
 
-    /// The serde of keys, where an operator before was told.
-    pub fn key_serde(&self) -> Option<SerdeRef<K>> {
-        self.keys.clone()
+    /// The serde of keys.
+    pub fn key_serde(&self) -> SerdeRef<K> {
+        Arc::clone(&self.keys)
     }
 
     /// The serde of values, where an operator before was told.
@@ -72,7 +72,8 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
             .values
             .clone()
             .map(|values| -> SerdeRef<Option<V>> { Arc::new(OptionSerde::new(values)) });
-        KStream::new(self.builder.clone(), node, false, self.keys.clone(), values)
+        let keys = Some(self.key_serde());
+        KStream::new(self.builder.clone(), node, false, keys, values)
     }
 
     /// The rows for which `keep` holds.
@@ -87,7 +88,6 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         materialized: Materialized<K, V>,
     ) -> Self
     where
-        K: DefaultSerde,
         V: DefaultSerde,
     {
         let values = materialized.values.clone().or_else(|| self.values.clone());
@@ -121,7 +121,6 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         materialized: Materialized<K, V2>,
     ) -> KTable<K, V2>
     where
-        K: DefaultSerde,
         V2: DefaultSerde + Clone + 'static,
         R: Into<Option<V2>>,
     {
@@ -171,16 +170,12 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         prefix: &str,
         materialized: &Materialized<K, V2>,
         values: &Option<SerdeRef<V2>>,
-    ) -> Option<Arc<str>>
-    where
-        K: DefaultSerde,
-    {
+    ) -> Option<Arc<str>> {
         let mut shared = self.builder.shared.borrow_mut();
         let name = shared.store_name(materialized, prefix);
         materialized.name.as_ref()?;
-        let keys = self.keys.clone().unwrap_or_else(K::default_serde);
         let values = values.clone().unwrap_or_else(V2::default_serde);
-        let serdes = (materialized.key_serde(&keys), values);
+        let serdes = (materialized.key_serde(&self.keys), values);
         let builder = store_builder(Arc::clone(&name), serdes, materialized);
         shared.topology.add_store(builder);
         Some(name)
@@ -215,7 +210,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
             None => shared.add_table(node, Rows::Derived(self.node)),
         }
         drop(shared);
-        KTable::new(self.builder.clone(), node, self.keys.clone(), values)
+        KTable::new(self.builder.clone(), node, self.key_serde(), values)
     }
 }
 

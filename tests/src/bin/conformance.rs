@@ -1,54 +1,108 @@
 //! Runs conformance scenarios: files, or folders of them.
 
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use eddyline_tests::conformance::{Families, scenario_files};
+use eddyline_tests::conformance::{
+    Families, KnownDifferences, NotYet, Outcome, Report, folder, scenario_files,
+};
 
-const USAGE: &str = "usage: conformance [--verbose] PATH...";
+const USAGE: &str = "usage: conformance [--verbose] [--allow-unsupported] PATH...
+       conformance --ratchet
+
+  --verbose            shows how scenarios differ, and what is not supported
+  --allow-unsupported  the exit status is 0 when nothing fails but what is not supported yet
+  --ratchet            runs the suite and takes what passes now off its list not-yet.txt";
 
 fn main() -> ExitCode {
+    // What user code throws is part of what is compared.
+    std::panic::set_hook(Box::new(|_| {}));
     let (flags, paths): (Vec<String>, Vec<String>) = std::env::args()
         .skip(1)
         .partition(|arg| arg.starts_with("--"));
-    let verbose = flags.iter().any(|flag| flag == "--verbose");
-    if paths.is_empty() || flags.iter().any(|flag| flag != "--verbose") {
-        eprintln!("{USAGE}");
-        return ExitCode::from(2);
-    }
     let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
-    let files = match scenario_files(&paths) {
-        Ok(files) if !files.is_empty() => files,
-        Ok(_) => {
-            eprintln!("there is no scenario: name .json files, or folders that have some");
-            return ExitCode::from(2);
+    let (mut verbose, mut allow_unsupported, mut ratchet) = (false, false, false);
+    for flag in &flags {
+        match flag.as_str() {
+            "--verbose" => verbose = true,
+            "--allow-unsupported" => allow_unsupported = true,
+            "--ratchet" => ratchet = true,
+            _ => return usage(),
         }
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(2);
-        }
+    }
+    let result = match (ratchet, paths.as_slice()) {
+        (true, []) => turn_ratchet(),
+        (false, [_, ..]) => run(&paths, verbose, allow_unsupported),
+        _ => return usage(),
     };
-    // What user code throws is part of what is compared.
-    std::panic::set_hook(Box::new(|_| {}));
-    let families = Families::run(&files);
+    result.unwrap_or_else(|error| {
+        eprintln!("{error}");
+        ExitCode::from(2)
+    })
+}
+
+fn usage() -> ExitCode {
+    eprintln!("{USAGE}");
+    ExitCode::from(2)
+}
+
+fn run(paths: &[PathBuf], verbose: bool, allow_unsupported: bool) -> io::Result<ExitCode> {
+    let files = scenario_files(paths)?;
+    if files.is_empty() {
+        let message = "there is no scenario: name .json files, or folders that have some";
+        return Err(io::Error::other(message));
+    }
+    let families = Families::run(&files, &KnownDifferences::read()?);
     for (family, report) in &families.0 {
         println!("{family}: {report}");
         if verbose {
-            let kinds = [
-                ("failed", &report.failed),
-                ("known difference", &report.known_differences),
-                ("not supported yet", &report.unsupported),
-            ];
-            for (kind, scenarios) in kinds {
-                for (name, how) in scenarios {
-                    println!("  {kind}: {family}/{name}: {how}");
-                }
-            }
+            show(family, report);
         }
     }
-    if families.has_failures() {
+    let total = families.total();
+    println!("total: {total}");
+    let forgiven = if allow_unsupported {
+        total.unsupported()
+    } else {
+        0
+    };
+    Ok(if total.failed() > forgiven {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
+    })
+}
+
+fn show(family: &str, report: &Report) {
+    for (name, outcome) in &report.0 {
+        let (kind, how) = match outcome {
+            Outcome::Passed => continue,
+            Outcome::Reordered(how) => ("passed, in another order across topics", how),
+            Outcome::KnownDifference(how) => ("known difference", how),
+            Outcome::Failed(how) => ("failed", how),
+            Outcome::Unsupported(how) => ("failed, not supported yet", how),
+        };
+        println!("  {kind}: {family}/{name}: {how}");
     }
+}
+
+fn turn_ratchet() -> io::Result<ExitCode> {
+    let files = scenario_files(&[folder().join("scenarios")])?;
+    let suite = Families::run(&files, &KnownDifferences::read()?).total();
+    let mut not_yet = NotYet::read()?;
+    let before = not_yet.0.len();
+    let fails = |name: &String| suite.0.get(name).is_some_and(Outcome::is_failure);
+    not_yet.0.retain(fails);
+    not_yet.write()?;
+    println!("{} scenarios left, {before} before", not_yet.0.len());
+    let failures = suite.0.iter().filter(|(_, outcome)| outcome.is_failure());
+    let mut newly = failures.filter(|(name, _)| !not_yet.0.contains(*name));
+    Ok(match newly.next() {
+        Some((name, _)) => {
+            println!("{name} and perhaps others passed before and fail now");
+            ExitCode::FAILURE
+        }
+        None => ExitCode::SUCCESS,
+    })
 }

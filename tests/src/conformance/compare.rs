@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::Outcome;
+use super::exceptions::Exception;
 
 /// What an event led to.
 #[derive(Debug, Default)]
 pub(super) struct Step {
     pub(super) produced: Vec<Value>,
     pub(super) result: Option<Value>,
-    pub(super) error: Option<String>,
+    pub(super) error: Option<Exception>,
 }
 
 /// Compares the steps of a run with those expected.
@@ -25,11 +26,8 @@ pub(super) fn steps(scenario: &Value, actual: &[Step]) -> Outcome {
             return Outcome::Failed(format!("event {at} {event} was not reached"));
         };
         let failed = |message: String| Outcome::Failed(format!("event {at} {event}\n{message}"));
-        match (expected.get("error"), &step.error) {
-            (None, Some(error)) => return failed(format!("fails: {error}")),
-            (Some(error), None) => return failed(format!("passes where Java throws {error}")),
-            // Class names are Java's own.
-            (Some(_), Some(_)) | (None, None) => {}
+        if let Err(difference) = Exception::compare(step.error.as_ref(), expected) {
+            return failed(difference);
         }
         let produced = expected["produced"].as_array();
         let produced = produced.map_or(&[][..], Vec::as_slice);
@@ -40,14 +38,20 @@ pub(super) fn steps(scenario: &Value, actual: &[Step]) -> Outcome {
         if produced != step.produced {
             reordered.get_or_insert(format!("event {at} {event}"));
         }
-        if let (Some(expected), Some(actual)) = (expected.get("result"), &step.result)
-            && expected != actual
-        {
-            return failed(difference("result", expected, actual));
+        if expected.get("result") != step.result.as_ref() {
+            let result = |value: Option<&Value>| value.cloned().unwrap_or(Value::from("none"));
+            let (expected, actual) = (result(expected.get("result")), result(step.result.as_ref()));
+            return failed(difference("result", &expected, &actual));
         }
     }
+    if expected.len() != actual.len() {
+        let (expected, actual) = (expected.len(), actual.len());
+        return Outcome::Failed(format!(
+            "{actual} events ran where Java ends after {expected}"
+        ));
+    }
     match reordered {
-        Some(event) => Outcome::KnownDifference(format!("order across topics, first at {event}")),
+        Some(event) => Outcome::Reordered(format!("first at {event}")),
         None => Outcome::Passed,
     }
 }

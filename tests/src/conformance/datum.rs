@@ -4,13 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use eddyline_core::dsl::{KGroupedStream, KStream, KTable};
-use eddyline_core::serde::serdes::{BytesSerde, IntegerSerde, LongSerde, OptionSerde, StringSerde};
+use eddyline_core::serde::serdes::{BytesSerde, IntegerSerde, LongSerde, StringSerde};
 use eddyline_core::serde::{DefaultSerde, Serde, SerdeError, SerdeRef};
+use eddyline_core::window::Windowed;
 use serde_json::{Value, json};
-
-use super::build::Handle;
-use super::stores::StoreKind;
 
 /// A key or value that is not null.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,12 +16,19 @@ pub(super) enum Datum {
     Long(i64),
     Integer(i32),
     Bytes(Bytes),
+    /// A key in a window, where a function or a result has it.
+    Windowed(Box<Windowed<Key>>),
     /// What an initializer that gives null gives; nothing else is this.
     Null,
 }
 
 /// A key, which may be null.
 pub(super) type Key = Option<Datum>;
+
+/// Java's `String.valueOf`.
+pub(super) fn shown(value: Option<&Datum>) -> String {
+    value.map_or_else(|| "null".to_owned(), Datum::to_string)
+}
 
 impl fmt::Display for Datum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,6 +37,16 @@ impl fmt::Display for Datum {
             Self::Long(number) => write!(f, "{number}"),
             Self::Integer(number) => write!(f, "{number}"),
             Self::Bytes(bytes) => f.write_str(&super::hex(bytes)),
+            Self::Windowed(key) => {
+                let window = key.window;
+                write!(
+                    f,
+                    "[{}@{}/{}]",
+                    shown(key.key.as_ref()),
+                    window.start,
+                    window.end
+                )
+            }
             Self::Null => f.write_str("null"),
         }
     }
@@ -46,6 +60,10 @@ impl Datum {
             Self::Long(number) => json!(number),
             Self::Integer(number) => json!(number),
             Self::Bytes(bytes) => json!(super::hex(bytes)),
+            Self::Windowed(key) => {
+                let inside = key.key.as_ref().map(Self::json);
+                json!([inside, key.window.start, key.window.end])
+            }
             Self::Null => Value::Null,
         }
     }
@@ -132,70 +150,5 @@ impl Serde<Datum> for Kind {
 impl DefaultSerde for Datum {
     fn default_serde() -> SerdeRef<Self> {
         Arc::new(Kind::Text)
-    }
-}
-
-/// The serde of nullable keys or values that an operation names.
-pub(super) fn nullable<V: Cell>(name: &str) -> SerdeRef<Option<V>> {
-    Arc::new(OptionSerde::new(V::serde(name)))
-}
-
-/// Types of values: [`Datum`], and the long that `count` makes.
-pub(super) trait Cell: DefaultSerde + Clone + PartialEq + 'static {
-    /// Of a table of such values.
-    const STORE_KIND: StoreKind;
-    fn datum(&self) -> Datum;
-    /// The type of the serde decides what a function may return, as a cast does in Java.
-    fn from_datum(datum: Datum) -> Self;
-    fn serde(name: &str) -> SerdeRef<Self>;
-    fn stream(stream: KStream<Key, Option<Self>>) -> Handle;
-    fn grouped(stream: KGroupedStream<Key, Option<Self>>) -> Handle;
-    fn table(table: KTable<Key, Self>) -> Handle;
-}
-
-impl Cell for Datum {
-    const STORE_KIND: StoreKind = StoreKind::Timestamped;
-    fn datum(&self) -> Datum {
-        self.clone()
-    }
-    fn from_datum(datum: Datum) -> Self {
-        datum
-    }
-    fn serde(name: &str) -> SerdeRef<Self> {
-        Arc::new(Kind::of(name))
-    }
-    fn stream(stream: KStream<Key, Option<Self>>) -> Handle {
-        Handle::Stream(stream)
-    }
-    fn grouped(stream: KGroupedStream<Key, Option<Self>>) -> Handle {
-        Handle::Grouped(stream)
-    }
-    fn table(table: KTable<Key, Self>) -> Handle {
-        Handle::Table(table)
-    }
-}
-
-impl Cell for i64 {
-    const STORE_KIND: StoreKind = StoreKind::TimestampedLong;
-    fn datum(&self) -> Datum {
-        Datum::Long(*self)
-    }
-    fn from_datum(datum: Datum) -> Self {
-        match datum {
-            Datum::Long(number) => number,
-            other => panic!("ClassCastException: {other:?} is not a long"),
-        }
-    }
-    fn serde(_: &str) -> SerdeRef<Self> {
-        Self::default_serde()
-    }
-    fn stream(stream: KStream<Key, Option<Self>>) -> Handle {
-        Handle::LongStream(stream)
-    }
-    fn grouped(stream: KGroupedStream<Key, Option<Self>>) -> Handle {
-        Handle::LongGrouped(stream)
-    }
-    fn table(table: KTable<Key, Self>) -> Handle {
-        Handle::LongTable(table)
     }
 }

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use super::build::Built;
 use super::compare::Step;
+use super::exceptions::Exception;
 use super::hex;
 use super::queues::{LoggedRecord, Queues};
 use super::store_commands::{self, Outside};
@@ -28,7 +29,7 @@ pub(super) fn run(built: Built, scenario: &Value) -> Vec<Step> {
     let mut driver = match Driver::new(built, config) {
         Ok(driver) => driver,
         Err(error) => {
-            steps.push(failed(error.to_string()));
+            steps.push(failed(Exception::of_event(&error)));
             return steps;
         }
     };
@@ -44,11 +45,8 @@ pub(super) fn run(built: Built, scenario: &Value) -> Vec<Step> {
                 });
                 continue;
             }
-            Ok(Err(error)) => error.to_string(),
-            Err(panic) => match panic.downcast_ref::<String>() {
-                Some(message) => format!("user code panics: {message}"),
-                None => "user code panics".to_owned(),
-            },
+            Ok(Err(exception)) => exception,
+            Err(panic) => Exception::of_panic(&*panic),
         };
         driver.capture(false);
         let produced = std::mem::take(&mut driver.produced);
@@ -61,7 +59,7 @@ pub(super) fn run(built: Built, scenario: &Value) -> Vec<Step> {
     steps
 }
 
-fn failed(error: String) -> Step {
+fn failed(error: Exception) -> Step {
     Step {
         error: Some(error),
         ..Step::default()
@@ -135,7 +133,18 @@ impl Driver {
         }
     }
 
-    fn event(&mut self, event: &Value) -> Result<Option<Value>, StreamsError> {
+    fn event(&mut self, event: &Value) -> Result<Option<Value>, Exception> {
+        if let Some(topic) = event["record"]["topic"].as_str()
+            && !self.built.inputs.contains_key(topic)
+        {
+            let message = format!("{topic} is not read");
+            return Err(Exception::new("IllegalArgumentException", message));
+        }
+        self.handle(event)
+            .map_err(|error| Exception::of_event(&error))
+    }
+
+    fn handle(&mut self, event: &Value) -> Result<Option<Value>, StreamsError> {
         let mut result = None;
         if let Some(record) = event.get("record") {
             self.record(record)?;

@@ -1,7 +1,9 @@
 //! The library of named functions that scenarios use: null in is `None`, and functions throw where
 //! Java's do, by a panic.
 
-use super::datum::Datum;
+use eddyline_core::window::Windowed;
+
+use super::datum::{Datum, Key, shown};
 
 pub(super) type Value1 = Box<dyn Fn(Option<Datum>) -> Option<Datum> + Send + Sync>;
 pub(super) type Value2 = Box<dyn Fn(Option<&Datum>, Option<Datum>) -> Option<Datum> + Send + Sync>;
@@ -21,11 +23,6 @@ fn split(function: &str) -> (&str, String) {
     }
 }
 
-/// Java's `String.valueOf`.
-pub(super) fn shown(value: Option<&Datum>) -> String {
-    value.map_or_else(|| "null".to_owned(), Datum::to_string)
-}
-
 fn text(value: &Datum) -> &str {
     match value {
         Datum::Text(text) => text,
@@ -37,6 +34,13 @@ fn long(value: &Datum) -> i64 {
     match value {
         Datum::Long(number) => *number,
         other => panic!("ClassCastException: {other:?} is not a long"),
+    }
+}
+
+fn windowed(key: Option<&Datum>) -> &Windowed<Key> {
+    match key {
+        Some(Datum::Windowed(key)) => key,
+        other => panic!("ClassCastException: {other:?} has no window"),
     }
 }
 
@@ -69,7 +73,10 @@ pub(super) fn value(function: &str) -> Option<Value1> {
         }
         "null_if" => Box::new(move |v| (v.to_string() != argument).then_some(v)),
         "fail_on" => Box::new(move |v| {
-            assert!(v.to_string() != argument, "fail_on {argument}");
+            assert!(
+                v.to_string() != argument,
+                "IllegalStateException: fail_on {argument}"
+            );
             Some(v)
         }),
         _ => return None,
@@ -132,6 +139,16 @@ pub(super) fn selector(function: &str) -> Option<Value2> {
         "before_colon" => on_value(|v| Some(v.split_once(':')?.0.to_owned())),
         "after_colon" => on_value(|v| Some(v.split_once(':')?.1.to_owned())),
         "key_upper" => Box::new(|k, _| of(text(k?).to_ascii_uppercase())),
+        "window_key" => Box::new(|k, _| windowed(k).key.clone()),
+        "window_label" => Box::new(|k, _| {
+            let Windowed { key, window } = windowed(k);
+            of(format!(
+                "{}@{}-{}",
+                shown(key.as_ref()),
+                window.start,
+                window.end
+            ))
+        }),
         "key_first_char" => Box::new(|k, _| text(k?).chars().next().and_then(of)),
         _ => return None,
     })

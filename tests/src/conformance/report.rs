@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::{Outcome, run_file};
+use super::{KnownDifferences, Outcome, run_file};
 
 /// Every `.json` file below the paths, in order.
 ///
@@ -37,29 +37,39 @@ pub fn scenario_files(paths: &[PathBuf]) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Outcomes of one family.
+/// Outcomes of one family, by the names of its scenarios.
 #[derive(Debug, Default)]
-pub struct Report {
-    /// Scenarios that passed.
-    pub passed: usize,
-    /// Scenarios that failed, with how.
-    pub failed: BTreeMap<String, String>,
-    /// Scenarios that differ in a way that is known, with how.
-    pub known_differences: BTreeMap<String, String>,
-    /// Scenarios that need what the library does not have yet, with what that is.
-    pub unsupported: BTreeMap<String, String>,
+pub struct Report(pub BTreeMap<String, Outcome>);
+
+impl Report {
+    fn count(&self, which: impl Fn(&Outcome) -> bool) -> usize {
+        self.0.values().filter(|outcome| which(outcome)).count()
+    }
+
+    /// Scenarios that did not pass, those that are not supported among them.
+    pub fn failed(&self) -> usize {
+        self.count(Outcome::is_failure)
+    }
+
+    /// Scenarios that need what the library does not have yet.
+    pub fn unsupported(&self) -> usize {
+        self.count(|outcome| matches!(outcome, Outcome::Unsupported(_)))
+    }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} passed, {} failed, {} known differences, {} not supported yet",
-            self.passed,
-            self.failed.len(),
-            self.known_differences.len(),
-            self.unsupported.len()
-        )
+            "{} passed, {} failed, {} known differences",
+            self.count(|outcome| matches!(outcome, Outcome::Passed | Outcome::Reordered(_))),
+            self.failed(),
+            self.count(|outcome| matches!(outcome, Outcome::KnownDifference(_))),
+        )?;
+        match self.unsupported() {
+            0 => Ok(()),
+            unsupported => write!(f, " ({unsupported} of the failed are not supported yet)"),
+        }
     }
 }
 
@@ -69,39 +79,30 @@ pub struct Families(pub BTreeMap<String, Report>);
 
 impl Families {
     /// Runs every file.
-    pub fn run(files: &[PathBuf]) -> Self {
+    pub fn run(files: &[PathBuf], known: &KnownDifferences) -> Self {
         let mut families = Self::default();
         for file in files {
             let (family, name) = names(file);
             let report = families.0.entry(family).or_default();
-            match run_file(file) {
-                Outcome::Passed => report.passed += 1,
-                Outcome::Failed(how) => drop(report.failed.insert(name, how)),
-                Outcome::KnownDifference(how) => {
-                    report.known_differences.insert(name, how);
-                }
-                Outcome::Unsupported(what) => drop(report.unsupported.insert(name, what)),
-            }
+            report.0.insert(name, run_file(file, known));
         }
         families
     }
 
-    /// True when a scenario failed.
-    pub fn has_failures(&self) -> bool {
-        self.0.values().any(|report| !report.failed.is_empty())
-    }
-
-    /// The scenarios that are not supported yet, one a line: `family/name: what is missing`.
-    pub fn unsupported(&self) -> Vec<String> {
-        let of = |(family, report): (&String, &Report)| {
-            let line = |(name, what): (&String, &String)| format!("{family}/{name}: {what}");
-            report.unsupported.iter().map(line).collect::<Vec<_>>()
-        };
-        self.0.iter().flat_map(of).collect()
+    /// All in one.
+    pub fn total(&self) -> Report {
+        let mut total = Report::default();
+        for (family, report) in &self.0 {
+            let named = report.0.iter();
+            let named = named.map(|(name, outcome)| (format!("{family}/{name}"), outcome.clone()));
+            total.0.extend(named);
+        }
+        total
     }
 }
 
-fn names(file: &Path) -> (String, String) {
+/// Family and name of a scenario.
+pub(super) fn names(file: &Path) -> (String, String) {
     let text = |name: Option<&std::ffi::OsStr>| {
         name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
     };

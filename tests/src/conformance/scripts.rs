@@ -12,8 +12,8 @@ use eddyline_core::state::{KeyValueStore, StateError};
 use eddyline_core::types::Headers;
 use serde_json::{Value, json};
 
-use super::build::BuildError;
-use super::datum::{Cell, Datum, Key};
+use super::build::{BuildError, Cell, KeyCell};
+use super::datum::{Datum, Key};
 use super::store_commands;
 use super::stores::SharedSpecs;
 use super::{text, texts};
@@ -99,7 +99,7 @@ impl Script {
     fn run<'a, V: Cell>(
         &self,
         out: &mut impl Output<'a>,
-        key: &Key,
+        key: Option<Datum>,
         value: Option<V>,
         timestamp: i64,
     ) -> Result<(), ProcessorError> {
@@ -110,7 +110,7 @@ impl Script {
                 let store = &self.stores[0];
                 out.context()
                     .with_store::<KeyValueStore<Key, Datum>, _>(store, |store, context| {
-                        store.put(key, value.as_ref(), context)
+                        store.put(&key, value.as_ref(), context)
                     })??;
                 Ok(())
             }
@@ -220,9 +220,9 @@ impl Scripted {
         schedule.is_some_and(|schedule| self.ticks >= schedule.cancel_after)
     }
 
-    fn punctuated(
+    fn punctuated<K: KeyCell>(
         &self,
-        context: &mut ProcessorContext<'_, Key, Cargo>,
+        context: &mut ProcessorContext<'_, K, Cargo>,
         timestamp: i64,
     ) -> Result<(), ProcessorError> {
         if self.script.kind != Kind::Buffer {
@@ -233,11 +233,8 @@ impl Scripted {
                 context.current_system_time().0,
                 if known { "meta" } else { "no_meta" }
             );
-            let record = Record::new(
-                Some(Datum::Text("tick".to_owned())),
-                Some(Datum::Text(text)),
-                timestamp,
-            );
+            let tick = K::from_datum(Some(Datum::Text("tick".to_owned())));
+            let record = Record::new(tick, Some(Datum::Text(text)), timestamp);
             return context.forward_with_headers(record, Headers::new());
         }
         let store = &self.script.stores[0];
@@ -246,7 +243,7 @@ impl Scripted {
             store.all()?.collect::<Result<Vec<_>, StateError>>()
         })??;
         for (key, value) in rows {
-            let record = Record::new(key.clone(), Some(value), timestamp);
+            let record = Record::new(K::from_datum(key.clone()), Some(value), timestamp);
             context.forward_with_headers(record, Headers::new())?;
             context
                 .with_store::<Buffer, _>(store, |store, context| store.delete(&key, context))??;
@@ -255,12 +252,12 @@ impl Scripted {
     }
 }
 
-struct Forward<'c, 'a> {
-    context: &'c mut ProcessorContext<'a, Key, Cargo>,
-    key: Key,
+struct Forward<'c, 'a, K> {
+    context: &'c mut ProcessorContext<'a, K, Cargo>,
+    key: K,
 }
 
-impl<'a> Output<'a> for Forward<'_, 'a> {
+impl<'a, K: KeyCell> Output<'a> for Forward<'_, 'a, K> {
     fn context(&mut self) -> &mut ProcessingContext<'a> {
         self.context
     }
@@ -288,28 +285,27 @@ impl<'a> Output<'a> for Forward<'_, 'a> {
     }
 }
 
-impl<V: Cell> Processor<Key, Option<V>, Key, Cargo> for Scripted {
-    fn init(
-        &mut self,
-        context: &mut ProcessorContext<'_, Key, Cargo>,
-    ) -> Result<(), ProcessorError> {
+impl<K: KeyCell, V: Cell> Processor<K, Option<V>, K, Cargo> for Scripted {
+    fn init(&mut self, context: &mut ProcessorContext<'_, K, Cargo>) -> Result<(), ProcessorError> {
         self.script.start(context)
     }
 
     fn process(
         &mut self,
-        context: &mut ProcessorContext<'_, Key, Cargo>,
-        record: Record<Key, Option<V>>,
+        context: &mut ProcessorContext<'_, K, Cargo>,
+        record: Record<K, Option<V>>,
     ) -> Result<(), ProcessorError> {
-        let key = record.key.clone();
-        let mut out = Forward { context, key };
-        self.script
-            .run(&mut out, &record.key, record.value, record.timestamp)
+        let (key, timestamp) = (record.key.datum(), record.timestamp);
+        let mut out = Forward {
+            context,
+            key: record.key,
+        };
+        self.script.run(&mut out, key, record.value, timestamp)
     }
 
     fn punctuate(
         &mut self,
-        context: &mut ProcessorContext<'_, Key, Cargo>,
+        context: &mut ProcessorContext<'_, K, Cargo>,
         punctuator: Cancellable,
         timestamp: i64,
     ) -> Result<(), ProcessorError> {
@@ -322,20 +318,20 @@ impl<V: Cell> Processor<Key, Option<V>, Key, Cargo> for Scripted {
     }
 }
 
-struct ForwardFixed<'c, 'a> {
-    context: &'c mut FixedKeyProcessorContext<'a, Key, Cargo>,
-    record: FixedKeyRecord<Key, ()>,
+struct ForwardFixed<'c, 'a, K> {
+    context: &'c mut FixedKeyProcessorContext<'a, K, Cargo>,
+    record: FixedKeyRecord<K, ()>,
 }
 
-impl ForwardFixed<'_, '_> {
-    fn record(&self, value: Cargo, timestamp: i64) -> FixedKeyRecord<Key, Cargo> {
+impl<K: KeyCell> ForwardFixed<'_, '_, K> {
+    fn record(&self, value: Cargo, timestamp: i64) -> FixedKeyRecord<K, Cargo> {
         let mut record = self.record.clone().with_value(value);
         record.timestamp = timestamp;
         record
     }
 }
 
-impl<'a> Output<'a> for ForwardFixed<'_, 'a> {
+impl<'a, K: KeyCell> Output<'a> for ForwardFixed<'_, 'a, K> {
     fn context(&mut self) -> &mut ProcessingContext<'a> {
         self.context
     }
@@ -362,23 +358,23 @@ impl<'a> Output<'a> for ForwardFixed<'_, 'a> {
     }
 }
 
-impl<V: Cell> FixedKeyProcessor<Key, Option<V>, Cargo> for Scripted {
+impl<K: KeyCell, V: Cell> FixedKeyProcessor<K, Option<V>, Cargo> for Scripted {
     fn init(
         &mut self,
-        context: &mut FixedKeyProcessorContext<'_, Key, Cargo>,
+        context: &mut FixedKeyProcessorContext<'_, K, Cargo>,
     ) -> Result<(), ProcessorError> {
         self.script.start(context)
     }
 
     fn process(
         &mut self,
-        context: &mut FixedKeyProcessorContext<'_, Key, Cargo>,
-        record: FixedKeyRecord<Key, Option<V>>,
+        context: &mut FixedKeyProcessorContext<'_, K, Cargo>,
+        record: FixedKeyRecord<K, Option<V>>,
     ) -> Result<(), ProcessorError> {
         let value = record.value.clone();
         let record = record.with_value(());
-        let (key, timestamp) = (record.key().clone(), record.timestamp);
+        let (key, timestamp) = (record.key().datum(), record.timestamp);
         let mut out = ForwardFixed { context, record };
-        self.script.run(&mut out, &key, value, timestamp)
+        self.script.run(&mut out, key, value, timestamp)
     }
 }

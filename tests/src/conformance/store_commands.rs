@@ -11,7 +11,8 @@ use eddyline_core::time::Now;
 use eddyline_core::types::RecordContext;
 use serde_json::{Value, json};
 
-use super::datum::{Cell, Datum, Key, Kind};
+use super::build::{Cell, nullable};
+use super::datum::{Datum, Key, Kind};
 use super::stores::{StoreKind, StoreSpec, StoreSpecs};
 
 /// Someone who may use stores.
@@ -183,7 +184,7 @@ macro_rules! key_value_commands {
                     "all" => return rows(self.all()?),
                     "reverse_all" => return rows(self.reverse_all()?),
                     "prefix" => {
-                        let serde = super::datum::nullable::<Datum>(&spec.key_serde);
+                        let serde = nullable::<Datum>(&spec.key_serde);
                         return rows(self.prefix_scan(&key, serde.as_ref())?);
                     }
                     "count" => return Ok(json!(self.approximate_num_entries())),

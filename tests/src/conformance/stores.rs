@@ -7,8 +7,8 @@ use eddyline_core::dsl::Materialized;
 use eddyline_core::state::{StoreBuilder, Stores};
 use serde_json::Value;
 
-use super::build::BuildError;
-use super::datum::{Cell, Datum, Key, Kind, nullable};
+use super::build::{BuildError, Cell, KeyCell, nullable};
+use super::datum::{Datum, Kind};
 use super::text;
 
 /// The type of a store.
@@ -81,11 +81,11 @@ pub(super) fn stand_alone(store: &Value) -> Result<(StoreSpec, Box<dyn StoreBuil
 }
 
 /// The store of a DSL operation, and its name if it has one.
-pub(super) fn materialized<V: Cell>(
+pub(super) fn materialized<K: KeyCell, V: Cell>(
     op: &Value,
     specs: &mut StoreSpecs,
     kind: StoreKind,
-) -> Result<Option<Materialized<Key, V>>, BuildError> {
+) -> Result<Option<Materialized<K, V>>, BuildError> {
     let Some(store) = op.get("store") else {
         return Ok(None);
     };
@@ -117,7 +117,7 @@ pub(super) fn materialized<V: Cell>(
         None => Materialized::default().with_logging_enabled(BTreeMap::new()),
     };
     if let Some(serde) = text(store, "key_serde") {
-        materialized = materialized.with_key_serde(nullable::<Datum>(serde));
+        materialized = materialized.with_key_serde(K::named_serde(serde));
     }
     if let Some(serde) = text(store, "value_serde") {
         materialized = materialized.with_value_serde(V::serde(serde));

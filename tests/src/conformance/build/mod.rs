@@ -1,0 +1,194 @@
+//! From the list of calls of a scenario to a topology.
+//!
+//! What a call gives is an [`Operand`], which knows the calls that can be made on it: one file for
+//! each kind of operand, and one for each family of operators that several kinds share.
+
+mod grouped;
+mod processor_api;
+mod serdes;
+mod sources;
+mod streams;
+mod tables;
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+
+use eddyline_core::config::StreamsConfig;
+use eddyline_core::dsl::StreamsBuilder;
+use eddyline_core::topology::{Topology, TopologyError};
+use serde_json::Value;
+
+pub(super) use serdes::{Cell, KeyCell, nullable};
+
+use super::datum::Kind;
+use super::stores::{SharedSpecs, StoreSpecs};
+use super::{text, texts};
+
+/// Why there is no topology.
+#[derive(Debug)]
+pub(super) enum BuildError {
+    /// The library does not have it yet.
+    Unsupported(String),
+    /// It is refused.
+    Topology(TopologyError),
+}
+
+impl BuildError {
+    pub(super) fn unsupported(what: impl Into<String>) -> Self {
+        Self::Unsupported(what.into())
+    }
+
+    /// The call is not there.
+    fn missing(op: &Value) -> Self {
+        Self::unsupported(name(op))
+    }
+}
+
+impl From<TopologyError> for BuildError {
+    fn from(error: TopologyError) -> Self {
+        Self::Topology(error)
+    }
+}
+
+/// A scenario ready to run.
+pub(super) struct Built {
+    pub(super) topology: Topology,
+    pub(super) config: StreamsConfig,
+    pub(super) specs: SharedSpecs,
+    /// Serdes of input topics: of keys and of values.
+    pub(super) inputs: BTreeMap<String, (Kind, Kind)>,
+}
+
+/// What a call gave, and further calls are made on.
+trait Operand: Any {
+    /// Makes a call; gives what came of it, which is nothing for the last of a chain.
+    fn operate(&self, op: &Value, build: &mut Build) -> Result<Option<Handle>, BuildError>;
+
+    /// For calls with two operands: see [`Build::with`].
+    fn as_any(&self) -> &dyn Any;
+}
+
+type Handle = Rc<dyn Operand>;
+
+/// A call that gives an operand.
+fn given(operand: impl Operand) -> Result<Option<Handle>, BuildError> {
+    Ok(Some(Rc::new(operand)))
+}
+
+/// The topology of a scenario.
+pub(super) fn build(scenario: &Value) -> Result<Built, BuildError> {
+    let config = streams_config(&scenario["config"])?;
+    let mut build = Build {
+        shared: Arc::new(OnceLock::new()),
+        specs: StoreSpecs::new(),
+        inputs: BTreeMap::new(),
+        ids: BTreeMap::new(),
+        builder: StreamsBuilder::new(),
+    };
+    let operations = scenario["topology"].as_array();
+    let operations = operations.map_or(&[][..], Vec::as_slice);
+    let topology = if text(&scenario["config"], "api") == Some("topology") {
+        build.processor_api(operations)?
+    } else {
+        for op in operations {
+            let result = build.call(op)?;
+            if let (Some(id), Some(handle)) = (text(op, "id"), result) {
+                build.ids.insert(id.to_owned(), handle);
+            }
+        }
+        build.builder.build()?
+    };
+    let shared = Arc::clone(&build.shared);
+    shared.get_or_init(|| build.specs);
+    Ok(Built {
+        topology,
+        config,
+        specs: shared,
+        inputs: build.inputs,
+    })
+}
+
+fn streams_config(config: &Value) -> Result<StreamsConfig, BuildError> {
+    let has = |field, value: &str| text(config, field).is_some_and(|set| set == value);
+    // Settings that make a difference and are not there yet.
+    if config.get("topology_optimization") == Some(&Value::Bool(true)) {
+        return Err(BuildError::unsupported("topology.optimization"));
+    }
+    if has("dsl_store_format", "headers") {
+        return Err(BuildError::unsupported("dsl.store.format=headers"));
+    }
+    if has("deserialization_handler", "continue") || has("processing_handler", "continue") {
+        return Err(BuildError::unsupported("exception handlers"));
+    }
+    if config.get("dead_letter_topic").is_some() {
+        let key = "errors.dead.letter.queue.topic.name";
+        return Err(BuildError::unsupported(key));
+    }
+    let other = |field| text(config, field).is_some_and(|serde| serde != "string");
+    if other("default_key_serde") || other("default_value_serde") {
+        return Err(BuildError::unsupported("default serdes"));
+    }
+    let application_id = text(config, "application_id").unwrap_or("app");
+    StreamsConfig::new(application_id, "localhost:9092")
+        .map_err(|error| BuildError::unsupported(format!("this configuration: {error}")))
+}
+
+/// The name of a call.
+fn name(op: &Value) -> &str {
+    text(op, "op").unwrap_or_default()
+}
+
+/// The name of a call that takes no name for its node yet.
+fn unnamed(op: &Value) -> Result<&str, BuildError> {
+    match op.get("name") {
+        Some(_) => Err(BuildError::unsupported(format!("{} with a name", name(op)))),
+        None => Ok(name(op)),
+    }
+}
+
+/// A function of the library, found by the name in a field.
+fn function<F>(op: &Value, field: &str, find: fn(&str) -> Option<F>) -> Result<F, BuildError> {
+    let name = text(op, field).unwrap_or_default();
+    find(name).ok_or_else(|| BuildError::unsupported(format!("the function {name}")))
+}
+
+/// A topology in the making.
+struct Build {
+    shared: SharedSpecs,
+    specs: StoreSpecs,
+    inputs: BTreeMap<String, (Kind, Kind)>,
+    ids: BTreeMap<String, Handle>,
+    builder: StreamsBuilder,
+}
+
+impl Build {
+    fn call(&mut self, op: &Value) -> Result<Option<Handle>, BuildError> {
+        match text(op, "from") {
+            Some(from) => self.operand(from)?.operate(op, self),
+            None => self.source(op),
+        }
+    }
+
+    /// What an earlier call gave.
+    fn operand(&self, id: &str) -> Result<Handle, BuildError> {
+        let known = self.ids.get(id).map(Rc::clone);
+        known.ok_or_else(|| BuildError::unsupported(format!("what {id} refers to")))
+    }
+
+    /// The other operand of a call, if it is of the type asked for.
+    fn with<T: Operand + Clone>(&self, op: &Value) -> Result<Option<T>, BuildError> {
+        let other = self.operand(text(op, "with").unwrap_or_default())?;
+        Ok(other.as_any().downcast_ref().cloned())
+    }
+
+    /// Notes the serdes of a source's topics, which events are written with.
+    fn input(&mut self, op: &Value) {
+        let kind = |field| Kind::of(text(op, field).unwrap_or("string"));
+        for topic in texts(op, "topic") {
+            let kinds = (kind("key_serde"), kind("value_serde"));
+            self.inputs.insert(topic.to_owned(), kinds);
+        }
+    }
+}

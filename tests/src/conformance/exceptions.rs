@@ -1,0 +1,89 @@
+//! What Java throws where the library gives an error.
+
+use std::fmt;
+
+use eddyline_core::error::StreamsError;
+use eddyline_core::topology::TopologyError;
+use serde_json::Value;
+
+/// An exception: its class and, where that is another one, the class of its root cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Exception {
+    class: &'static str,
+    cause: Option<String>,
+    /// What the library says.
+    message: String,
+}
+
+impl fmt::Display for Exception {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.class)?;
+        if let Some(cause) = &self.cause {
+            write!(f, " caused by {cause}")?;
+        }
+        write!(f, " ({})", self.message)
+    }
+}
+
+impl Exception {
+    /// An exception without a cause.
+    pub(super) fn new(class: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            class,
+            cause: None,
+            message: message.into(),
+        }
+    }
+
+    fn caused_by(mut self, cause: impl Into<String>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// That a topology cannot be built.
+    pub(super) fn of_topology(error: &TopologyError) -> Self {
+        Self::new("TopologyException", error.to_string())
+    }
+
+    /// That an event fails.
+    pub(super) fn of_event(error: &StreamsError) -> Self {
+        let message = error.to_string();
+        let of = |class| Self::new(class, message.clone());
+        match error {
+            StreamsError::Deserialization { .. } => {
+                of("StreamsException").caused_by("SerializationException")
+            }
+            StreamsError::State { .. } => of("ProcessorStateException"),
+            _ => of("StreamsException"),
+        }
+    }
+
+    /// That a function of the scenario throws. Functions begin their message with the class.
+    pub(super) fn of_panic(panic: &(dyn std::any::Any + Send)) -> Self {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        let text = text.unwrap_or("?");
+        let exception = Self::new("StreamsException", format!("user code panics: {text}"));
+        match text.split_once(": ") {
+            Some((class, _)) if class.ends_with("Exception") => exception.caused_by(class),
+            _ => exception,
+        }
+    }
+
+    /// Compares with `error` and `cause` of what was expected, which may be neither.
+    pub(super) fn compare(actual: Option<&Self>, expected: &Value) -> Result<(), String> {
+        let field = |name| expected.get(name).and_then(Value::as_str);
+        match (field("error"), actual) {
+            (None, None) => Ok(()),
+            (None, Some(actual)) => Err(format!("fails: {actual}")),
+            (Some(expected), None) => Err(format!("passes where Java throws {expected}")),
+            (Some(class), Some(actual)) => {
+                if class == actual.class && field("cause") == actual.cause.as_deref() {
+                    return Ok(());
+                }
+                let cause = field("cause").map_or_else(String::new, |c| format!(" caused by {c}"));
+                Err(format!("Java throws {class}{cause}, and this is {actual}"))
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Lists of scenarios: differences to Java that are meant, and what is still to be done.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::report::names;
+
+/// The folder with the scenarios and both lists.
+pub fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance")
+}
+
+/// Scenarios in which Java has a defect that is done right here (`known-differences.json`): for each
+/// `family/name` the digest of its file, since generated names repeat, and the reason.
+#[derive(Debug, Default)]
+pub struct KnownDifferences(BTreeMap<String, (String, String)>);
+
+impl KnownDifferences {
+    /// Reads the list.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read() -> io::Result<Self> {
+        let path = folder().join("known-differences.json");
+        let list: Value = serde_json::from_str(&fs::read_to_string(&path)?)?;
+        let field = |entry: &Value, name| entry[name].as_str().unwrap_or_default().to_owned();
+        let entries = list.as_object().into_iter().flatten();
+        let entries = entries.map(|(scenario, entry)| {
+            let parts = (field(entry, "digest"), field(entry, "reason"));
+            (scenario.clone(), parts)
+        });
+        Ok(Self(entries.collect()))
+    }
+
+    /// Why the scenario of this file, with this text, differs.
+    pub(super) fn reason(&self, file: &Path, text: &str) -> Option<&str> {
+        let (family, name) = names(file);
+        let (of, reason) = self.0.get(&format!("{family}/{name}"))?;
+        (*of == digest(text)).then_some(reason.as_str())
+    }
+}
+
+/// 64 bits of FNV-1a.
+pub(super) fn digest(text: &str) -> String {
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}
+
+/// Scenarios that do not pass yet (`not-yet.txt`), one `family/name` a line.
+#[derive(Debug, Default)]
+pub struct NotYet(pub BTreeSet<String>);
+
+impl NotYet {
+    fn path() -> PathBuf {
+        folder().join("not-yet.txt")
+    }
+
+    /// Reads the list, which is empty when the file is gone.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read() -> io::Result<Self> {
+        match fs::read_to_string(Self::path()) {
+            Ok(text) => Ok(Self(text.lines().map(str::to_owned).collect())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes the list; an empty one has no file.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self) -> io::Result<()> {
+        if self.0.is_empty() {
+            return match fs::remove_file(Self::path()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            };
+        }
+        let lines: Vec<&str> = self.0.iter().map(String::as_str).collect();
+        fs::write(Self::path(), lines.join("\n") + "\n")
+    }
+}

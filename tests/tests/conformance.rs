@@ -1,0 +1,60 @@
+//! The conformance suite: what Kafka Streams computed, family by family.
+
+use std::collections::BTreeSet;
+
+use eddyline_tests::conformance::{
+    Families, KnownDifferences, NotYet, Outcome, folder, scenario_files,
+};
+
+/// Runs a family. What does not pass must be in `not-yet.txt`, and what is there must not pass.
+fn run(family: &str) {
+    let files = scenario_files(&[folder().join("scenarios").join(family)]).expect("a folder");
+    assert!(!files.is_empty(), "no scenarios of {family}");
+    let known = KnownDifferences::read().expect("a list");
+    let total = Families::run(&files, &known).total();
+    let failed = total.0.iter().filter(|(_, outcome)| outcome.is_failure());
+    let failed: BTreeSet<&String> = failed.map(|(name, _)| name).collect();
+    let not_yet = NotYet::read().expect("a list").0;
+    let of_family = not_yet
+        .iter()
+        .filter(|name| name.split_once('/').is_some_and(|(of, _)| of == family));
+    let not_yet: BTreeSet<&String> = of_family.collect();
+    let mut wrong = String::new();
+    for name in failed.difference(&not_yet) {
+        if let Outcome::Failed(how) | Outcome::Unsupported(how) = &total.0[*name] {
+            wrong.push_str(&format!("\n{name}: {how}"));
+        }
+    }
+    for name in not_yet.difference(&failed) {
+        wrong.push_str(&format!("\n{name} passes: take it off not-yet.txt"));
+    }
+    assert!(wrong.is_empty(), "{family}:{wrong}");
+}
+
+macro_rules! families {
+    ($($family:ident)*) => {
+        $(
+            #[test]
+            fn $family() {
+                run(stringify!($family));
+            }
+        )*
+
+        #[test]
+        fn every_family_has_a_test() {
+            let tests = BTreeSet::from([$(stringify!($family).to_owned()),*]);
+            let folders = std::fs::read_dir(folder().join("scenarios")).expect("a folder");
+            let name = |entry: std::io::Result<std::fs::DirEntry>| {
+                entry.expect("a readable folder").file_name().into_string().expect("text")
+            };
+            assert_eq!(folders.map(name).collect::<BTreeSet<_>>(), tests);
+        }
+    };
+}
+
+families! {
+    aggregate basic cogroup describe edge errors fk_join headers join_stream_global
+    join_stream_stream join_stream_table join_table_table kv_cache kv_store papi punctuate
+    restore session_store stateless suppress table topology versioned_store window_store
+    windowed_hopping windowed_session windowed_sliding windowed_tumbling
+}
