@@ -468,14 +468,18 @@ mod tests {
         assert!(StreamsConfig::new("a", "").is_err());
         assert!(StreamsConfig::new("a", "host").is_err());
         assert!(StreamsConfig::new("a", "host:99999").is_err());
-        let duration = config.clone().set("auto.offset.reset", "by_duration:P1DT2H3M4.5S");
+        let duration = config
+            .clone()
+            .set("auto.offset.reset", "by_duration:P1DT2H3M4.5S");
         let duration_ms = ((26 * 60 + 3) * 60 + 4) * 1000 + 500;
         assert_eq!(
             duration.map(|c| c.auto_offset_reset()),
             Ok(AutoOffsetReset::ByDuration { duration_ms })
         );
         for wrong in ["P", "PT", "PT1", "P1H", "PT1S1M", "1D", "PT-1S", "PT1.5H"] {
-            let reset = config.clone().set("auto.offset.reset", format!("by_duration:{wrong}"));
+            let reset = config
+                .clone()
+                .set("auto.offset.reset", format!("by_duration:{wrong}"));
             assert!(reset.is_err(), "{wrong}");
         }
         let name = "org.apache.kafka.streams.processor.WallclockTimestampExtractor";

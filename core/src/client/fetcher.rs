@@ -179,9 +179,12 @@ impl Fetcher {
         match self.policy(topic) {
             AutoOffsetReset::Earliest => Some(EARLIEST),
             AutoOffsetReset::Latest => Some(LATEST),
-            AutoOffsetReset::ByDuration { duration_ms } => {
-                Some(self.wall_clock.0.saturating_sub_unsigned(duration_ms).max(0))
-            }
+            AutoOffsetReset::ByDuration { duration_ms } => Some(
+                self.wall_clock
+                    .0
+                    .saturating_sub_unsigned(duration_ms)
+                    .max(0),
+            ),
             AutoOffsetReset::None => None,
         }
     }

@@ -7,9 +7,9 @@ use super::builder::{Rows, StreamsBuilder};
 use super::operators::Pass;
 use super::options::{Consumed, Grouped, Materialized};
 use super::table::KTable;
-use crate::processor::SinkNode;
+use crate::processor::{SinkNode, SinkOptions};
 use crate::serde::DefaultSerde;
-use crate::topology::{NodeKind, TopicRef};
+use crate::topology::{NodeKind, TopicRef, Topics};
 
 /// A stream grouped by key (Java: `KGroupedStream`).
 pub struct KGroupedStream<K, V> {
@@ -150,13 +150,20 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
         };
         let filter =
             shared.add_processor::<K, V, K, V, _>(&named(filter, "filter"), self.node, || Pass);
-        let factory = SinkNode::factory(Arc::clone(keys), Arc::clone(values), true);
+        let factory = SinkNode::factory(SinkOptions::repartition(
+            Arc::clone(keys),
+            Arc::clone(values),
+        ));
         let kind = NodeKind::Sink(reference.clone());
         shared
             .topology
             .add_node(&named(sink, "sink"), kind, &[filter], factory);
         let consumed = Consumed::with(Arc::clone(keys), Arc::clone(values));
-        shared.add_source(&named(source, "source"), reference, consumed)
+        shared.add_source(
+            &named(source, "source"),
+            Topics::reference(reference),
+            consumed,
+        )
     }
 }
 

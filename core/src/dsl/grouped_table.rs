@@ -8,9 +8,9 @@ use super::changed_serde::ChangedSerde;
 use super::options::{Consumed, Grouped, Materialized};
 use super::table::KTable;
 use super::table_operators::AggregateTable;
-use crate::processor::{Change, SinkNode};
+use crate::processor::{Change, SinkNode, SinkOptions};
 use crate::serde::{DefaultSerde, SerdeRef};
-use crate::topology::{NodeKind, TopicRef};
+use crate::topology::{NodeKind, TopicRef, Topics};
 
 /// A table grouped by another key (Java: `KGroupedTable`).
 pub struct KGroupedTable<K, V> {
@@ -101,11 +101,14 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedTable<K, V> {
         let keys = &self.grouped.keys;
         let changes: SerdeRef<Change<V>> =
             Arc::new(ChangedSerde::new(Arc::clone(&self.grouped.values)));
-        let factory = SinkNode::factory(Arc::clone(keys), Arc::clone(&changes), true);
+        let factory = SinkNode::factory(SinkOptions::repartition(
+            Arc::clone(keys),
+            Arc::clone(&changes),
+        ));
         let kind = NodeKind::Sink(topic.clone());
         shared.topology.add_node(&sink, kind, &[self.node], factory);
         let consumed = Consumed::with(Arc::clone(keys), changes);
-        let parent = shared.add_source(&source, topic, consumed);
+        let parent = shared.add_source(&source, Topics::reference(topic), consumed);
         let keys = materialized.key_serde(keys);
         let values = materialized.values.clone().unwrap_or_else(A::default_serde);
         let serdes = (Arc::clone(&keys), Arc::clone(&values));

@@ -69,9 +69,11 @@ impl<K, V> Consumed<K, V> {
 impl<K: 'static, V: 'static> Consumed<K, V> {
     /// The same of a topic whose nulls delete rows.
     pub(super) fn nullable(self) -> Consumed<K, Option<V>> {
-        let extractor = self.extractor.map(|extractor| -> Arc<dyn TimestampExtractor<_, _>> {
-            Arc::new(OfNullable(extractor))
-        });
+        let extractor = self
+            .extractor
+            .map(|extractor| -> Arc<dyn TimestampExtractor<_, _>> {
+                Arc::new(OfNullable(extractor))
+            });
         Consumed {
             name: self.name,
             keys: self.keys,

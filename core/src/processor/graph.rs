@@ -12,7 +12,7 @@ use crate::config::{DefaultTimestampExtractor, StreamsConfig};
 use crate::error::StreamsError;
 use crate::state::{CacheBudget, ChangelogRecord, FlushedEntry, StateError, StateStore};
 use crate::time::{Now, StreamTime, WallClock};
-use crate::topology::{Topology, TopicPattern};
+use crate::topology::{TopicPattern, Topology};
 use crate::types::{Headers, RecordContext, TaskId, TopicName, TopicPartition};
 use crate::wire;
 

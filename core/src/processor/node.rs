@@ -157,7 +157,10 @@ impl<KIn, VIn, KOut, VOut> Run<KIn, VIn> for ProcessorNode<KIn, VIn, KOut, VOut>
 /// What a source does with a record that became the first of its partition.
 pub(crate) enum LoadError {
     /// A serde cannot read it.
-    Deserialization { part: &'static str, error: SerdeError },
+    Deserialization {
+        part: &'static str,
+        error: SerdeError,
+    },
     /// It has no time.
     Timestamp(ProcessorError),
 }
@@ -178,16 +181,6 @@ pub(crate) struct SourceOptions<K, V> {
     pub(crate) values: SerdeRef<V>,
     /// `default.timestamp.extractor` without one.
     pub(crate) extractor: Option<Arc<dyn TimestampExtractor<K, V>>>,
-}
-
-impl<K, V> SourceOptions<K, V> {
-    pub(crate) const fn new(keys: SerdeRef<K>, values: SerdeRef<V>) -> Self {
-        Self {
-            keys,
-            values,
-            extractor: None,
-        }
-    }
 }
 
 /// A source: deserialises the first record of each of its partitions, and forwards it when it is

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::ProcessorError;
+use super::Record;
 use super::graph::TaskContext;
 use super::node::{ErasedNode, Run, TypedNode};
 use super::punctuation::Cancellable;
-use super::Record;
 use crate::error::StreamsError;
 use crate::serde::SerdeRef;
 use crate::topology::NodeFactory;
@@ -78,13 +78,8 @@ pub enum Partitions {
 /// key, value and partition count are partitioners.
 pub trait StreamPartitioner<K, V>: Send + Sync {
     /// The partitions, out of `partition_count`, that the record goes to.
-    fn partitions(
-        &self,
-        topic: &TopicName,
-        key: &K,
-        value: &V,
-        partition_count: i32,
-    ) -> Partitions;
+    fn partitions(&self, topic: &TopicName, key: &K, value: &V, partition_count: i32)
+    -> Partitions;
 }
 
 impl<F, K, V> StreamPartitioner<K, V> for F
@@ -137,6 +132,14 @@ impl<K, V> SinkOptions<K, V> {
             keys,
             values,
             drop_null_keys: false,
+        }
+    }
+
+    /// A repartition topic: a null key has no partition in it.
+    pub(crate) fn repartition(keys: SerdeRef<K>, values: SerdeRef<V>) -> Self {
+        Self {
+            drop_null_keys: true,
+            ..Self::new(keys, values)
         }
     }
 }
@@ -192,9 +195,7 @@ impl<K, V> Run<K, V> for SinkNode<K, V> {
         };
         match partitioner.partitions(topic, &record.key, &record.value, count) {
             Partitions::Default => self.options.send(task, topic, None, &record),
-            Partitions::One(partition) => {
-                self.options.send(task, topic, Some(partition), &record)
-            }
+            Partitions::One(partition) => self.options.send(task, topic, Some(partition), &record),
             Partitions::Many(none) if none.is_empty() => {
                 task.drop_record("its partitioner gives it no partition");
                 Ok(())

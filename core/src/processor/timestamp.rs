@@ -118,11 +118,9 @@ pub(super) fn of_metadata(
         DefaultTimestampExtractor::UsePartitionTimeOnInvalidTimestamp if partition_time.0 >= 0 => {
             Ok(partition_time.0)
         }
-        DefaultTimestampExtractor::UsePartitionTimeOnInvalidTimestamp => {
-            Err(ProcessorError::new(format!(
-                "its timestamp is {timestamp} and its partition has no time yet"
-            )))
-        }
+        DefaultTimestampExtractor::UsePartitionTimeOnInvalidTimestamp => Err(ProcessorError::new(
+            format!("its timestamp is {timestamp} and its partition has no time yet"),
+        )),
         DefaultTimestampExtractor::FailOnInvalidTimestamp => Err(ProcessorError::new(format!(
             "its timestamp is {timestamp}, and only 0 and later are valid: it was written without \
              one; choose another timestamp extractor to read it"
@@ -143,8 +141,14 @@ mod tests {
         assert_eq!(time(Kind::FailOnInvalidTimestamp, 5, 9), Some(5));
         assert_eq!(time(Kind::FailOnInvalidTimestamp, -1, 9), None);
         assert_eq!(time(Kind::LogAndSkipOnInvalidTimestamp, -1, 9), Some(-1));
-        assert_eq!(time(Kind::UsePartitionTimeOnInvalidTimestamp, 5, 9), Some(5));
-        assert_eq!(time(Kind::UsePartitionTimeOnInvalidTimestamp, -1, 9), Some(9));
+        assert_eq!(
+            time(Kind::UsePartitionTimeOnInvalidTimestamp, 5, 9),
+            Some(5)
+        );
+        assert_eq!(
+            time(Kind::UsePartitionTimeOnInvalidTimestamp, -1, 9),
+            Some(9)
+        );
         assert_eq!(time(Kind::UsePartitionTimeOnInvalidTimestamp, -1, -1), None);
         assert_eq!(time(Kind::WallclockTimestampExtractor, -1, -1), Some(77));
     }

@@ -300,6 +300,8 @@ impl RecordSink for RecordCollector {
 
     fn partition_count(&self, topic: &TopicName) -> Option<i32> {
         let known = self.topics.iter().find(|known| known.name == *topic)?;
-        i32::try_from(known.partitions.len()).ok().filter(|count| *count > 0)
+        i32::try_from(known.partitions.len())
+            .ok()
+            .filter(|count| *count > 0)
     }
 }

@@ -412,3 +412,87 @@ fn number_groups(nodes: &[NodeDefinition]) -> Vec<i32> {
         .map(|node| numbers[&root(&roots, node)])
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::StreamsConfig;
+    use crate::serde::DefaultSerde;
+    use crate::topology::{Topics, Topology};
+    use crate::types::{AutoOffsetReset, RecordContext, TopicName};
+
+    fn serdes() -> (SerdeRef<String>, SerdeRef<i64>) {
+        (String::default_serde(), i64::default_serde())
+    }
+
+    fn built(build: impl FnOnce(&mut TopologyBuilder)) -> Result<Topology, TopologyError> {
+        let mut builder = TopologyBuilder::new();
+        build(&mut builder);
+        builder.build()
+    }
+
+    #[test]
+    fn topics_have_one_source() {
+        let twice = |topics: [&'static str; 2], other: Topics| {
+            built(|b| {
+                b.add_source("a", topics, serdes())
+                    .add_source("b", other, serdes());
+            })
+        };
+        assert!(twice(["x", "y"], "z".into()).is_ok());
+        let registered = TopologyError::TopicRegisteredTwice("y".to_owned());
+        assert_eq!(twice(["x", "y"], "y".into()).err(), Some(registered));
+        let overlaps = TopologyError::PatternOverlaps {
+            pattern: "[xz]".to_owned(),
+            topic: "x".to_owned(),
+        };
+        let pattern = Topics::matching("[xz]");
+        assert_eq!(twice(["x", "y"], pattern).err(), Some(overlaps.clone()));
+        let pattern_first = built(|b| {
+            b.add_source("a", Topics::matching("[xz]"), serdes())
+                .add_source("b", ["y", "x"], serdes());
+        });
+        assert_eq!(pattern_first.err(), Some(overlaps));
+        let none = built(|b| {
+            b.add_source("a", Vec::<String>::new(), serdes());
+        });
+        assert_eq!(none.err(), Some(TopologyError::NoTopics("a".to_owned())));
+        let illegal = built(|b| {
+            b.add_source("a", Topics::matching("("), serdes());
+        });
+        assert!(matches!(illegal, Err(TopologyError::IllegalPattern { .. })));
+    }
+
+    #[test]
+    fn patterns_policies_and_chosen_topics_are_described() {
+        let topology = built(|b| {
+            let latest = Source::new(["x", "y"]).with_offset_reset_policy(AutoOffsetReset::Latest);
+            b.add_source("all", Topics::matching("in-.*"), serdes())
+                .add_source("late", latest, serdes())
+                .add_sink("out", Sink::extracted(ByKey), serdes(), &["all"]);
+        });
+        let topology = topology.expect("valid");
+        let text = topology.describe().to_string();
+        assert!(text.contains("Source: all (topics: in-.*)\n"), "{text}");
+        assert!(
+            text.contains("Sink: out (extractor class: by key)\n"),
+            "{text}"
+        );
+        let config = StreamsConfig::new("app", "a:1").expect("valid");
+        let subtopologies = topology.subtopologies(&config);
+        assert_eq!(subtopologies[0].source_patterns, ["in-.*"]);
+        let latest = ["x", "y"].map(|topic| (TopicName::from(topic), AutoOffsetReset::Latest));
+        assert_eq!(subtopologies[1].offset_resets, BTreeMap::from(latest));
+    }
+
+    struct ByKey;
+
+    impl crate::processor::TopicNameExtractor<String, i64> for ByKey {
+        fn topic(&self, key: &String, _: &i64, _: &RecordContext) -> TopicName {
+            TopicName::new(key)
+        }
+        fn description(&self) -> String {
+            "by key".to_owned()
+        }
+    }
+}

@@ -11,8 +11,8 @@ use super::TopicRef;
 /// A regular expression that a topic's whole name must match (Java: `Pattern`).
 ///
 /// Its syntax is the one of the crate `regex-lite`, which brokers' RE2 and Java's share for all that
-/// topic names need. Brokers 4.2 and 4.3 refuse streams groups with patterns: an application with
-/// one fails at its start, and runs in the simulator and the test driver.
+/// topic names need. Brokers 4.2 and 4.3 refuse streams groups with patterns, so that an application
+/// with one fails at its start; it runs in the test driver.
 #[derive(Clone)]
 pub struct TopicPattern {
     text: Arc<str>,
@@ -73,7 +73,9 @@ impl Topics {
     }
 
     fn named<T: AsRef<str>>(topics: impl IntoIterator<Item = T>) -> Self {
-        let topics = topics.into_iter().map(|topic| TopicRef::external(topic.as_ref()));
+        let topics = topics
+            .into_iter()
+            .map(|topic| TopicRef::external(topic.as_ref()));
         Self(TopicsKind::Named(topics.collect()))
     }
 

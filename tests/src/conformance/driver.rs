@@ -48,7 +48,7 @@ pub(super) fn run(built: Built, scenario: &Value) -> Vec<Step> {
             Ok(Err(exception)) => exception,
             Err(panic) => Exception::of_panic(&*panic),
         };
-        driver.capture(false);
+        driver.capture(false).ok();
         let produced = std::mem::take(&mut driver.produced);
         steps.push(Step {
             produced,
@@ -80,6 +80,10 @@ impl RecordSink for Sink {
             headers: record.headers.clone(),
         });
         Ok(())
+    }
+
+    fn partition_count(&self, _: &TopicName) -> Option<i32> {
+        Some(1)
     }
 }
 
@@ -195,13 +199,15 @@ impl Driver {
             timestamp: record["ts"].as_i64().unwrap_or(-1),
             headers,
         };
-        if record.timestamp < 0 {
-            let message = "the record has a negative timestamp";
-            return Err(StreamsError::Protocol(message.to_owned()));
-        }
         let record = self.append(record);
-        self.queues.push(record);
-        Ok(())
+        self.enqueue(record)
+    }
+
+    /// Hands a record to the queue of its topic.
+    fn enqueue(&mut self, record: LoggedRecord) -> Result<(), StreamsError> {
+        let (now, graph) = (self.now(), &mut self.graph);
+        self.queues
+            .push(record, |record, time| load(graph, now, record, time))
     }
 
     /// Gives a record its offset.
@@ -213,7 +219,7 @@ impl Driver {
     }
 
     /// Notes what was produced, and hands it back as input.
-    fn capture(&mut self, as_input: bool) {
+    fn capture(&mut self, as_input: bool) -> Result<(), StreamsError> {
         let records = std::mem::take(&mut self.sink.borrow_mut().0);
         for record in records {
             let bytes = |bytes: &Option<Bytes>| bytes.as_ref().map(|bytes| hex(bytes));
@@ -231,34 +237,33 @@ impl Driver {
             self.produced.push(fields);
             let record = self.append(record);
             if as_input && self.sources.contains(&record.topic) {
-                self.queues.push(record);
+                self.enqueue(record)?;
             }
         }
+        Ok(())
     }
 
     /// Processes until every queue is empty.
     fn complete(&mut self) -> Result<(), StreamsError> {
-        self.capture(true);
-        while let Some(record) = self.queues.pop() {
-            self.stream_time.advance_to(record.timestamp);
-            let partition = TopicPartition::new(record.topic, 0);
-            let timestamp = record.timestamp;
-            let record = Record {
-                offset: record.offset,
-                timestamp,
-                key: record.key,
-                value: record.value,
-                headers: record.headers,
-            };
-            let (now, stream_time) = (self.now(), self.stream_time);
+        self.capture(true)?;
+        while let Some((topic, time)) = self.queues.poll() {
+            let (now, graph) = (self.now(), &mut self.graph);
+            if let Some(time) = time {
+                self.stream_time.advance_to(time);
+                let input = graph.input(&TopicPartition::new(topic, 0))?;
+                graph.take(input);
+            }
+            self.queues
+                .advance(|record, time| load(graph, now, record, time))?;
             self.commit_needed = true;
-            self.graph
-                .process(now, &partition, record, timestamp, stream_time)?;
+            if time.is_some() {
+                graph.process(now, self.stream_time)?;
+            }
             self.punctuate(PunctuationType::StreamTime)?;
             if self.commit_each {
                 self.commit()?;
             }
-            self.capture(true);
+            self.capture(true)?;
         }
         Ok(())
     }
@@ -304,6 +309,24 @@ impl Driver {
         }
         self.graph.init(self.now())
     }
+}
+
+/// Makes a record the first of its partition.
+fn load(
+    graph: &mut ProcessorGraph,
+    now: Now,
+    record: &LoggedRecord,
+    partition_time: StreamTime,
+) -> Result<Option<i64>, StreamsError> {
+    let input = graph.input(&TopicPartition::new(record.topic.clone(), 0))?;
+    let record = Record {
+        offset: record.offset,
+        timestamp: record.timestamp,
+        key: record.key.clone(),
+        value: record.value.clone(),
+        headers: record.headers.clone(),
+    };
+    graph.load(now, input, record, partition_time)
 }
 
 fn graph(

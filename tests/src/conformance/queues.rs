@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use eddyline_core::error::StreamsError;
+use eddyline_core::time::StreamTime;
 use eddyline_core::types::{Headers, TopicName};
 
 /// A record in a topic.
@@ -16,49 +18,101 @@ pub(super) struct LoggedRecord {
     pub(super) headers: Headers,
 }
 
+/// Makes a record the first of its partition, of which the time so far is given; gives its time,
+/// or `None` if it is dropped.
+pub(super) trait Load:
+    FnMut(&LoggedRecord, StreamTime) -> Result<Option<i64>, StreamsError>
+{
+}
+
+impl<F: FnMut(&LoggedRecord, StreamTime) -> Result<Option<i64>, StreamsError>> Load for F {}
+
+struct Queue {
+    topic: TopicName,
+    records: VecDeque<LoggedRecord>,
+    /// The time of the first record, `None` in it for the last of a run of dropped ones.
+    head: Option<Option<i64>>,
+    partition_time: StreamTime,
+}
+
+impl Queue {
+    fn load(&mut self, load: &mut impl Load) -> Result<(), StreamsError> {
+        while let Some(record) = self.records.pop_front() {
+            let time = load(&record, self.partition_time)?;
+            self.head = Some(time);
+            if time.is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Which of several queues with equal timestamps goes first follows from `java.util.PriorityQueue`,
 /// so this is one: a binary heap of the queues that are not empty.
 #[derive(Default)]
 pub(super) struct Queues {
-    queues: Vec<(TopicName, VecDeque<LoggedRecord>)>,
+    queues: Vec<Queue>,
     heap: Vec<usize>,
 }
 
 impl Queues {
-    pub(super) fn push(&mut self, record: LoggedRecord) {
-        let known = self
-            .queues
-            .iter()
-            .position(|(topic, _)| *topic == record.topic);
+    pub(super) fn push(
+        &mut self,
+        record: LoggedRecord,
+        mut load: impl Load,
+    ) -> Result<(), StreamsError> {
+        let known = self.queues.iter().position(|q| q.topic == record.topic);
         let at = known.unwrap_or_else(|| {
-            self.queues.push((record.topic.clone(), VecDeque::new()));
+            self.queues.push(Queue {
+                topic: record.topic.clone(),
+                records: VecDeque::new(),
+                head: None,
+                partition_time: StreamTime::UNKNOWN,
+            });
             self.queues.len() - 1
         });
-        let queue = &mut self.queues[at].1;
-        queue.push_back(record);
-        if queue.len() == 1 {
+        let queue = &mut self.queues[at];
+        queue.records.push_back(record);
+        if queue.head.is_none() {
+            queue.load(&mut load)?;
             self.offer(at);
         }
+        Ok(())
     }
 
-    pub(super) fn pop(&mut self) -> Option<LoggedRecord> {
+    /// The queue whose turn it is: its topic, and the time of its first record unless that was
+    /// dropped.
+    pub(super) fn poll(&mut self) -> Option<(TopicName, Option<i64>)> {
         let first = *self.heap.first()?;
-        let last = self.heap.pop()?;
-        if let Some(root) = self.heap.first_mut() {
+        let queue = &self.queues[first];
+        Some((queue.topic.clone(), queue.head?))
+    }
+
+    /// The first record was taken: loads the next one.
+    pub(super) fn advance(&mut self, mut load: impl Load) -> Result<(), StreamsError> {
+        let Some(&first) = self.heap.first() else {
+            return Ok(());
+        };
+        let last = self.heap.pop();
+        if let (Some(root), Some(last)) = (self.heap.first_mut(), last) {
             *root = last;
             self.sift_down();
         }
-        let queue = &mut self.queues[first].1;
-        let record = queue.pop_front();
-        if !queue.is_empty() {
+        let queue = &mut self.queues[first];
+        if let Some(Some(time)) = queue.head.take() {
+            queue.partition_time.advance_to(time);
+        }
+        queue.load(&mut load)?;
+        if queue.head.is_some() {
             self.offer(first);
         }
-        record
+        Ok(())
     }
 
     fn time(&self, queue: usize) -> i64 {
-        let head = self.queues[queue].1.front();
-        head.map_or(i64::MAX, |record| record.timestamp)
+        let head = self.queues[queue].head;
+        head.map_or(i64::MAX, |time| time.unwrap_or(-1))
     }
 
     fn offer(&mut self, queue: usize) {

@@ -176,6 +176,15 @@ impl ClientMachine {
         machine.change_state(ThreadState::Starting);
         let external: Vec<TopicName> = machine.plan.external().cloned().collect();
         machine.cluster.want_topics(now.instant, external);
+        let patterns = subtopologies.iter().flat_map(|s| &s.source_patterns);
+        if let Some(pattern) = patterns.into_iter().next() {
+            // Brokers 4.2 and 4.3 answer the first heartbeat of such a topology with an error.
+            let message = format!(
+                "the topology reads topics by the pattern {pattern:?}, which streams groups do not \
+                 have yet: name the topics"
+            );
+            machine.fail(now.instant, StreamsError::Unsupported(message));
+        }
         machine.pump(now.instant);
         machine
     }
