@@ -48,3 +48,8 @@ fn heartbeat_responses() {
 fn windows() {
     replay("windows", state::fuzzing::windows);
 }
+
+#[test]
+fn versions() {
+    replay("versions", state::fuzzing::versions);
+}

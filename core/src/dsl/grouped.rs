@@ -1,45 +1,51 @@
 //! [`KGroupedStream`]: records by key, ready to be aggregated.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::aggregate::{Aggregate, store_builder};
-use super::builder::{Rows, StreamsBuilder};
-use super::operators::Pass;
-use super::options::{Consumed, Grouped, Materialized};
+use super::builder::StreamsBuilder;
+use super::graph::{GraphNode, GraphNodeId, Rows, SourceNodes};
+use super::options::{Grouped, Materialized};
+use super::repartition::write_repartition;
+use super::stream::KStream;
 use super::table::KTable;
-use crate::processor::{SinkNode, SinkOptions};
-use crate::serde::DefaultSerde;
-use crate::topology::{NodeKind, TopicRef, Topics};
+use crate::serde::{DefaultSerde, SerdeRef};
 
 /// A stream grouped by key (Java: `KGroupedStream`).
 pub struct KGroupedStream<K, V> {
-    builder: StreamsBuilder,
-    node: usize,
-    repartition_required: bool,
+    stream: KStream<K, V>,
     grouped: Grouped<K, V>,
+    /// The repartition node of the name that the user gave, once it is there.
+    repartitioned: Rc<Cell<Option<GraphNodeId>>>,
 }
 
 impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
-    pub(super) const fn new(
-        builder: StreamsBuilder,
-        node: usize,
-        repartition_required: bool,
-        grouped: Grouped<K, V>,
-    ) -> Self {
+    pub(super) fn new(stream: KStream<K, V>, grouped: Grouped<K, V>) -> Self {
         Self {
-            builder,
-            node,
-            repartition_required,
+            stream,
             grouped,
+            repartitioned: Rc::default(),
         }
+    }
+
+    pub(super) const fn builder(&self) -> &StreamsBuilder {
+        self.stream.builder()
+    }
+
+    #[allow(dead_code)] // windows and joins
+    /// The serdes of the group.
+    pub(super) fn serdes(&self) -> (&SerdeRef<K>, &SerdeRef<V>) {
+        (&self.grouped.keys, &self.grouped.values)
     }
 
     /// Counts the records of every key. Records without a value do not count.
     pub fn count(&self, materialized: Materialized<K, i64>) -> KTable<K, i64> {
         if materialized.is_given && materialized.name.is_none() {
             // Java draws a name that it does not use here.
-            let mut shared = self.builder.shared.borrow_mut();
-            shared.new_name("KSTREAM-AGGREGATE-STATE-STORE-");
+            let mut graph = self.builder().graph.borrow_mut();
+            graph.new_name("KSTREAM-AGGREGATE-STATE-STORE-");
         }
         self.aggregate(|| 0, |_, _, count| count + 1, materialized)
     }
@@ -87,90 +93,58 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
         fold: impl Fn(&K, V, Option<A>) -> Option<A> + Send + Sync + 'static,
         materialized: Materialized<K, A>,
     ) -> KTable<K, A> {
-        let mut shared = self.builder.shared.borrow_mut();
+        let mut graph = self.builder().graph.borrow_mut();
         // Java draws the store's name before the processor's.
-        let store = shared.store_name(&materialized, prefix);
-        let name = shared.new_name(prefix);
-        drop(shared);
-        let parent = if self.repartition_required {
-            self.repartition(&store)
-        } else {
-            self.node
-        };
+        let store = graph.store_name(&materialized, prefix);
+        let name = graph.name_or(self.stream.next_name(), prefix);
+        drop(graph);
+        let (parent, sources) = self.parent_of(&store);
         let keys = materialized.key_serde(&self.grouped.keys);
         let values = materialized.values.clone().unwrap_or_else(A::default_serde);
         let serdes = (Arc::clone(&keys), Arc::clone(&values));
         let builder = store_builder(Arc::clone(&store), serdes, &materialized);
-        let mut shared = self.builder.shared.borrow_mut();
         let (initialize, fold) = (Arc::new(initialize), Arc::new(fold));
-        let (supplied, inputs) = (Arc::clone(&store), Arc::clone(&self.grouped.values));
-        let node = shared.add_processor(&name, parent, move || {
+        let inputs = Arc::clone(&self.grouped.values);
+        let node = GraphNode::processor(name, move || {
             Aggregate::<K, V, A, _, _>::new(
-                Arc::clone(&supplied),
+                Arc::clone(&store),
                 Arc::clone(&inputs),
                 Arc::clone(&initialize),
                 Arc::clone(&fold),
             )
         });
-        shared.topology.add_store(builder);
-        shared.topology.connect(node, &store);
-        shared.add_table(node, Rows::Materialized);
-        drop(shared);
-        KTable::new(self.builder.clone(), node, keys, Some(values))
+        let node = node
+            .with_stores([builder])
+            .with_rows(Rows::Materialized)
+            .with_output_versioned(false);
+        let node = self.builder().graph.borrow_mut().add(&[parent], node);
+        KTable::new(self.builder().clone(), node, sources, (keys, Some(values)))
     }
 
-    /// Adds the repartition topic with the nodes around it; gives the source behind it (Java:
-    /// `KStreamImpl.createRepartitionedSource`).
-    fn repartition(&self, store: &str) -> usize {
-        let mut shared = self.builder.shared.borrow_mut();
-        let prefix = self.grouped.name.as_deref().unwrap_or(store);
-        let topic = if prefix.ends_with("-repartition") {
-            prefix.to_owned()
-        } else {
-            format!("{prefix}-repartition")
-        };
-        // Drawn even where they are not used: later names must be Java's.
-        let (sink, filter, source) = (
-            shared.new_name("KSTREAM-SINK-"),
-            shared.new_name("KSTREAM-FILTER-"),
-            shared.new_name("KSTREAM-SOURCE-"),
+    /// The node to aggregate below, behind a repartition topic if keys changed, and the sources it
+    /// comes from (Java: `GroupedStreamAggregateBuilder`). `store` names the topic if the user did
+    /// not.
+    pub(super) fn parent_of(&self, store: &str) -> (GraphNodeId, Rc<SourceNodes>) {
+        if !self.stream.repartition_required() {
+            return (self.stream.node(), Rc::clone(self.stream.sources()));
+        }
+        let mut graph = self.builder().graph.borrow_mut();
+        let given = self.grouped.name.as_deref();
+        let names = graph.repartition_names(given.unwrap_or(store));
+        let sources = Rc::new(SourceNodes::from([Arc::from(names.source.as_str())]));
+        if let (Some(_), Some(node)) = (given, self.repartitioned.get()) {
+            graph.add_again(self.stream.node(), node);
+            return (node, sources);
+        }
+        let serdes = (
+            Arc::clone(&self.grouped.keys),
+            Arc::clone(&self.grouped.values),
         );
-        let generated = is_generated(prefix);
-        let named = |drawn: String, suffix: &str| {
-            if generated {
-                drawn
-            } else {
-                format!("{topic}-{suffix}")
-            }
-        };
-        let Grouped { keys, values, .. } = &self.grouped;
-        let reference = TopicRef {
-            name: Arc::from(topic.as_str()),
-            internal: true,
-        };
-        let filter =
-            shared.add_processor::<K, V, K, V, _>(&named(filter, "filter"), self.node, || Pass);
-        let factory = SinkNode::factory(SinkOptions::repartition(
-            Arc::clone(keys),
-            Arc::clone(values),
-        ));
-        let kind = NodeKind::Sink(reference.clone());
-        shared
-            .topology
-            .add_node(&named(sink, "sink"), kind, &[filter], factory);
-        let consumed = Consumed::with(Arc::clone(keys), Arc::clone(values));
-        shared.add_source(
-            &named(source, "source"),
-            Topics::reference(reference),
-            consumed,
-        )
+        let parent = self.stream.node();
+        let node = graph.add_repartition(parent, &names, true, move |writer, names| {
+            write_repartition(writer, names, serdes.clone());
+        });
+        self.repartitioned.set(Some(node));
+        (node, sources)
     }
-}
-
-/// Java's `KSTREAM.*-[0-9]{10}`.
-fn is_generated(name: &str) -> bool {
-    name.starts_with("KSTREAM")
-        && name.rsplit_once('-').is_some_and(|(_, digits)| {
-            digits.len() == 10 && digits.bytes().all(|byte| byte.is_ascii_digit())
-        })
 }

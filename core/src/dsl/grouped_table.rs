@@ -1,30 +1,51 @@
 //! [`KGroupedTable`]: rows by group, ready to be aggregated.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::aggregate::store_builder;
-use super::builder::{Rows, StreamsBuilder};
+use super::builder::{StreamsBuilder, write_source};
 use super::changed_serde::ChangedSerde;
-use super::options::{Consumed, Grouped, Materialized};
+use super::graph::{GraphNode, GraphNodeId, Rows, SourceNodes, StreamsGraph};
+use super::options::{Grouped, Materialized};
 use super::table::KTable;
 use super::table_operators::AggregateTable;
-use crate::processor::{Change, SinkNode, SinkOptions};
+use crate::processor::Change;
 use crate::serde::{DefaultSerde, SerdeRef};
-use crate::topology::{NodeKind, TopicRef, Topics};
+use crate::topology::Sink;
 
 /// A table grouped by another key (Java: `KGroupedTable`).
 pub struct KGroupedTable<K, V> {
     builder: StreamsBuilder,
-    node: usize,
+    node: GraphNodeId,
     grouped: Grouped<K, V>,
+    /// The repartition node of the name that the user gave, once it is there.
+    repartitioned: Rc<Cell<Option<GraphNodeId>>>,
+    /// What the user calls the node of the next operator.
+    next_name: Option<Rc<str>>,
 }
 
 impl<K: Clone + 'static, V: Clone + 'static> KGroupedTable<K, V> {
-    pub(super) const fn new(builder: StreamsBuilder, node: usize, grouped: Grouped<K, V>) -> Self {
+    pub(super) fn new(builder: StreamsBuilder, node: GraphNodeId, grouped: Grouped<K, V>) -> Self {
         Self {
             builder,
             node,
             grouped,
+            repartitioned: Rc::default(),
+            next_name: None,
+        }
+    }
+
+    /// The same, where the node that the next operator adds is called `name` (Java: `Named`).
+    #[must_use = "the name is for the next operator called on the result"]
+    pub fn named(&self, name: impl AsRef<str>) -> Self {
+        Self {
+            builder: self.builder.clone(),
+            node: self.node,
+            grouped: self.grouped.clone(),
+            repartitioned: Rc::clone(&self.repartitioned),
+            next_name: Some(Rc::from(name.as_ref())),
         }
     }
 
@@ -88,45 +109,51 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedTable<K, V> {
         subtract: impl Fn(&K, V, A) -> Option<A> + Send + Sync + 'static,
         materialized: Materialized<K, A>,
     ) -> KTable<K, A> {
-        let mut shared = self.builder.shared.borrow_mut();
-        let store = shared.store_name(&materialized, prefix);
-        let sink = shared.new_name("KSTREAM-SINK-");
-        let source = shared.new_name("KSTREAM-SOURCE-");
-        let name = shared.new_name(prefix);
-        let topic = self.grouped.name.as_deref().unwrap_or(&store);
-        let topic = TopicRef {
-            name: Arc::from(format!("{topic}-repartition")),
-            internal: true,
+        let mut graph = self.builder.graph.borrow_mut();
+        let store = graph.store_name(&materialized, prefix);
+        let sink = graph.new_name("KSTREAM-SINK-");
+        let source: Arc<str> = graph.new_name("KSTREAM-SOURCE-").into();
+        let name = graph.name_or(self.next_name.as_deref(), prefix);
+        let keys = Arc::clone(&self.grouped.keys);
+        let given = self.grouped.name.as_deref();
+        let parent = match self.repartitioned.get().filter(|_| given.is_some()) {
+            Some(node) => node,
+            None => {
+                let topic = format!("{}-repartition", given.unwrap_or(&store));
+                let node = self.repartition_node(&topic.into(), sink, &source);
+                let node = graph.add(&[self.node], node);
+                self.repartitioned.set(Some(node));
+                node
+            }
         };
-        let keys = &self.grouped.keys;
-        let changes: SerdeRef<Change<V>> =
-            Arc::new(ChangedSerde::new(Arc::clone(&self.grouped.values)));
-        let factory = SinkNode::factory(SinkOptions::repartition(
-            Arc::clone(keys),
-            Arc::clone(&changes),
-        ));
-        let kind = NodeKind::Sink(topic.clone());
-        shared.topology.add_node(&sink, kind, &[self.node], factory);
-        let consumed = Consumed::with(Arc::clone(keys), changes);
-        let parent = shared.add_source(&source, Topics::reference(topic), consumed);
-        let keys = materialized.key_serde(keys);
+        let sources = Rc::new(SourceNodes::from([Arc::clone(graph.name(parent))]));
+        let keys = materialized.key_serde(&keys);
         let values = materialized.values.clone().unwrap_or_else(A::default_serde);
         let serdes = (Arc::clone(&keys), Arc::clone(&values));
         let builder = store_builder(Arc::clone(&store), serdes, &materialized);
         let (add, subtract) = (Arc::new(add), Arc::new(subtract));
-        let supplied = Arc::clone(&store);
-        let node =
-            shared.add_processor::<K, Change<V>, K, Change<A>, _>(&name, parent, move || {
-                AggregateTable::new(
-                    Arc::clone(&supplied),
-                    Arc::clone(&add),
-                    Arc::clone(&subtract),
-                )
-            });
-        shared.topology.add_store(builder);
-        shared.topology.connect(node, &store);
-        shared.add_table(node, Rows::Materialized);
-        drop(shared);
-        KTable::new(self.builder.clone(), node, keys, Some(values))
+        let node = GraphNode::processor::<K, Change<V>, K, Change<A>, _>(name, move || {
+            AggregateTable::new(Arc::clone(&store), Arc::clone(&add), Arc::clone(&subtract))
+        });
+        let node = node.with_stores([builder]).with_rows(Rows::Materialized);
+        let node = graph.add(&[parent], node.with_output_versioned(false));
+        drop(graph);
+        KTable::new(self.builder.clone(), node, sources, (keys, Some(values)))
+    }
+
+    /// A repartition topic of changes (Java: `GroupedTableOperationRepartitionNode`).
+    fn repartition_node(&self, topic: &Arc<str>, sink: String, source: &Arc<str>) -> GraphNode {
+        let changes = ChangedSerde::new(Arc::clone(&self.grouped.values));
+        let changes: SerdeRef<Change<V>> = Arc::new(changes);
+        let (keys, own) = (Arc::clone(&self.grouped.keys), Arc::clone(source));
+        let topic = StreamsGraph::internal_topic(topic);
+        GraphNode::new(Arc::clone(source), move |writer| {
+            let parents = writer.parents().to_vec();
+            let serdes = (Arc::clone(&keys), Arc::clone(&changes));
+            let written = Sink::reference(topic.clone());
+            let topology = writer.topology();
+            topology.add_sink_node(&sink, written, serdes, &parents);
+            write_source(writer, &own, topic, (keys, changes));
+        })
     }
 }

@@ -8,19 +8,27 @@
 //! table's rows need no `Option`: `to_stream` gives one for the rows it deletes.
 
 mod aggregate;
+mod branch;
 mod builder;
 mod changed_serde;
+// Joins, windows and suppress use what is not used yet.
+#[allow(dead_code)]
+mod graph;
 mod grouped;
 mod grouped_table;
 mod operators;
 mod options;
+mod printed;
+mod repartition;
 mod stream;
 mod table;
 mod table_operators;
 
+pub use branch::BranchedKStream;
 pub use builder::StreamsBuilder;
 pub use grouped::KGroupedStream;
 pub use grouped_table::KGroupedTable;
-pub use options::{Consumed, Grouped, Materialized, Produced};
+pub use options::{Consumed, Grouped, Materialized, Produced, Repartitioned};
+pub use printed::Printed;
 pub use stream::KStream;
 pub use table::KTable;

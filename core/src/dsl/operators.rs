@@ -166,6 +166,36 @@ where
     }
 }
 
+pub(super) struct FlatMapValuesWithKey<F>(pub(super) Arc<F>);
+
+impl<F, I, K, V, V2> Processor<K, V, K, V2> for FlatMapValuesWithKey<F>
+where
+    F: Fn(&K, V) -> I,
+    I: IntoIterator<Item = V2>,
+    K: Clone + 'static,
+    V2: Clone + 'static,
+{
+    fn process(
+        &mut self,
+        context: &mut ProcessorContext<'_, K, V2>,
+        record: Record<K, V>,
+    ) -> Result<(), ProcessorError> {
+        let Record {
+            key,
+            value,
+            timestamp,
+        } = record;
+        for value in (self.0)(&key, value) {
+            context.forward(Record {
+                key: key.clone(),
+                value,
+                timestamp,
+            })?;
+        }
+        Ok(())
+    }
+}
+
 pub(super) struct SelectKey<F>(pub(super) Arc<F>);
 
 impl<F, K, V, K2> Processor<K, V, K2, V> for SelectKey<F>

@@ -162,6 +162,16 @@ pub struct Grouped<K, V> {
     pub(super) values: SerdeRef<V>,
 }
 
+impl<K, V> Clone for Grouped<K, V> {
+    fn clone(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            keys: Arc::clone(&self.keys),
+            values: Arc::clone(&self.values),
+        }
+    }
+}
+
 impl<K, V> Grouped<K, V> {
     /// With these serdes in the repartition topic and in stores.
     pub fn with(keys: SerdeRef<K>, values: SerdeRef<V>) -> Self {
@@ -187,6 +197,47 @@ impl<K: DefaultSerde, V: DefaultSerde> Grouped<K, V> {
     }
 }
 
+/// How records are moved through a topic (Java: `Repartitioned`).
+pub struct Repartitioned<K, V> {
+    pub(super) name: Option<String>,
+    pub(super) keys: SerdeRef<K>,
+    pub(super) values: SerdeRef<V>,
+    pub(super) partitions: Option<i32>,
+}
+
+impl<K, V> Repartitioned<K, V> {
+    /// With these serdes.
+    pub fn with(keys: SerdeRef<K>, values: SerdeRef<V>) -> Self {
+        Self {
+            name: None,
+            keys,
+            values,
+            partitions: None,
+        }
+    }
+
+    /// Names the topic.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Gives the topic this many partitions; without, as many as the topics in front have.
+    #[must_use]
+    pub const fn with_number_of_partitions(mut self, partitions: i32) -> Self {
+        self.partitions = Some(partitions);
+        self
+    }
+}
+
+impl<K: DefaultSerde, V: DefaultSerde> Repartitioned<K, V> {
+    /// With the types' own serdes, and this name for the topic.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self::with(K::default_serde(), V::default_serde()).with_name(name)
+    }
+}
+
 /// How a table is kept (Java: `Materialized`): by default in memory, cached and logged.
 pub struct Materialized<K, V> {
     pub(super) name: Option<String>,
@@ -196,6 +247,18 @@ pub struct Materialized<K, V> {
     pub(super) logging: Option<BTreeMap<String, String>>,
     /// False where Java would call the overload without it, which draws other names.
     pub(super) is_given: bool,
+}
+
+impl<K, V> Clone for Materialized<K, V> {
+    fn clone(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            keys: self.keys.clone(),
+            values: self.values.clone(),
+            logging: self.logging.clone(),
+            ..*self
+        }
+    }
 }
 
 impl<K, V> Default for Materialized<K, V> {

@@ -1,30 +1,38 @@
 //! [`KStream`]: records as they come.
 
 use std::marker::PhantomData;
+use std::rc::Rc;
 use std::sync::Arc;
 
+use super::branch::BranchedKStream;
 use super::builder::StreamsBuilder;
+use super::graph::{GraphNode, GraphNodeId, SourceNodes};
 use super::grouped::KGroupedStream;
 use super::operators::{
-    Filter, FlatMap, FlatMapValues, ForEach, Map, MapValues, MapValuesWithKey, Pass, Peek,
-    SelectKey,
+    Filter, FlatMap, FlatMapValues, FlatMapValuesWithKey, ForEach, Map, MapValues,
+    MapValuesWithKey, Pass, Peek, SelectKey,
 };
-use super::options::{Grouped, Produced};
+use super::options::{Grouped, Produced, Repartitioned};
+use super::printed::{Print, Printed};
+use super::repartition::write_repartition;
 use crate::processor::{
     FixedKeyNode, FixedKeyProcessorSupplier, Processor, ProcessorNode, ProcessorSupplier,
     TopicNameExtractor,
 };
 use crate::serde::{DefaultSerde, SerdeRef};
-use crate::topology::{NodeFactory, NodeKind, SinkTarget, TopicRef};
+use crate::topology::{NodeFactory, SinkTarget, TopicRef};
 
 /// A stream of records (Java: `KStream`). A handle: cloning it does not copy the stream.
 pub struct KStream<K, V> {
     builder: StreamsBuilder,
-    node: usize,
+    node: GraphNodeId,
+    sources: Rc<SourceNodes>,
     /// True once keys changed: records must move before they are grouped.
     repartition_required: bool,
     keys: Option<SerdeRef<K>>,
     values: Option<SerdeRef<V>>,
+    /// What the user calls the node of the next operator.
+    next_name: Option<Rc<str>>,
     types: PhantomData<fn() -> (K, V)>,
 }
 
@@ -33,41 +41,166 @@ impl<K, V> Clone for KStream<K, V> {
         Self {
             builder: self.builder.clone(),
             node: self.node,
+            sources: Rc::clone(&self.sources),
             repartition_required: self.repartition_required,
             keys: self.keys.clone(),
             values: self.values.clone(),
+            next_name: self.next_name.clone(),
             types: PhantomData,
         }
     }
 }
 
+/// What the rest of the DSL needs to know of a stream, and how it makes others.
 impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
     pub(super) const fn new(
         builder: StreamsBuilder,
-        node: usize,
+        node: GraphNodeId,
+        sources: Rc<SourceNodes>,
         repartition_required: bool,
-        keys: Option<SerdeRef<K>>,
-        values: Option<SerdeRef<V>>,
     ) -> Self {
         Self {
             builder,
             node,
+            sources,
             repartition_required,
-            keys,
-            values,
+            keys: None,
+            values: None,
+            next_name: None,
             types: PhantomData,
         }
     }
 
-    fn add<K2, V2, P>(&self, prefix: &str, supply: impl Fn() -> P + Send + Sync + 'static) -> usize
+    pub(super) fn with_serdes(
+        mut self,
+        keys: Option<SerdeRef<K>>,
+        values: Option<SerdeRef<V>>,
+    ) -> Self {
+        (self.keys, self.values) = (keys, values);
+        self
+    }
+
+    pub(super) const fn builder(&self) -> &StreamsBuilder {
+        &self.builder
+    }
+
+    pub(super) const fn node(&self) -> GraphNodeId {
+        self.node
+    }
+
+    /// The sources it comes from.
+    pub(super) const fn sources(&self) -> &Rc<SourceNodes> {
+        &self.sources
+    }
+
+    /// True once keys changed.
+    pub(super) const fn repartition_required(&self) -> bool {
+        self.repartition_required
+    }
+
+    /// What the user calls the node of the next operator.
+    pub(super) fn next_name(&self) -> Option<&str> {
+        self.next_name.as_deref()
+    }
+
+    /// The same records at another node.
+    pub(super) fn same_at(&self, node: GraphNodeId) -> Self {
+        Self {
+            node,
+            next_name: None,
+            ..self.clone()
+        }
+    }
+
+    /// The stream that `node` below makes of this one: the same sources and keys, other values.
+    pub(super) fn valued_at<V2: Clone + 'static>(&self, node: GraphNodeId) -> KStream<K, V2> {
+        let (builder, sources) = (self.builder.clone(), Rc::clone(&self.sources));
+        KStream::new(builder, node, sources, self.repartition_required)
+            .with_serdes(self.keys.clone(), None)
+    }
+
+    /// The stream that `node` below makes of this one under other keys.
+    pub(super) fn keyed_at<K2: Clone + 'static, V2: Clone + 'static>(
+        &self,
+        node: GraphNodeId,
+    ) -> KStream<K2, V2> {
+        let (builder, sources) = (self.builder.clone(), Rc::clone(&self.sources));
+        KStream::new(builder, node, sources, true)
+    }
+
+    #[allow(dead_code)] // windows and joins
+    /// The stream behind a repartition topic, as a join needs it (Java:
+    /// `KStreamImpl.repartitionForJoin`). `prefix` names the topic.
+    pub(super) fn repartition_for_join(
+        &self,
+        prefix: &str,
+        keys: SerdeRef<K>,
+        values: SerdeRef<V>,
+    ) -> Self {
+        let mut graph = self.builder.graph.borrow_mut();
+        let names = graph.repartition_names(prefix);
+        let again = graph.repartitioned(self.node);
+        let node = match again.filter(|_| **graph.name(self.node) == *prefix) {
+            Some(node) => node,
+            None => {
+                let serdes = (Arc::clone(&keys), Arc::clone(&values));
+                let node = graph.add_repartition(self.node, &names, true, move |writer, names| {
+                    write_repartition(writer, names, serdes.clone());
+                });
+                graph.set_repartitioned(self.node, node);
+                node
+            }
+        };
+        drop(graph);
+        let sources = Rc::new(SourceNodes::from([Arc::from(names.source)]));
+        Self::new(self.builder.clone(), node, sources, false).with_serdes(Some(keys), Some(values))
+    }
+
+    fn add<K2, V2, P>(
+        &self,
+        prefix: &str,
+        supply: impl Fn() -> P + Send + Sync + 'static,
+        effect: Effect,
+    ) -> GraphNodeId
     where
         K2: 'static,
         V2: 'static,
         P: Processor<K, V, K2, V2> + 'static,
     {
-        let mut shared = self.builder.shared.borrow_mut();
-        let name = shared.new_name(prefix);
-        shared.add_processor(&name, self.node, supply)
+        let mut graph = self.builder.graph.borrow_mut();
+        let name = graph.name_or(self.next_name(), prefix);
+        let node = effect.mark(GraphNode::processor(name, supply));
+        graph.add(&[self.node], node)
+    }
+}
+
+/// What an operator does to records, as far as optimisations ask.
+#[derive(Clone, Copy)]
+enum Effect {
+    None,
+    Values,
+    Keys,
+}
+
+impl Effect {
+    fn mark(self, node: GraphNode) -> GraphNode {
+        match self {
+            Self::None => node,
+            Self::Values => node.value_changing(),
+            Self::Keys => node.key_changing(),
+        }
+    }
+}
+
+impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
+    /// This stream, where the node that the next operator adds is called `name` (Java: `Named`).
+    /// Operators that take a name of their own, in what they are told, do not look at it.
+    #[must_use = "the name is for the next operator called on the result"]
+    pub fn named(&self, name: impl AsRef<str>) -> Self {
+        Self {
+            next_name: Some(Rc::from(name.as_ref())),
+            ..self.clone()
+        }
     }
 
     /// The serde of keys, where an operator before was told.
@@ -83,11 +216,8 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
     /// The records for which `keep` holds.
     pub fn filter(&self, keep: impl Fn(&K, &V) -> bool + Send + Sync + 'static) -> Self {
         let keep = Arc::new(keep);
-        let node = self.add("KSTREAM-FILTER-", move || Filter(Arc::clone(&keep)));
-        Self {
-            node,
-            ..self.clone()
-        }
+        let supply = move || Filter(Arc::clone(&keep));
+        self.same_at(self.add("KSTREAM-FILTER-", supply, Effect::None))
     }
 
     /// The records for which `drop` does not hold.
@@ -101,9 +231,8 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         map: impl Fn(V) -> V2 + Send + Sync + 'static,
     ) -> KStream<K, V2> {
         let map = Arc::new(map);
-        let node = self.add("KSTREAM-MAPVALUES-", move || MapValues(Arc::clone(&map)));
-        let (builder, keys) = (self.builder.clone(), self.keys.clone());
-        KStream::new(builder, node, self.repartition_required, keys, None)
+        let supply = move || MapValues(Arc::clone(&map));
+        self.valued_at(self.add("KSTREAM-MAPVALUES-", supply, Effect::Values))
     }
 
     /// Every record with another value, made of key and value.
@@ -112,11 +241,8 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         map: impl Fn(&K, V) -> V2 + Send + Sync + 'static,
     ) -> KStream<K, V2> {
         let map = Arc::new(map);
-        let node = self.add("KSTREAM-MAPVALUES-", move || {
-            MapValuesWithKey(Arc::clone(&map))
-        });
-        let (builder, keys) = (self.builder.clone(), self.keys.clone());
-        KStream::new(builder, node, self.repartition_required, keys, None)
+        let supply = move || MapValuesWithKey(Arc::clone(&map));
+        self.valued_at(self.add("KSTREAM-MAPVALUES-", supply, Effect::Values))
     }
 
     /// Every record with another key and value; grouping afterwards moves records.
@@ -125,8 +251,8 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         map: impl Fn(K, V) -> (K2, V2) + Send + Sync + 'static,
     ) -> KStream<K2, V2> {
         let map = Arc::new(map);
-        let node = self.add("KSTREAM-MAP-", move || Map(Arc::clone(&map)));
-        KStream::new(self.builder.clone(), node, true, None, None)
+        let supply = move || Map(Arc::clone(&map));
+        self.keyed_at(self.add("KSTREAM-MAP-", supply, Effect::Keys))
     }
 
     /// Any number of records for every record; grouping afterwards moves records.
@@ -138,8 +264,8 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         I: IntoIterator<Item = (K2, V2)> + 'static,
     {
         let map = Arc::new(map);
-        let node = self.add("KSTREAM-FLATMAP-", move || FlatMap(Arc::clone(&map)));
-        KStream::new(self.builder.clone(), node, true, None, None)
+        let supply = move || FlatMap(Arc::clone(&map));
+        self.keyed_at(self.add("KSTREAM-FLATMAP-", supply, Effect::Keys))
     }
 
     /// Any number of values, under the same key, for every record.
@@ -151,11 +277,21 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         I: IntoIterator<Item = V2> + 'static,
     {
         let map = Arc::new(map);
-        let node = self.add("KSTREAM-FLATMAPVALUES-", move || {
-            FlatMapValues(Arc::clone(&map))
-        });
-        let (builder, keys) = (self.builder.clone(), self.keys.clone());
-        KStream::new(builder, node, self.repartition_required, keys, None)
+        let supply = move || FlatMapValues(Arc::clone(&map));
+        self.valued_at(self.add("KSTREAM-FLATMAPVALUES-", supply, Effect::Values))
+    }
+
+    /// Any number of values, under the same key, for every record, made of key and value.
+    pub fn flat_map_values_with_key<V2: Clone + 'static, I>(
+        &self,
+        map: impl Fn(&K, V) -> I + Send + Sync + 'static,
+    ) -> KStream<K, V2>
+    where
+        I: IntoIterator<Item = V2> + 'static,
+    {
+        let map = Arc::new(map);
+        let supply = move || FlatMapValuesWithKey(Arc::clone(&map));
+        self.valued_at(self.add("KSTREAM-FLATMAPVALUES-", supply, Effect::Values))
     }
 
     /// Every record under another key; grouping afterwards moves records.
@@ -164,41 +300,88 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         select: impl Fn(&K, &V) -> K2 + Send + Sync + 'static,
     ) -> KStream<K2, V> {
         let select = Arc::new(select);
-        let node = self.add("KSTREAM-KEY-SELECT-", move || {
-            SelectKey(Arc::clone(&select))
-        });
-        KStream::new(self.builder.clone(), node, true, None, self.values.clone())
+        let supply = move || SelectKey(Arc::clone(&select));
+        let node = self.add("KSTREAM-KEY-SELECT-", supply, Effect::Keys);
+        self.keyed_at(node).with_serdes(None, self.values.clone())
     }
 
     /// Looks at every record on its way.
     pub fn peek(&self, look: impl Fn(&K, &V) + Send + Sync + 'static) -> Self {
         let look = Arc::new(look);
-        let node = self.add("KSTREAM-PEEK-", move || Peek(Arc::clone(&look)));
-        Self {
-            node,
-            ..self.clone()
-        }
+        let supply = move || Peek(Arc::clone(&look));
+        self.same_at(self.add("KSTREAM-PEEK-", supply, Effect::None))
     }
 
     /// Takes every record; the stream ends here.
     pub fn for_each(&self, take: impl Fn(K, V) + Send + Sync + 'static) {
         let take = Arc::new(take);
-        self.add("KSTREAM-FOREACH-", move || ForEach(Arc::clone(&take)));
+        let supply = move || ForEach(Arc::clone(&take));
+        self.add("KSTREAM-FOREACH-", supply, Effect::None);
+    }
+
+    /// Prints every record; the stream ends here.
+    pub fn print(&self, printed: Printed<K, V>) {
+        let mut graph = self.builder.graph.borrow_mut();
+        let name = graph.name_or(printed.name.as_deref(), "KSTREAM-PRINTER-");
+        let label = match &printed.label {
+            Some(label) => Arc::from(label.as_str()),
+            None => Arc::clone(graph.name(self.node)),
+        };
+        let node = GraphNode::processor(name, move || Print::new(&printed, &label));
+        graph.add(&[self.node], node);
+    }
+
+    /// Splits the stream into branches.
+    pub fn split(&self) -> BranchedKStream<K, V> {
+        BranchedKStream::new(self.clone())
     }
 
     /// The records of both streams.
     pub fn merge(&self, other: &Self) -> Self {
-        let mut shared = self.builder.shared.borrow_mut();
-        let name = shared.new_name("KSTREAM-MERGE-");
-        let factory: NodeFactory =
-            Arc::new(|_| ProcessorNode::<K, V, K, V>::erased(Box::new(Pass)));
-        let parents = [self.node, other.node];
-        let node = shared
-            .topology
-            .add_node(&name, NodeKind::Processor, &parents, factory);
-        drop(shared);
+        let mut graph = self.builder.graph.borrow_mut();
+        let name = graph.name_or(self.next_name(), "KSTREAM-MERGE-");
+        let node = GraphNode::processor::<K, V, K, V, _>(name, || Pass).merging();
+        let node = graph.add(&[self.node, other.node], node);
+        drop(graph);
+        let sources: SourceNodes = self.sources.union(&other.sources).cloned().collect();
         let repartition_required = self.repartition_required || other.repartition_required;
-        Self::new(self.builder.clone(), node, repartition_required, None, None)
+        let builder = self.builder.clone();
+        Self::new(builder, node, Rc::new(sources), repartition_required)
+    }
+
+    /// The records, moved through a topic by their keys, with the stream's serdes or the types'
+    /// own.
+    pub fn repartition(&self) -> Self
+    where
+        K: DefaultSerde,
+        V: DefaultSerde,
+    {
+        let keys = self.keys.clone().unwrap_or_else(K::default_serde);
+        let values = self.values.clone().unwrap_or_else(V::default_serde);
+        self.repartition_with(Repartitioned::with(keys, values))
+    }
+
+    /// The records, moved through a topic by their keys.
+    pub fn repartition_with(&self, repartitioned: Repartitioned<K, V>) -> Self {
+        let Repartitioned {
+            name,
+            keys,
+            values,
+            partitions,
+        } = repartitioned;
+        let mut graph = self.builder.graph.borrow_mut();
+        let prefix = name.unwrap_or_else(|| graph.new_name("KSTREAM-REPARTITION-"));
+        let names = graph.repartition_names(&prefix);
+        let serdes = (Arc::clone(&keys), Arc::clone(&values));
+        let node = graph.add_repartition(self.node, &names, false, move |writer, names| {
+            if let Some(partitions) = partitions {
+                writer.topology().set_partitions(&names.topic, partitions);
+            }
+            write_repartition(writer, names, serdes.clone());
+        });
+        let sources = Rc::new(SourceNodes::from([Arc::clone(graph.name(node))]));
+        drop(graph);
+        Self::new(self.builder.clone(), node, sources, false).with_serdes(Some(keys), Some(values))
     }
 
     /// Runs every record through processors of your own that keep its key, one for each task, which
@@ -210,21 +393,26 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
     ) -> KStream<K, V2> {
         let factory: NodeFactory =
             Arc::new(move |_| FixedKeyNode::<K, V, V2>::erased(supplier.processor()));
-        let node = self.add_user_processor("KSTREAM-PROCESSVALUES-", factory, stores);
-        let (builder, keys) = (self.builder.clone(), self.keys.clone());
-        KStream::new(builder, node, self.repartition_required, keys, None)
+        let prefix = "KSTREAM-PROCESSVALUES-";
+        self.valued_at(self.add_user_processor(prefix, factory, stores, Effect::Values))
     }
 
-    fn add_user_processor(&self, prefix: &str, factory: NodeFactory, stores: &[&str]) -> usize {
-        let mut shared = self.builder.shared.borrow_mut();
-        let name = shared.new_name(prefix);
-        let node = shared
-            .topology
-            .add_node(&name, NodeKind::Processor, &[self.node], factory);
-        for store in stores {
-            shared.topology.connect(node, store);
-        }
-        node
+    fn add_user_processor(
+        &self,
+        prefix: &str,
+        factory: NodeFactory,
+        stores: &[&str],
+        effect: Effect,
+    ) -> GraphNodeId {
+        let mut graph = self.builder.graph.borrow_mut();
+        let name: Arc<str> = graph.name_or(self.next_name(), prefix).into();
+        let own = Arc::clone(&name);
+        let node = GraphNode::new(name, move |writer| {
+            let parents = writer.parents().to_vec();
+            writer.add_node(&own, &parents, factory);
+        });
+        let node = effect.mark(node).connected_to(stores.iter().copied());
+        graph.add(&[self.node], node)
     }
 
     /// Runs every record through processors of your own, one for each task, which may use the
@@ -236,8 +424,8 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
     ) -> KStream<K2, V2> {
         let factory: NodeFactory =
             Arc::new(move |_| ProcessorNode::<K, V, K2, V2>::erased(supplier.processor()));
-        let node = self.add_user_processor("KSTREAM-PROCESSOR-", factory, stores);
-        KStream::new(self.builder.clone(), node, true, None, None)
+        let prefix = "KSTREAM-PROCESSOR-";
+        self.keyed_at(self.add_user_processor(prefix, factory, stores, Effect::Keys))
     }
 
     /// Writes every record to `topic`, with the stream's serdes or the types' own.
@@ -279,11 +467,17 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
     }
 
     fn add_sink(&self, target: SinkTarget<K, V>, produced: Produced<K, V>) {
-        let mut shared = self.builder.shared.borrow_mut();
-        let name = shared.name_or(produced.name.as_deref(), "KSTREAM-SINK-");
+        let mut graph = self.builder.graph.borrow_mut();
+        let given = produced.name.as_deref().or(self.next_name());
+        let name: Arc<str> = graph.name_or(given, "KSTREAM-SINK-").into();
+        let own = Arc::clone(&name);
         let (sink, serdes) = produced.into_sink(target);
-        let topology = &mut shared.topology;
-        topology.add_sink_node(&name, sink, serdes, &[self.node]);
+        let node = GraphNode::new(name, move |writer| {
+            let parents = writer.parents().to_vec();
+            let topology = writer.topology();
+            topology.add_sink_node(&own, sink, serdes, &parents);
+        });
+        graph.add(&[self.node], node);
     }
 
     /// Groups by another key: records move through a repartition topic.
@@ -306,11 +500,12 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         grouped: Grouped<K2, V>,
     ) -> KGroupedStream<K2, V> {
         let select = Arc::new(select);
-        let mut shared = self.builder.shared.borrow_mut();
-        let name = shared.name_or(grouped.name.as_deref(), "KSTREAM-KEY-SELECT-");
-        let node = shared.add_processor(&name, self.node, move || SelectKey(Arc::clone(&select)));
-        drop(shared);
-        KGroupedStream::new(self.builder.clone(), node, true, grouped)
+        let mut graph = self.builder.graph.borrow_mut();
+        let name = graph.name_or(grouped.name.as_deref(), "KSTREAM-KEY-SELECT-");
+        let node = GraphNode::processor(name, move || SelectKey(Arc::clone(&select)));
+        let node = graph.add(&[self.node], node.key_changing());
+        drop(graph);
+        KGroupedStream::new(self.keyed_at(node), grouped)
     }
 
     /// Groups by the keys there are; records move only if an operator changed keys before.
@@ -326,11 +521,6 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
 
     /// Groups by the keys there are; records move only if an operator changed keys before.
     pub fn group_by_key_with(&self, grouped: Grouped<K, V>) -> KGroupedStream<K, V> {
-        KGroupedStream::new(
-            self.builder.clone(),
-            self.node,
-            self.repartition_required,
-            grouped,
-        )
+        KGroupedStream::new(self.clone(), grouped)
     }
 }

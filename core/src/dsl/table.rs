@@ -1,10 +1,12 @@
 //! [`KTable`]: the latest value of every key.
 
 use std::marker::PhantomData;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::aggregate::store_builder;
-use super::builder::{Rows, StreamsBuilder};
+use super::builder::StreamsBuilder;
+use super::graph::{GraphNode, GraphNodeId, Rows, SourceNodes};
 use super::grouped_table::KGroupedTable;
 use super::operators::ToStream;
 use super::options::{Grouped, Materialized};
@@ -13,13 +15,17 @@ use super::table_operators::{Derive, RepartitionMap};
 use crate::processor::Change;
 use crate::serde::serdes::OptionSerde;
 use crate::serde::{DefaultSerde, SerdeRef};
+use crate::state::StoreBuilder;
 
 /// A table (Java: `KTable`). A handle: cloning it does not copy the table.
 pub struct KTable<K, V> {
     builder: StreamsBuilder,
-    node: usize,
+    node: GraphNodeId,
+    sources: Rc<SourceNodes>,
     keys: SerdeRef<K>,
     values: Option<SerdeRef<V>>,
+    /// What the user calls the node of the next operator.
+    next_name: Option<Rc<str>>,
     types: PhantomData<fn() -> (K, V)>,
 }
 
@@ -28,26 +34,43 @@ impl<K, V> Clone for KTable<K, V> {
         Self {
             builder: self.builder.clone(),
             node: self.node,
+            sources: Rc::clone(&self.sources),
             keys: Arc::clone(&self.keys),
             values: self.values.clone(),
+            next_name: self.next_name.clone(),
+            types: PhantomData,
+        }
+    }
+}
+
+/// What the rest of the DSL needs to know of a table.
+impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
+    pub(super) fn new(
+        builder: StreamsBuilder,
+        node: GraphNodeId,
+        sources: Rc<SourceNodes>,
+        (keys, values): (SerdeRef<K>, Option<SerdeRef<V>>),
+    ) -> Self {
+        Self {
+            builder,
+            node,
+            sources,
+            keys,
+            values,
+            next_name: None,
             types: PhantomData,
         }
     }
 }
 
 impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
-    pub(super) const fn new(
-        builder: StreamsBuilder,
-        node: usize,
-        keys: SerdeRef<K>,
-        values: Option<SerdeRef<V>>,
-    ) -> Self {
+    /// This table, where the node that the next operator adds is called `name` (Java: `Named`).
+    /// Operators that take a name of their own, in what they are told, do not look at it.
+    #[must_use = "the name is for the next operator called on the result"]
+    pub fn named(&self, name: impl AsRef<str>) -> Self {
         Self {
-            builder,
-            node,
-            keys,
-            values,
-            types: PhantomData,
+            next_name: Some(Rc::from(name.as_ref())),
+            ..self.clone()
         }
     }
 
@@ -63,17 +86,32 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
 
     /// The changes of the table as records; `None` is a deleted row.
     pub fn to_stream(&self) -> KStream<K, Option<V>> {
-        let mut shared = self.builder.shared.borrow_mut();
-        let name = shared.new_name("KTABLE-TOSTREAM-");
-        let node =
-            shared.add_processor::<K, Change<V>, K, Option<V>, _>(&name, self.node, || ToStream);
-        drop(shared);
+        let mut graph = self.builder.graph.borrow_mut();
+        let name = graph.name_or(self.next_name.as_deref(), "KTABLE-TOSTREAM-");
+        let node = GraphNode::processor::<K, Change<V>, K, Option<V>, _>(name, || ToStream);
+        let node = graph.add(&[self.node], node);
+        drop(graph);
         let values = self
             .values
             .clone()
             .map(|values| -> SerdeRef<Option<V>> { Arc::new(OptionSerde::new(values)) });
-        let keys = Some(self.key_serde());
-        KStream::new(self.builder.clone(), node, false, keys, values)
+        let (builder, sources) = (self.builder.clone(), Rc::clone(&self.sources));
+        KStream::new(builder, node, sources, false).with_serdes(Some(self.key_serde()), values)
+    }
+
+    /// The changes of the table as records under other keys; `None` is a deleted row.
+    pub fn to_stream_with_key<K2: Clone + 'static>(
+        &self,
+        select: impl Fn(&K, &Option<V>) -> K2 + Send + Sync + 'static,
+    ) -> KStream<K2, Option<V>> {
+        let stream = self.to_stream();
+        match &self.next_name {
+            // Java gives the node of the keys this name.
+            Some(name) => stream
+                .named(format!("{name}-select-key"))
+                .select_key(select),
+            None => stream.select_key(select),
+        }
     }
 
     /// The rows for which `keep` holds.
@@ -142,15 +180,15 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         V2: Clone + 'static,
         R: Into<Option<V2>> + 'static,
     {
-        let mut shared = self.builder.shared.borrow_mut();
-        let name = shared.name_or(grouped.name.as_deref(), "KTABLE-SELECT-");
+        let mut graph = self.builder.graph.borrow_mut();
+        let name = graph.name_or(grouped.name.as_deref(), "KTABLE-SELECT-");
         let (map, keys) = (Arc::new(map), Arc::clone(&grouped.keys));
-        let node =
-            shared.add_processor::<K, Change<V>, K2, Change<V2>, _>(&name, self.node, move || {
-                RepartitionMap::new(Arc::clone(&map), Arc::clone(&keys))
-            });
-        shared.send_old_values(self.node, true);
-        drop(shared);
+        let node = GraphNode::processor::<K, Change<V>, K2, Change<V2>, _>(name, move || {
+            RepartitionMap::new(Arc::clone(&map), Arc::clone(&keys))
+        });
+        let node = graph.add(&[self.node], node);
+        graph.send_old_values(self.node, true);
+        drop(graph);
         KGroupedTable::new(self.builder.clone(), node, grouped)
     }
 
@@ -158,7 +196,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         &self,
         keep: impl Fn(&K, &V) -> bool + Send + Sync + 'static,
         values: Option<SerdeRef<V>>,
-        store: Option<Arc<str>>,
+        store: Option<Arc<dyn StoreBuilder>>,
     ) -> Self {
         let change = move |key: &K, value: V| keep(key, &value).then_some(value);
         self.derive(FILTER, change, values, store)
@@ -170,15 +208,13 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         prefix: &str,
         materialized: &Materialized<K, V2>,
         values: &Option<SerdeRef<V2>>,
-    ) -> Option<Arc<str>> {
-        let mut shared = self.builder.shared.borrow_mut();
-        let name = shared.store_name(materialized, prefix);
+    ) -> Option<Arc<dyn StoreBuilder>> {
+        let mut graph = self.builder.graph.borrow_mut();
+        let name = graph.store_name(materialized, prefix);
         materialized.name.as_ref()?;
         let values = values.clone().unwrap_or_else(V2::default_serde);
         let serdes = (materialized.key_serde(&self.keys), values);
-        let builder = store_builder(Arc::clone(&name), serdes, materialized);
-        shared.topology.add_store(builder);
-        Some(name)
+        Some(store_builder(name, serdes, materialized))
     }
 
     /// Adds a table whose rows are those of this one, changed or left out.
@@ -187,30 +223,32 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         prefix: &str,
         change: impl Fn(&K, V) -> Option<V2> + Send + Sync + 'static,
         values: Option<SerdeRef<V2>>,
-        store: Option<Arc<str>>,
+        store: Option<Arc<dyn StoreBuilder>>,
     ) -> KTable<K, V2> {
-        let mut shared = self.builder.shared.borrow_mut();
-        let name = shared.new_name(prefix);
-        let (change, supplied) = (Arc::new(change), store.clone());
+        let mut graph = self.builder.graph.borrow_mut();
+        let name = graph.name_or(self.next_name.as_deref(), prefix);
+        let change = Arc::new(change);
+        let supplied: Option<Arc<str>> = store.as_ref().map(|store| Arc::from(store.name()));
         let is_filter = prefix == FILTER;
         // Where the rows are known, deleting what was never there is not passed on.
-        let sends_old = is_filter && shared.send_old_values(self.node, false);
-        let node =
-            shared.add_processor::<K, Change<V>, K, Change<V2>, _>(&name, self.node, move || {
-                Derive::new(supplied.clone(), Arc::clone(&change), is_filter)
-            });
+        let sends_old = is_filter && graph.send_old_values(self.node, false);
+        let node = GraphNode::processor::<K, Change<V>, K, Change<V2>, _>(name, move || {
+            Derive::new(supplied.clone(), Arc::clone(&change), is_filter)
+        });
+        let node = match store {
+            Some(store) => node
+                .with_stores([store])
+                .with_rows(Rows::Materialized)
+                .with_output_versioned(false),
+            None => node.with_rows(Rows::Derived(self.node)),
+        };
+        let node = graph.add(&[self.node], node);
         if sends_old {
-            shared.topology.send_old_values(node);
+            graph.set_sends_old_values(node);
         }
-        match &store {
-            Some(store) => {
-                shared.topology.connect(node, store);
-                shared.add_table(node, Rows::Materialized);
-            }
-            None => shared.add_table(node, Rows::Derived(self.node)),
-        }
-        drop(shared);
-        KTable::new(self.builder.clone(), node, self.key_serde(), values)
+        drop(graph);
+        let (builder, sources) = (self.builder.clone(), Rc::clone(&self.sources));
+        KTable::new(builder, node, sources, (self.key_serde(), values))
     }
 }
 

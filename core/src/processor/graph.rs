@@ -164,6 +164,22 @@ impl TaskContext {
         result
     }
 
+    /// Hands `record` to the child that was connected as number `child`, if there is one.
+    pub(crate) fn forward_to_nth<K: Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        from: usize,
+        child: usize,
+        record: Record<K, V>,
+    ) -> Result<(), ProcessorError> {
+        let Some(&node) = self.nodes[from].children.get(child) else {
+            return Ok(());
+        };
+        let before = std::mem::replace(&mut self.context.timestamp, record.timestamp);
+        self.deliver(node, record)?;
+        self.context.timestamp = before;
+        Ok(())
+    }
+
     /// Runs `node` with `record`. A node that is running already (a processor below a table wrote to
     /// that table's cached store, whose eviction comes back to it) gets the record when it is done.
     fn deliver<K: Clone + 'static, V: Clone + 'static>(
@@ -746,7 +762,8 @@ impl ProcessorGraph {
     }
 
     /// Calls `access` with a store and the context that writes are made under, as a processor does:
-    /// what the access evicts is forwarded, what it writes is logged.
+    /// what the access evicts is forwarded, what it writes is logged. The context is that of no
+    /// record, at time 0, as in Java's `TopologyTestDriver`.
     ///
     /// # Errors
     /// When there is no store of that name and type, or the store or a processor fails.
@@ -757,6 +774,7 @@ impl ProcessorGraph {
         access: impl FnOnce(&mut S, &RecordContext) -> R,
     ) -> Result<R, StreamsError> {
         self.task.now = now;
+        self.task.context = RecordContext::punctuation(0);
         let found = self.task.stores.iter().position(|s| &*s.name == name);
         let Some(store) = found else {
             let message = format!("task {} has no store {name}", self.task.id);

@@ -119,8 +119,6 @@ pub(crate) struct SinkOptions<K, V> {
     pub(crate) partitioner: Option<Arc<dyn StreamPartitioner<K, V>>>,
     pub(crate) keys: SerdeRef<K>,
     pub(crate) values: SerdeRef<V>,
-    /// Repartition topics take no null keys.
-    pub(crate) drop_null_keys: bool,
 }
 
 impl<K, V> SinkOptions<K, V> {
@@ -131,15 +129,6 @@ impl<K, V> SinkOptions<K, V> {
             partitioner: None,
             keys,
             values,
-            drop_null_keys: false,
-        }
-    }
-
-    /// A repartition topic: a null key has no partition in it.
-    pub(crate) fn repartition(keys: SerdeRef<K>, values: SerdeRef<V>) -> Self {
-        Self {
-            drop_null_keys: true,
-            ..Self::new(keys, values)
         }
     }
 }
@@ -237,10 +226,6 @@ impl<K, V> SinkOptions<K, V> {
         let scratch = &mut task.scratch;
         scratch.clear();
         let key = self.keys.serialize_nullable(name, &record.key, scratch)?;
-        if !key && self.drop_null_keys {
-            task.drop_record("its key is null, which cannot be grouped by");
-            return Ok(());
-        }
         let key_end = scratch.len();
         let value = self
             .values

@@ -26,6 +26,11 @@ pub trait StoreBuilder: Send + Sync {
         None
     }
 
+    /// How long replaced versions are known in milliseconds, where the store is versioned.
+    fn history_retention_ms(&self) -> Option<i64> {
+        None
+    }
+
     /// A new, empty store whose cache takes its bytes from `budget`.
     fn build(&self, budget: &CacheBudget) -> Box<dyn StateStore>;
 }
@@ -45,6 +50,10 @@ impl<B: StoreBuilder + ?Sized> StoreBuilder for Box<B> {
 
     fn retention_ms(&self) -> Option<i64> {
         (**self).retention_ms()
+    }
+
+    fn history_retention_ms(&self) -> Option<i64> {
+        (**self).history_retention_ms()
     }
 
     fn build(&self, budget: &CacheBudget) -> Box<dyn StateStore> {

@@ -26,8 +26,10 @@ pub mod fuzzing;
 mod key_value;
 mod list;
 mod merged;
+mod serdes;
 mod slab;
 mod stack;
+mod versioned;
 mod windowed;
 
 use std::any::Any;
@@ -53,6 +55,11 @@ pub use self::key_value::{
     FlushedChange, KeyValueIterator, KeyValueStore, TimestampedKeyValueStore, ValueAndTimestamp,
 };
 pub use self::stack::{KeyValueBytesStore, KeyValueStoreOptions, ValueFormat};
+pub use self::versioned::{
+    ByteVersionedStore, ByteVersions, InMemoryVersionedKeyValueStore, PutReturn, VersionedBytes,
+    VersionedBytesStoreSupplier, VersionedKeyValueStore, VersionedKeyValueStoreBuilder,
+    VersionedRecord, VersionedRecordIterator,
+};
 pub use self::windowed::{
     ByteWindowStore, InMemoryWindowStore, KeySchema, RowKey, RowOrder, SessionBytesStoreSupplier,
     SessionStore, SessionStoreBuilder, TimestampedWindowStore, TimestampedWindowStoreBuilder,
@@ -61,7 +68,7 @@ pub use self::windowed::{
 };
 
 /// A store of any kind, as the task that owns it sees it (Java: `StateStore` with `CachedStateStore`
-/// and the restore callbacks).
+/// and the restore callbacks). What is given here is what a store without cache does.
 pub trait StateStore: Any {
     /// The name given by the user or made up by the DSL.
     fn name(&self) -> &str;
@@ -70,7 +77,9 @@ pub trait StateStore: Any {
     fn is_logged(&self) -> bool;
 
     /// True when writes stay in the record cache until a flush.
-    fn is_cached(&self) -> bool;
+    fn is_cached(&self) -> bool {
+        false
+    }
 
     /// Names the changelog topic, which serdes are told; the store's name until then.
     fn set_changelog_topic(&mut self, topic: &TopicName);
@@ -97,25 +106,31 @@ pub trait StateStore: Any {
     /// Flushed entries are to be handed out by [`next_flushed`](Self::next_flushed) (Java:
     /// `setFlushListener`); `send_old_values` asks for the value before. Without effect on a store
     /// without cache.
-    fn set_flush_listener(&mut self, send_old_values: bool);
+    fn set_flush_listener(&mut self, send_old_values: bool) {
+        let _ = send_old_values;
+    }
 
     /// Queues every dirty entry of the cache, in order of last write. They stay in the cache as
     /// clean ones, tombstones leave it.
-    fn begin_flush(&mut self);
+    fn begin_flush(&mut self) {}
 
     /// Moves queued entries, of a flush or of an eviction, to the rows and the changelog, up to
     /// and including the next one to forward, and returns that; `None` when the queue is empty.
     /// Entries with neither an old nor a new value leave no trace, and a store without listener
     /// hands out nothing.
-    fn next_flushed(&mut self) -> Result<Option<FlushedEntry>, StateError>;
+    fn next_flushed(&mut self) -> Result<Option<FlushedEntry>, StateError> {
+        Ok(None)
+    }
 
     /// True when [`next_flushed`](Self::next_flushed) has something to do. Any write, and a read
     /// that fills the cache, may evict.
-    fn has_pending(&self) -> bool;
+    fn has_pending(&self) -> bool {
+        false
+    }
 
     /// Evicts until the budget of the thread holds or the cache of this store is empty: to be
     /// called for one store after the other when the budget was made smaller.
-    fn shrink_cache(&mut self);
+    fn shrink_cache(&mut self) {}
 
     /// Drops cache, rows and changelog buffer: for a dirty close.
     fn clear(&mut self) -> Result<(), StateError>;

@@ -1,4 +1,12 @@
 //! Tasks: what one partition of one sub-topology buffers, processes, restores and commits.
+//!
+//! A stream thread drives its tasks through [`TaskRunner`](crate::thread::TaskRunner). Test drivers
+//! and benchmarks drive the same [`StreamTask`] without thread, group and broker: they restore it
+//! ([`StreamTask::started`], [`push`](StreamTask::push), [`restore`](StreamTask::restore)), run it
+//! ([`init`](StreamTask::init), [`process`](StreamTask::process),
+//! [`punctuate`](StreamTask::punctuate)), commit it
+//! ([`prepare_commit`](StreamTask::prepare_commit)), and take what it produces out of its
+//! [`RecordCollector`], or out of any other [`RecordSink`](crate::processor::RecordSink).
 
 mod offset_metadata;
 mod partition_group;
@@ -6,8 +14,8 @@ mod record_collector;
 mod record_queue;
 mod stream_task;
 
-pub(crate) use record_collector::RecordCollector;
-pub(crate) use stream_task::StreamTask;
+pub use record_collector::{RecordCollector, Sealed};
+pub use stream_task::{RestoreProgress, StreamTask};
 
 use std::fmt;
 

@@ -28,10 +28,13 @@ struct Topic {
 }
 
 /// A batch on its way to the client.
-pub(crate) struct Sealed {
-    pub(crate) ticket: u64,
-    pub(crate) partition: TopicPartition,
-    pub(crate) batch: SealedBatch,
+pub struct Sealed {
+    /// To be given back when the batch is written.
+    pub ticket: u64,
+    /// Where it goes.
+    pub partition: TopicPartition,
+    /// The batch.
+    pub batch: SealedBatch,
 }
 
 struct Unacked {
@@ -41,7 +44,7 @@ struct Unacked {
 }
 
 /// The open and the unanswered batches of one thread.
-pub(crate) struct RecordCollector {
+pub struct RecordCollector {
     batch_size: usize,
     linger_ms: u64,
     max_request_size: usize,
@@ -56,7 +59,8 @@ pub(crate) struct RecordCollector {
 }
 
 impl RecordCollector {
-    pub(crate) fn new(config: &StreamsConfig) -> Self {
+    /// A collector that knows no topic.
+    pub fn new(config: &StreamsConfig) -> Self {
         Self {
             batch_size: config.batch_size(),
             linger_ms: config.linger_ms(),
@@ -77,7 +81,7 @@ impl RecordCollector {
     }
 
     /// How many partitions a topic has; it may grow.
-    pub(crate) fn set_partition_count(&mut self, name: TopicName, count: i32) {
+    pub fn set_partition_count(&mut self, name: TopicName, count: i32) {
         let count = usize::try_from(count).unwrap_or(0);
         let at = self
             .topics
@@ -103,7 +107,7 @@ impl RecordCollector {
     }
 
     /// True when the partitions of `topic` are known.
-    pub(crate) fn knows(&self, topic: &TopicName) -> bool {
+    pub fn knows(&self, topic: &TopicName) -> bool {
         self.topics
             .iter()
             .any(|known| known.name == *topic && !known.partitions.is_empty())
@@ -180,7 +184,7 @@ impl RecordCollector {
     }
 
     /// Seals every open batch; gives the ticket of the newest batch there is.
-    pub(crate) fn seal_all(&mut self) -> u64 {
+    pub fn seal_all(&mut self) -> u64 {
         self.seal_where(|_| true);
         self.tickets
     }
@@ -207,12 +211,13 @@ impl RecordCollector {
             .min()
     }
 
-    pub(crate) fn poll_sealed(&mut self) -> Option<Sealed> {
+    /// The next batch to send.
+    pub fn poll_sealed(&mut self) -> Option<Sealed> {
         self.sealed.pop_front()
     }
 
-    /// A batch was answered.
-    pub(crate) fn acknowledged(&mut self, ticket: u64) -> bool {
+    /// A batch was answered; `false` for one that was forgotten.
+    pub fn acknowledged(&mut self, ticket: u64) -> bool {
         let Some(unacked) = self.unacked.remove(&ticket) else {
             return false;
         };

@@ -26,20 +26,22 @@ struct Changelog {
 }
 
 /// What a step of restoring did.
-#[derive(Default)]
-pub(crate) struct RestoreProgress {
+#[derive(Debug, Default)]
+pub struct RestoreProgress {
     /// Records applied.
-    pub(crate) records: usize,
+    pub records: usize,
     /// Bytes of used-up batches.
-    pub(crate) consumed: Vec<(TopicPartition, usize)>,
+    pub consumed: Vec<(TopicPartition, usize)>,
     /// Changelogs that are complete now, with how many records they had.
-    pub(crate) completed: Vec<(TopicPartition, u64)>,
+    pub completed: Vec<(TopicPartition, u64)>,
 }
 
-/// A task that processes.
-pub(crate) struct StreamTask {
-    pub(crate) id: TaskId,
-    pub(crate) state: TaskState,
+/// A task that processes (Java: `StreamTask`).
+pub struct StreamTask {
+    /// Its id.
+    pub id: TaskId,
+    /// Its state, moved on by whoever drives it: only a running task processes and punctuates.
+    pub state: TaskState,
     graph: ProcessorGraph,
     group: PartitionGroup,
     changelogs: Vec<Changelog>,
@@ -47,7 +49,9 @@ pub(crate) struct StreamTask {
 }
 
 impl StreamTask {
-    pub(crate) fn new(
+    /// A task that reads `partitions`; it is restored first. An empty partition is waited for as
+    /// `max_task_idle_ms` says (key: `max.task.idle.ms`).
+    pub fn new(
         id: TaskId,
         mut graph: ProcessorGraph,
         partitions: &[TopicPartition],
@@ -79,11 +83,13 @@ impl StreamTask {
         })
     }
 
-    pub(crate) fn inputs(&self) -> Vec<TopicPartition> {
+    /// The partitions it reads.
+    pub fn inputs(&self) -> Vec<TopicPartition> {
         self.group.partitions().cloned().collect()
     }
 
-    pub(crate) fn changelog_partitions(&self) -> Vec<TopicPartition> {
+    /// The changelogs of its stores.
+    pub fn changelog_partitions(&self) -> Vec<TopicPartition> {
         self.changelogs
             .iter()
             .map(|changelog| changelog.partition.clone())
@@ -104,8 +110,12 @@ impl StreamTask {
                 .any(|changelog| changelog.partition == *partition)
     }
 
-    /// Reading of an input or a changelog begins. `Err` is something to warn about.
-    pub(crate) fn started(
+    /// Reading of an input, or of a changelog that ends at `end`, begins at `offset`; `metadata` was
+    /// committed with it.
+    ///
+    /// # Errors
+    /// Something to warn about: the metadata cannot be understood.
+    pub fn started(
         &mut self,
         partition: &TopicPartition,
         offset: i64,
@@ -122,7 +132,12 @@ impl StreamTask {
         self.group.start(partition, offset, metadata)
     }
 
-    pub(crate) fn push(
+    /// Takes what was fetched of an input or a changelog: batches up to `next_offset`, of a log that
+    /// ends at `log_end`.
+    ///
+    /// # Errors
+    /// When a record cannot be read.
+    pub fn push(
         &mut self,
         now: Now,
         partition: &TopicPartition,
@@ -144,7 +159,10 @@ impl StreamTask {
     }
 
     /// Applies up to `max_records` changelog records.
-    pub(crate) fn restore(&mut self, max_records: usize) -> Result<RestoreProgress, StreamsError> {
+    ///
+    /// # Errors
+    /// When a record cannot be read, or a store cannot take it.
+    pub fn restore(&mut self, max_records: usize) -> Result<RestoreProgress, StreamsError> {
         let mut progress = RestoreProgress::default();
         let Self {
             changelogs, graph, ..
@@ -209,11 +227,18 @@ impl StreamTask {
         Ok(progress)
     }
 
-    pub(crate) const fn graph(&self) -> &ProcessorGraph {
+    /// Its nodes and stores.
+    pub const fn graph(&self) -> &ProcessorGraph {
         &self.graph
     }
 
-    pub(crate) fn is_restored(&self) -> bool {
+    /// The same, for access to a store from outside.
+    pub const fn graph_mut(&mut self) -> &mut ProcessorGraph {
+        &mut self.graph
+    }
+
+    /// True when every changelog was read to its end.
+    pub fn is_restored(&self) -> bool {
         self.changelogs.iter().all(|changelog| changelog.done)
     }
 
@@ -223,16 +248,25 @@ impl StreamTask {
         self.state == TaskState::Restoring && self.changelogs.iter().any(fed)
     }
 
-    pub(crate) fn init(&mut self, now: Now) -> Result<(), StreamsError> {
+    /// Initialises the processors, once it is restored. It is for the caller to put the task into
+    /// [`TaskState::Running`] then.
+    ///
+    /// # Errors
+    /// Whatever a processor fails with.
+    pub fn init(&mut self, now: Now) -> Result<(), StreamsError> {
         self.graph.init(now)
     }
 
-    pub(crate) fn can_process(&self) -> bool {
+    /// True when there is a record that may be processed now.
+    pub fn can_process(&self) -> bool {
         self.state == TaskState::Running && self.group.has_next()
     }
 
     /// Processes up to `max_records`; gives how many there were.
-    pub(crate) fn process(&mut self, now: Now, max_records: usize) -> Result<usize, StreamsError> {
+    ///
+    /// # Errors
+    /// Whatever a record cannot be processed for.
+    pub fn process(&mut self, now: Now, max_records: usize) -> Result<usize, StreamsError> {
         let mut processed = 0;
         while processed < max_records {
             let Some(head) = self.group.pop(now, &mut self.graph)? else {
@@ -248,12 +282,14 @@ impl StreamTask {
         Ok(processed)
     }
 
-    pub(crate) fn punctuate(&mut self, now: Now) -> Result<(), StreamsError> {
+    /// Calls the punctuators of a kind that are due.
+    ///
+    /// # Errors
+    /// Whatever a processor fails with.
+    pub fn punctuate(&mut self, kind: PunctuationType, now: Now) -> Result<(), StreamsError> {
         if self.state == TaskState::Running {
-            for kind in [PunctuationType::StreamTime, PunctuationType::WallClockTime] {
-                let stream_time = self.group.stream_time();
-                self.commit_needed |= self.graph.punctuate(kind, now, stream_time)?;
-            }
+            let stream_time = self.group.stream_time();
+            self.commit_needed |= self.graph.punctuate(kind, now, stream_time)?;
         }
         Ok(())
     }
@@ -266,17 +302,22 @@ impl StreamTask {
         }
     }
 
-    pub(crate) const fn is_commit_needed(&self) -> bool {
+    /// True when something was processed or punctuated since the last commit.
+    pub const fn is_commit_needed(&self) -> bool {
         self.commit_needed
     }
 
-    pub(crate) fn take_commit_request(&mut self) -> bool {
+    /// True once after a processor asked for a commit.
+    pub fn take_commit_request(&mut self) -> bool {
         self.graph.take_commit_request()
     }
 
     /// Flushes the caches and gives the offsets that may be committed once everything produced so
     /// far is written.
-    pub(crate) fn prepare_commit(
+    ///
+    /// # Errors
+    /// Whatever a store or a processor downstream fails with.
+    pub fn prepare_commit(
         &mut self,
         now: Now,
     ) -> Result<Vec<(TopicPartition, OffsetAndMetadata)>, StreamsError> {
@@ -293,7 +334,8 @@ impl StreamTask {
         self.graph.take_drop_reason()
     }
 
-    pub(crate) fn close(&mut self, clean: bool) {
+    /// Closes the processors; a dirty close also empties caches and stores without a trace.
+    pub fn close(&mut self, clean: bool) {
         self.graph.close(clean);
         self.state = TaskState::Closed;
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::endpoints::{Sink, SinkTarget, Source, TopicPattern, TopicsKind};
+use super::java_order::strings_in_hash_order;
 use super::{
     NodeDefinition, NodeFactory, NodeKind, StoreDefinition, TopicRef, Topology, TopologyError,
 };
@@ -49,6 +50,9 @@ pub struct TopologyBuilder {
     stores: Vec<StoreDefinition>,
     /// What nodes added by name forward; the DSL has the compiler check it.
     outputs: BTreeMap<usize, RecordType>,
+    copartition_groups: Vec<Vec<usize>>,
+    /// Of internal topics that are declared with a number of them.
+    partitions: BTreeMap<Arc<str>, i32>,
     error: Option<TopologyError>,
 }
 
@@ -337,13 +341,57 @@ impl TopologyBuilder {
         if self.stores.iter().any(|store| store.name == name) {
             self.fail(TopologyError::DuplicateName(format!("store {name}")));
         }
-        self.stores.push(StoreDefinition { name, builder });
+        self.stores.push(StoreDefinition {
+            name,
+            builder,
+            source_topic: None,
+        });
+    }
+
+    /// Adds a store that may be there already as the same one.
+    pub(crate) fn add_store_once(&mut self, builder: Arc<dyn StoreBuilder>) {
+        let known = self.stores.iter();
+        let mut known = known.filter(|store| Arc::ptr_eq(&store.builder, &builder));
+        if known.next().is_none() {
+            self.add_store(builder);
+        }
+    }
+
+    /// The store called `store` has no changelog of its own: it is restored from `topic`, which
+    /// its task reads (Java: `connectSourceStoreAndTopic`).
+    pub(crate) fn restore_from(&mut self, store: &str, topic: &Arc<str>) {
+        if let Some(store) = self.stores.iter_mut().find(|known| &*known.name == store) {
+            store.source_topic = Some(Arc::clone(topic));
+        }
+    }
+
+    /// The node called `name`, if it was added.
+    pub(crate) fn written(&self, name: &str) -> Option<usize> {
+        self.find(name)
+    }
+
+    /// The internal topic called `topic` has this many partitions.
+    pub(crate) fn set_partitions(&mut self, topic: &Arc<str>, partitions: i32) {
+        self.partitions.insert(Arc::clone(topic), partitions);
+    }
+
+    /// The topics of these sources must have equally many partitions (Java: `copartitionSources`).
+    pub(crate) fn copartition_sources(&mut self, sources: &BTreeSet<Arc<str>>) {
+        let names: Vec<&str> = sources.iter().map(|name| &**name).collect();
+        let found = strings_in_hash_order(&names).into_iter();
+        let found = found.filter_map(|name| self.find(name)).collect();
+        self.copartition_groups.push(found);
     }
 
     /// Lets a processor use the store called `store`.
     pub(crate) fn connect(&mut self, node: usize, store: &str) {
         match self.stores.iter().position(|known| &*known.name == store) {
-            Some(index) => self.nodes[node].stores.push(index),
+            Some(index) => {
+                let stores = &mut self.nodes[node].stores;
+                if !stores.contains(&index) {
+                    stores.push(index);
+                }
+            }
             None => {
                 let processor = self.nodes[node].name.to_string();
                 self.fail(TopologyError::UnknownStore {
@@ -365,12 +413,43 @@ impl TopologyBuilder {
         if !self.nodes.iter().any(|node| node.kind.is_source()) {
             return Err(TopologyError::Empty);
         }
+        self.check_copartitioned()?;
         let groups = number_groups(&self.nodes);
         Ok(Topology {
             nodes: self.nodes,
             stores: self.stores,
             groups,
+            copartition_groups: self.copartition_groups,
+            partitions: self.partitions,
         })
+    }
+}
+
+impl TopologyBuilder {
+    /// Topics that must have equally many partitions cannot be declared with different numbers.
+    fn check_copartitioned(&self) -> Result<(), TopologyError> {
+        for group in &self.copartition_groups {
+            let topics = group.iter().flat_map(|&node| match &self.nodes[node].kind {
+                NodeKind::Source(topics) => topics.as_slice(),
+                _ => &[],
+            });
+            let declared: Option<BTreeMap<&str, i32>> = topics
+                .map(|topic| {
+                    let partitions = self.partitions.get(&topic.name)?;
+                    Some((&*topic.name, *partitions))
+                })
+                .collect();
+            let Some(declared) = declared else { continue };
+            let distinct: BTreeSet<i32> = declared.values().copied().collect();
+            if distinct.len() > 1 {
+                let topics = declared
+                    .iter()
+                    .map(|(name, count)| format!("{name}: {count}"));
+                let topics: Vec<String> = topics.collect();
+                return Err(TopologyError::NotCopartitioned(topics.join(", ")));
+            }
+        }
+        Ok(())
     }
 }
 

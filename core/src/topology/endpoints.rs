@@ -222,8 +222,12 @@ pub(crate) enum SinkTarget<K, V> {
 impl<K, V> Sink<K, V> {
     /// This topic.
     pub fn topic(topic: impl AsRef<str>) -> Self {
+        Self::reference(TopicRef::external(topic.as_ref()))
+    }
+
+    pub(crate) fn reference(topic: TopicRef) -> Self {
         Self {
-            target: SinkTarget::Topic(TopicRef::external(topic.as_ref())),
+            target: SinkTarget::Topic(topic),
             partitioner: None,
         }
     }

@@ -22,13 +22,16 @@ pub(crate) fn hash_set_order(hashes: &[i32]) -> Vec<usize> {
     order
 }
 
-/// Texts in the order of a `HashSet` filled in the given order.
-pub(crate) fn strings_in_hash_order<'a>(texts: &[&'a str]) -> Vec<&'a str> {
+/// Indexes of texts in the order of a `HashSet` filled in the given order.
+pub(crate) fn string_order(texts: &[&str]) -> Vec<usize> {
     let hashes: Vec<i32> = texts.iter().map(|text| string_hash(text)).collect();
     hash_set_order(&hashes)
-        .into_iter()
-        .map(|index| texts[index])
-        .collect()
+}
+
+/// Texts in the order of a `HashSet` filled in the given order.
+pub(crate) fn strings_in_hash_order<'a>(texts: &[&'a str]) -> Vec<&'a str> {
+    let order = string_order(texts).into_iter();
+    order.map(|index| texts[index]).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod endpoints;
 mod java_order;
 mod subtopology;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,8 +16,8 @@ use crate::types::{AutoOffsetReset, TopicName};
 
 pub use builder::TopologyBuilder;
 pub use describe::TopologyDescription;
-pub(crate) use endpoints::SinkTarget;
 pub use endpoints::{Sink, Source, TopicPattern, Topics};
+pub(crate) use endpoints::{SinkTarget, TopicsKind};
 
 pub use subtopology::{InternalTopic, Subtopology, topology_message};
 
@@ -68,6 +69,21 @@ pub enum TopologyError {
         /// The key and value types it takes.
         takes: &'static str,
     },
+    /// Two streams read topics of which only some are the same.
+    OverlappingSources(String),
+    /// Two streams of the same topics begin them by different policies.
+    OffsetResetsDiffer {
+        /// The source of one.
+        first: String,
+        /// The source of the other.
+        second: String,
+    },
+    /// An operator that needs windows is used on what is not grouped by any.
+    NotWindowed(String),
+    /// A table is suppressed whose rows are versioned.
+    SuppressedVersioned(String),
+    /// Topics that must have equally many partitions are declared with different numbers.
+    NotCopartitioned(String),
     /// A topology without any source.
     Empty,
 }
@@ -121,6 +137,31 @@ impl fmt::Display for TopologyError {
             } => write!(
                 f,
                 "node {parent} forwards {forwards} and its child {child} takes {takes}"
+            ),
+            Self::OverlappingSources(topic) => write!(
+                f,
+                "topic {topic} is read by two streams whose other topics differ: give both the \
+                 same topics, or one topic each"
+            ),
+            Self::OffsetResetsDiffer { first, second } => write!(
+                f,
+                "sources {first} and {second} read the same topics with different offset reset \
+                 policies: give both the same one"
+            ),
+            Self::NotWindowed(node) => write!(
+                f,
+                "{node} waits for windows to close, and no operator above it has windows: group \
+                 by windows first"
+            ),
+            Self::SuppressedVersioned(node) => write!(
+                f,
+                "{node} suppresses a table with a versioned store, or one made from it: keep the \
+                 table in a store without versions"
+            ),
+            Self::NotCopartitioned(topics) => write!(
+                f,
+                "topics that are joined or grouped together need equally many partitions, and are \
+                 declared with {topics}"
             ),
             Self::Empty => f.write_str("the topology has no source: begin with a stream or table"),
         }
@@ -213,11 +254,17 @@ impl NodeDefinition {
 pub(crate) struct StoreDefinition {
     pub(crate) name: Arc<str>,
     pub(crate) builder: Arc<dyn StoreBuilder>,
+    /// The topic of the user's that it is restored from instead of a changelog.
+    source_topic: Option<Arc<str>>,
 }
 
 impl StoreDefinition {
-    /// `<application.id>-<store>-changelog`, where the store is logged.
+    /// `<application.id>-<store>-changelog`, where the store is logged, or the topic that it is
+    /// restored from.
     pub(crate) fn changelog_topic(&self, application_id: &str) -> Option<TopicName> {
+        if let Some(topic) = &self.source_topic {
+            return Some(TopicName::new(&**topic));
+        }
         let logged = self.builder.is_logged();
         logged.then(|| TopicName::from(format!("{application_id}-{}-changelog", self.name)))
     }
@@ -230,6 +277,10 @@ pub struct Topology {
     stores: Vec<StoreDefinition>,
     /// Sub-topology of each node.
     groups: Vec<i32>,
+    /// Sources whose topics must have equally many partitions, in the order they were declared.
+    copartition_groups: Vec<Vec<usize>>,
+    /// Of internal topics that are declared with a number of them.
+    partitions: BTreeMap<Arc<str>, i32>,
 }
 
 impl fmt::Debug for Topology {
@@ -251,14 +302,20 @@ impl Topology {
             .collect()
     }
 
-    /// Stores connected to any of `nodes`, in the order they were added.
+    /// Stores connected to any of `nodes`, in the order in which Java flushes them: that of the
+    /// nodes, and of the names in a `HashSet` for each.
     pub(crate) fn stores_of(&self, nodes: &[usize]) -> Vec<usize> {
-        let used = |store: &usize| {
-            nodes
-                .iter()
-                .any(|&node| self.nodes[node].stores.contains(store))
-        };
-        (0..self.stores.len()).filter(used).collect()
+        let mut found = Vec::new();
+        for &node in nodes {
+            let stores = &self.nodes[node].stores;
+            let names: Vec<&str> = stores.iter().map(|&id| &*self.stores[id].name).collect();
+            for at in java_order::string_order(&names) {
+                if !found.contains(&stores[at]) {
+                    found.push(stores[at]);
+                }
+            }
+        }
+        found
     }
 
     pub(crate) fn node(&self, node: usize) -> &NodeDefinition {

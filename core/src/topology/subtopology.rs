@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::java_order::{hash_set_order, string_hash};
+use super::java_order::{hash_set_order, string_hash, string_order};
 use super::{NodeKind, Topology};
 use crate::config::StreamsConfig;
 use crate::types::{AutoOffsetReset, TopicName};
@@ -56,9 +56,49 @@ impl Subtopology {
 impl Topology {
     /// The sub-topologies, by number.
     pub fn subtopologies(&self, config: &StreamsConfig) -> Vec<Subtopology> {
+        let groups = self.copartition_groups(config.application_id());
         (0..self.subtopology_count())
-            .map(|id| self.subtopology(id, config))
+            .map(|id| {
+                let mut subtopology = self.subtopology(id, config);
+                let inputs: BTreeSet<&TopicName> = subtopology.inputs().collect();
+                let own = groups.iter();
+                let own = own.filter(|group| group.iter().all(|topic| inputs.contains(topic)));
+                subtopology.copartition_groups = own.cloned().collect();
+                subtopology
+            })
             .collect()
+    }
+
+    /// Topics that must have equally many partitions. Groups that meet are put together as Java
+    /// does it: with the first topic that has a group already, so not always all that meet (Java:
+    /// `InternalTopologyBuilder.copartitionGroups`).
+    fn copartition_groups(&self, application_id: &str) -> Vec<BTreeSet<TopicName>> {
+        let mut groups: Vec<BTreeSet<TopicName>> = Vec::new();
+        let mut group_of: BTreeMap<TopicName, usize> = BTreeMap::new();
+        for sources in &self.copartition_groups {
+            let topics = sources.iter();
+            let topics = topics.flat_map(|&node| self.nodes[node].source_topics(application_id));
+            let topics: Vec<TopicName> = topics.collect();
+            let names: Vec<&str> = topics.iter().map(TopicName::as_str).collect();
+            let order = string_order(&names);
+            let known = order.iter().find_map(|&at| group_of.get(&topics[at]));
+            let group = known.copied().unwrap_or_else(|| {
+                groups.push(BTreeSet::new());
+                groups.len() - 1
+            });
+            for topic in topics {
+                groups[group].insert(topic.clone());
+                group_of.insert(topic, group);
+            }
+        }
+        let used: BTreeSet<usize> = group_of.values().copied().collect();
+        let mut unique: Vec<BTreeSet<TopicName>> = Vec::new();
+        for group in used {
+            if !unique.contains(&groups[group]) {
+                unique.push(std::mem::take(&mut groups[group]));
+            }
+        }
+        unique
     }
 
     fn subtopology(&self, id: i32, config: &StreamsConfig) -> Subtopology {
@@ -132,7 +172,10 @@ impl Topology {
                 ("segment.bytes", "52428800"),
             ]);
             configs.extend(config.topic_configs().clone());
-            internal(name, configs)
+            InternalTopic {
+                partitions: self.declared_partitions(&name, application_id),
+                ..internal(name, configs)
+            }
         });
         Subtopology {
             id,
@@ -143,9 +186,16 @@ impl Topology {
             repartition_sink_topics: repartition_sinks.into_iter().collect(),
             sink_topics: sinks.into_iter().collect(),
             changelog_topics,
-            // Only joins and cogroups declare copartitioning, and there are none yet.
             copartition_groups: Vec::new(),
         }
+    }
+}
+
+impl Topology {
+    fn declared_partitions(&self, topic: &TopicName, application_id: &str) -> Option<i32> {
+        let prefix = format!("{application_id}-");
+        let name = topic.as_str().strip_prefix(&prefix)?;
+        self.partitions.get(name).copied()
     }
 }
 

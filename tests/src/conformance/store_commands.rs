@@ -5,7 +5,8 @@ use std::ops::Bound;
 use eddyline_core::processor::{ProcessingContext, ProcessorError, ProcessorGraph};
 use eddyline_core::serde::SerdeError;
 use eddyline_core::state::{
-    KeyValueStore, StateError, StateStore, TimestampedKeyValueStore, ValueAndTimestamp,
+    KeyValueStore, PutReturn, StateError, StateStore, TimestampedKeyValueStore, ValueAndTimestamp,
+    VersionedKeyValueStore, VersionedRecord,
 };
 use eddyline_core::time::Now;
 use eddyline_core::types::RecordContext;
@@ -71,6 +72,10 @@ pub(super) fn run(
             }),
         StoreKind::TimestampedLong => access
             .with::<TimestampedKeyValueStore<Key, i64>, _>(name, |s, c| {
+                s.command(spec, &tokens, c)
+            }),
+        StoreKind::Versioned => access
+            .with::<VersionedKeyValueStore<Key, Datum>, _>(name, |s, c| {
                 s.command(spec, &tokens, c)
             }),
     }?;
@@ -198,6 +203,55 @@ macro_rules! key_value_commands {
 
 key_value_commands!(KeyValueStore<Key, Datum>, Datum, <>);
 key_value_commands!(TimestampedKeyValueStore<Key, V>, ValueAndTimestamp<V>, <V>);
+
+impl Commands for VersionedKeyValueStore<Key, Datum> {
+    fn command(
+        &mut self,
+        spec: &StoreSpec,
+        tokens: &[&str],
+        _context: &RecordContext,
+    ) -> Result<Value, StateError> {
+        let key = spec.keys.parse(tokens[2]);
+        let time = |at: usize, open: i64| match tokens[at] {
+            "-" => open,
+            time => time.parse().expect("a time in a store command"),
+        };
+        let json = |record: VersionedRecord<Datum>| {
+            json!([record.value.json(), record.timestamp, record.valid_to])
+        };
+        // Java's point reads do not say how long a version was valid.
+        let found = |record: Option<VersionedRecord<Datum>>| {
+            let record = record.map(|record| VersionedRecord {
+                valid_to: None,
+                ..record
+            });
+            record.map_or(Value::Null, json)
+        };
+        let (from, to) = (|| time(3, i64::MIN), || time(4, i64::MAX));
+        Ok(match tokens[1] {
+            "put" => {
+                let value = spec.values.parse(tokens[3]);
+                match self.put(&key, value.as_ref(), time(4, 0))? {
+                    PutReturn::ValidTo(time) => json!(time),
+                    PutReturn::ValidToUndefined => json!(-1),
+                    PutReturn::NotPut => json!(i64::MIN),
+                }
+            }
+            "delete" => found(self.delete(&key, time(3, 0))?),
+            "get" => found(self.get(&key)?),
+            "get_as_of" => found(self.get_as_of(&key, time(3, 0))?),
+            "history" => self
+                .reverse_history(&key, from(), to())?
+                .map(|record| record.map(json))
+                .collect::<Result<_, _>>()?,
+            "history_ascending" => self
+                .history(&key, from(), to())?
+                .map(|record| record.map(json))
+                .collect::<Result<_, _>>()?,
+            other => panic!("unknown store command {other}"),
+        })
+    }
+}
 
 /// The commands of a record's value, which are separated by `;`.
 pub(super) fn commands(value: &str) -> impl Iterator<Item = &str> {

@@ -18,6 +18,7 @@ pub(super) enum StoreKind {
     Timestamped,
     /// What `count` makes.
     TimestampedLong,
+    Versioned,
 }
 
 /// What commands have to know of a store.
@@ -42,6 +43,9 @@ pub(super) fn stand_alone(store: &Value) -> Result<(StoreSpec, Box<dyn StoreBuil
     let value_serde = text(store, "value_serde").unwrap_or("string");
     let (keys, values) = (nullable::<Datum>(key_serde), Datum::serde(value_serde));
     let flag = |field| store.get(field).and_then(Value::as_bool);
+    if kind == "versioned_kv" {
+        return versioned(store, name);
+    }
     let supplier = Stores::in_memory_key_value_store(name);
     macro_rules! options {
         ($builder:expr) => {{
@@ -78,6 +82,31 @@ pub(super) fn stand_alone(store: &Value) -> Result<(StoreSpec, Box<dyn StoreBuil
         key_serde: key_serde.to_owned(),
     };
     Ok((spec, builder))
+}
+
+/// A stand-alone versioned store.
+fn versioned(store: &Value, name: &str) -> Result<(StoreSpec, Box<dyn StoreBuilder>), BuildError> {
+    let number = |field| store.get(field).and_then(Value::as_i64);
+    let supplier = Stores::in_memory_versioned_key_value_store(
+        name,
+        number("history_retention_ms").unwrap_or(0),
+        number("segment_interval_ms"),
+    );
+    let supplier = supplier.map_err(|error| BuildError::unsupported(error.to_string()))?;
+    let key_serde = text(store, "key_serde").unwrap_or("string");
+    let value_serde = text(store, "value_serde").unwrap_or("string");
+    let (keys, values) = (nullable::<Datum>(key_serde), Datum::serde(value_serde));
+    let mut builder = Stores::versioned_key_value_store_builder(supplier, keys, values);
+    if store.get("logging").and_then(Value::as_bool) == Some(false) {
+        builder = builder.with_logging_disabled();
+    }
+    let spec = StoreSpec {
+        kind: StoreKind::Versioned,
+        keys: Kind::of(key_serde),
+        values: Kind::of(value_serde),
+        key_serde: key_serde.to_owned(),
+    };
+    Ok((spec, Box::new(builder)))
 }
 
 /// The store of a DSL operation, and its name if it has one.

@@ -14,6 +14,7 @@ use crate::types::{Headers, RecordContext, TopicName};
 
 pub use self::interleaved::check_interleaved;
 pub use self::model::check_exact;
+pub use super::versioned::fuzzing::versions;
 pub use super::windowed::fuzzing::windows;
 
 /// Any bytes are a history; both checks run it.

@@ -89,6 +89,35 @@ impl Stores {
         ))
     }
 
+    /// Windows in memory in the order of Java's persistent store of aggregations that emit when
+    /// windows close (Java: `RocksDbIndexedTimeOrderedWindowBytesStoreSupplier`).
+    ///
+    /// # Errors
+    /// As for [`in_memory_window_store`](Self::in_memory_window_store).
+    pub fn time_ordered_window_store(
+        name: impl Into<Arc<str>>,
+        retention_ms: i64,
+        window_size_ms: i64,
+    ) -> Result<Arc<dyn WindowBytesStoreSupplier>, StateError> {
+        let order = time_ordered(retention_ms);
+        let supplier = InMemorySupplier::new(name.into(), KeySchema::Window, order, retention_ms)?;
+        Ok(Arc::new(supplier.of_windows(window_size_ms, false)?))
+    }
+
+    /// Sessions in memory in the order of Java's persistent store of aggregations that emit when
+    /// windows close (Java: `RocksDbTimeOrderedSessionBytesStoreSupplier`).
+    ///
+    /// # Errors
+    /// When the retention is negative.
+    pub fn time_ordered_session_store(
+        name: impl Into<Arc<str>>,
+        retention_ms: i64,
+    ) -> Result<Arc<dyn SessionBytesStoreSupplier>, StateError> {
+        let order = time_ordered(retention_ms);
+        let supplier = InMemorySupplier::new(name.into(), KeySchema::Session, order, retention_ms);
+        Ok(Arc::new(supplier?))
+    }
+
     /// Sessions in memory, ordered by end and then key. `retention_ms` is how long a session lives
     /// behind its end.
     ///
@@ -168,8 +197,18 @@ impl Stores {
 
 fn segmented(retention_ms: i64) -> RowOrder {
     RowOrder::Segmented {
-        interval_ms: (retention_ms / 2).max(SEGMENT_INTERVAL_MIN_MS),
+        interval_ms: segment_interval_ms(retention_ms),
     }
+}
+
+fn time_ordered(retention_ms: i64) -> RowOrder {
+    RowOrder::TimeOrdered {
+        interval_ms: segment_interval_ms(retention_ms),
+    }
+}
+
+fn segment_interval_ms(retention_ms: i64) -> i64 {
+    (retention_ms / 2).max(SEGMENT_INTERVAL_MIN_MS)
 }
 
 struct InMemorySupplier {

@@ -72,8 +72,9 @@ const fn duplicates(order: RowOrder) -> Kind {
 }
 
 const SEGMENTED: RowOrder = RowOrder::Segmented { interval_ms: 4 };
+const TIME_ORDERED: RowOrder = RowOrder::TimeOrdered { interval_ms: 4 };
 
-const KINDS: [Kind; 12] = {
+const KINDS: [Kind; 15] = {
     use KeySchema::{Session, Window};
     use RowOrder::TimeFirst;
     use ValueFormat::{Plain, Timestamped};
@@ -90,6 +91,9 @@ const KINDS: [Kind; 12] = {
         kind(Window, TimeFirst, Plain, true, Some(false)),
         duplicates(TimeFirst),
         duplicates(SEGMENTED),
+        kind(Window, TIME_ORDERED, Timestamped, false, None),
+        kind(Window, TIME_ORDERED, Plain, true, None),
+        kind(Session, TIME_ORDERED, Plain, false, None),
     ]
 };
 
@@ -160,7 +164,19 @@ impl Model {
         let oldest = self.observed_stream_time - RETENTION_MS;
         match self.options.order {
             RowOrder::TimeFirst => time > oldest,
-            RowOrder::Segmented { interval_ms } => time / interval_ms >= oldest / interval_ms,
+            RowOrder::Segmented { interval_ms } | RowOrder::TimeOrdered { interval_ms } => {
+                time / interval_ms >= oldest / interval_ms
+            }
+        }
+    }
+
+    /// True for a row that reads see, if it is there.
+    fn is_seen(&self, time: i64, is_of_time: bool) -> bool {
+        let oldest = self.observed_stream_time - RETENTION_MS;
+        match (self.options.order, self.options.schema) {
+            (RowOrder::TimeOrdered { .. }, KeySchema::Window) => time >= oldest,
+            (RowOrder::TimeOrdered { .. }, KeySchema::Session) if is_of_time => true,
+            _ => time > oldest,
         }
     }
 
@@ -197,19 +213,25 @@ impl Model {
     }
 
     fn get(&self, row: &Row) -> Value {
-        let is_there = row.1 > self.observed_stream_time - RETENTION_MS;
-        self.rows.get(row).filter(|_| is_there).cloned()
+        let is_seen = self.is_seen(row.1, false);
+        self.rows.get(row).filter(|_| is_seen).cloned()
     }
 
-    fn visible(&self) -> BTreeMap<Row, Vec<u8>> {
+    fn visible(&self, is_of_time: bool) -> BTreeMap<Row, Vec<u8>> {
         let mut rows = self.rows.clone();
-        rows.retain(|row, _| row.1 > self.observed_stream_time - RETENTION_MS);
+        rows.retain(|row, _| self.is_seen(row.1, is_of_time));
         rows
     }
 
     /// What Java sorts by.
-    fn position(&self, row: &Row) -> (i64, Vec<u8>, i64) {
-        match (self.options.order, self.options.schema) {
+    fn position(&self, row: &Row, query: &WindowQuery<'_>) -> (i64, Vec<u8>, i64) {
+        match (self.options.order.of(query), self.options.schema) {
+            (RowOrder::TimeOrdered { .. }, KeySchema::Window) => (row.1, row.0.clone(), row.2),
+            (RowOrder::TimeOrdered { .. }, KeySchema::Session) => {
+                let mut bytes = row.2.to_be_bytes().to_vec();
+                bytes.extend_from_slice(&row.0);
+                (row.1, bytes, 0)
+            }
             (RowOrder::Segmented { interval_ms }, schema) => {
                 (row.1 / interval_ms, schema.to_bytes(lend(row)), 0)
             }
@@ -219,11 +241,11 @@ impl Model {
     }
 
     fn scan(&self, query: &WindowQuery<'_>, direction: Direction) -> Vec<(Row, Vec<u8>)> {
-        let rows = self.visible().into_iter();
+        let rows = self.visible(query.is_of_time).into_iter();
         let mut rows: Vec<_> = rows
             .filter(|(row, _)| !query.is_empty() && query.matches(lend(row)))
             .collect();
-        rows.sort_by_key(|(row, _)| self.position(row));
+        rows.sort_by_key(|(row, _)| self.position(row, query));
         if direction == Direction::Backward {
             rows.reverse();
         }
@@ -443,6 +465,10 @@ impl Run {
         for direction in [Direction::Forward, Direction::Backward] {
             self.check_scan(&query, direction);
             self.check_scan(&WindowQuery::of_keys(all), direction);
+            self.check_scan(
+                &WindowQuery::of_time(query.time_from, query.time_to),
+                direction,
+            );
         }
     }
 
@@ -457,7 +483,7 @@ impl Run {
         }
         let mut positions: Vec<_> = found
             .iter()
-            .map(|(row, _)| self.model.position(row))
+            .map(|(row, _)| self.model.position(row, query))
             .collect();
         if direction == Direction::Backward {
             positions.reverse();
@@ -534,7 +560,7 @@ impl Run {
         assert!(!self.store.has_pending());
         self.check_restored();
         if self.store.is_cached() && self.kind.listener.is_some() {
-            for (row, value) in self.model.visible() {
+            for (row, value) in self.model.visible(false) {
                 assert_eq!(self.downstream.get(&row), Some(&value));
             }
         }

@@ -100,6 +100,10 @@ pub struct WindowQuery<'a> {
     pub time_to: i64,
     /// The latest start of a session; `i64::MAX` for time windows.
     pub start_to: i64,
+    /// True for rows that ended in a stretch of time, whatever their keys (Java: `fetchAll`, and
+    /// `findSessions` without a key): stores that are ordered by time have an order of their own
+    /// for them.
+    pub is_of_time: bool,
 }
 
 impl<'a> WindowQuery<'a> {
@@ -110,6 +114,7 @@ impl<'a> WindowQuery<'a> {
             time_from: 0,
             time_to: i64::MAX,
             start_to: i64::MAX,
+            is_of_time: false,
         }
     }
 
@@ -120,6 +125,15 @@ impl<'a> WindowQuery<'a> {
             time_from,
             time_to,
             start_to: i64::MAX,
+            is_of_time: false,
+        }
+    }
+
+    /// The rows of all keys whose time lies from `time_from` to `time_to`.
+    pub const fn of_time(time_from: i64, time_to: i64) -> Self {
+        Self {
+            is_of_time: true,
+            ..Self::of_times((Bound::Unbounded, Bound::Unbounded), time_from, time_to)
         }
     }
 

@@ -7,7 +7,7 @@ use std::ops::Bound;
 use super::super::StateError;
 use super::super::byte_store::Direction;
 use super::super::bytes::StoreBytes;
-use super::super::slab::Slab;
+use super::super::slab::{Slab, SlotRange};
 use super::keys::{KeySchema, RowKey, WindowQuery};
 
 /// Rows of windows, which expire as time goes on (Java: `WindowStore<Bytes, byte[]>`,
@@ -54,6 +54,15 @@ pub enum RowOrder {
         /// The length of a segment in milliseconds, at least 1.
         interval_ms: i64,
     },
+    /// By time where a stretch of time is asked for, and of sessions by end, start and key; like
+    /// segments where a range of keys is (Java: `RocksDBTimeOrderedWindowStore`,
+    /// `RocksDBTimeOrderedSessionStore`, for aggregations that emit when windows close). Whole
+    /// segments expire, and rows may be seen for longer: windows for a millisecond, and sessions of
+    /// a stretch of time until their segment expires.
+    TimeOrdered {
+        /// The length of a segment in milliseconds, at least 1.
+        interval_ms: i64,
+    },
 }
 
 impl RowOrder {
@@ -61,8 +70,18 @@ impl RowOrder {
     #[inline]
     pub fn segment(self, time: i64) -> i64 {
         match self {
-            Self::TimeFirst => time,
+            Self::TimeFirst | Self::TimeOrdered { .. } => time,
             Self::Segmented { interval_ms } => time / interval_ms.max(1),
+        }
+    }
+
+    /// The order of the rows that `query` asks for.
+    pub(super) fn of(self, query: &WindowQuery<'_>) -> Self {
+        match self {
+            Self::TimeOrdered { interval_ms } if !query.is_of_time => {
+                Self::Segmented { interval_ms }
+            }
+            order => order,
         }
     }
 }
@@ -105,17 +124,27 @@ impl InMemoryWindowStore {
         }
     }
 
+    /// The latest time that is past the retention.
+    fn expired_to(&self) -> i64 {
+        self.observed_stream_time.saturating_sub(self.retention_ms)
+    }
+
     /// The earliest time that is still there.
     fn live_from(&self) -> i64 {
-        let expired = self.observed_stream_time.saturating_sub(self.retention_ms);
-        expired.saturating_add(1)
+        match (self.order, self.schema) {
+            (RowOrder::TimeOrdered { .. }, KeySchema::Window) => self.expired_to(),
+            _ => self.expired_to().saturating_add(1),
+        }
     }
 
     /// The first segment that takes rows: some of them may be expired already.
     fn first_segment(&self) -> i64 {
         match self.order {
             RowOrder::TimeFirst => self.live_from(),
-            RowOrder::Segmented { .. } => self.order.segment(self.live_from() - 1),
+            RowOrder::Segmented { .. } => self.order.segment(self.expired_to()),
+            RowOrder::TimeOrdered { interval_ms } => {
+                self.expired_to() / interval_ms.max(1) * interval_ms.max(1)
+            }
         }
     }
 
@@ -129,6 +158,20 @@ impl InMemoryWindowStore {
                     KeySchema::Window => row.tail,
                     KeySchema::Session => !row.tail,
                 },
+            },
+            (RowOrder::TimeOrdered { .. }, KeySchema::Session) => {
+                let mut key = row.tail.to_be_bytes().to_vec();
+                key.extend_from_slice(row.key);
+                Place {
+                    segment,
+                    key: StoreBytes::new(&key),
+                    tail: 0,
+                }
+            }
+            (RowOrder::TimeOrdered { .. }, KeySchema::Window) => Place {
+                segment,
+                key: StoreBytes::new(row.key),
+                tail: row.tail,
             },
             (RowOrder::Segmented { .. }, schema) => Place {
                 segment,
@@ -153,22 +196,8 @@ impl InMemoryWindowStore {
 
     /// The rows of one key, by time; rows of longer or shorter keys may lie between.
     fn scan_key(&self, query: WindowQuery<'_>, direction: Direction) -> WindowRows<'_> {
-        let (from, to) = query.byte_bounds(self.schema);
-        let to = to.as_deref().map_or(Bound::Unbounded, Bound::Included);
-        let slots = self.rows.range((Bound::Included(&from), to), direction);
-        let key = StoreBytes::new(query.single_key().unwrap_or_default());
-        let (time_from, time_to, start_to) = (query.time_from, query.time_to, query.start_to);
-        let rows = slots.filter_map(move |slot| {
-            let row = self.row(slot)?;
-            let keys = (Bound::Included(&*key), Bound::Included(&*key));
-            let query = WindowQuery {
-                keys,
-                time_from,
-                time_to,
-                start_to,
-            };
-            query.matches(row.0.lend()).then_some(row)
-        });
+        let slots = self.slots(&query, direction);
+        let rows = self.matching(&query, slots);
         if (self.schema, self.order) != (KeySchema::Session, RowOrder::TimeFirst) {
             return Box::new(rows.map(Ok));
         }
@@ -178,6 +207,66 @@ impl InMemoryWindowStore {
             Direction::Backward => (b.time, a.tail).cmp(&(a.time, b.tail)),
         });
         Box::new(sessions.into_iter().map(Ok))
+    }
+
+    /// The rows of a range of keys in a store that is ordered by time otherwise, one segment after
+    /// the other.
+    fn scan_keys(
+        &self,
+        query: &WindowQuery<'_>,
+        interval_ms: i64,
+        direction: Direction,
+    ) -> WindowRows<'_> {
+        let order = RowOrder::Segmented { interval_ms };
+        let slots = self.slots(query, direction);
+        let mut rows: Vec<WindowRow> = self.matching(query, slots).collect();
+        rows.sort_by(|(a, _), (b, _)| {
+            let (a, b) = (order.segment(a.time), order.segment(b.time));
+            match direction {
+                Direction::Forward => a.cmp(&b),
+                Direction::Backward => b.cmp(&a),
+            }
+        });
+        Box::new(rows.into_iter().map(Ok))
+    }
+
+    /// The slots between the bounds of `query`, in the order of their bytes.
+    fn slots(&self, query: &WindowQuery<'_>, direction: Direction) -> SlotRange<'_> {
+        let (from, to) = query.byte_bounds(self.schema);
+        let to = to.as_deref().map_or(Bound::Unbounded, Bound::Included);
+        self.rows.range((Bound::Included(&from), to), direction)
+    }
+
+    /// The rows in `slots` that `query` asks for.
+    fn matching<'a>(
+        &'a self,
+        query: &WindowQuery<'_>,
+        slots: impl Iterator<Item = u32> + 'a,
+    ) -> impl Iterator<Item = WindowRow> + 'a {
+        let owned = |bound: Bound<&[u8]>| bound.map(StoreBytes::new);
+        let (from, to) = (owned(query.keys.0), owned(query.keys.1));
+        let WindowQuery {
+            time_from,
+            time_to,
+            start_to,
+            is_of_time,
+            ..
+        } = *query;
+        slots.filter_map(move |slot| {
+            let row = self.row(slot)?;
+            let keys = (
+                from.as_ref().map(|key| &**key),
+                to.as_ref().map(|key| &**key),
+            );
+            let query = WindowQuery {
+                keys,
+                time_from,
+                time_to,
+                start_to,
+                is_of_time,
+            };
+            query.matches(row.0.lend()).then_some(row)
+        })
     }
 
     fn row(&self, slot: u32) -> Option<WindowRow> {
@@ -195,7 +284,7 @@ impl InMemoryWindowStore {
     fn scan_segments(&self, query: &WindowQuery<'_>, direction: Direction) -> PlaceScan<'_> {
         let (from, to) = match self.order {
             RowOrder::Segmented { .. } => query.byte_bounds(self.schema),
-            RowOrder::TimeFirst => {
+            RowOrder::TimeFirst | RowOrder::TimeOrdered { .. } => {
                 let owned = |bound| match bound {
                     Bound::Included(key) | Bound::Excluded(key) => Some(<[u8]>::to_vec(key)),
                     Bound::Unbounded => None,
@@ -263,39 +352,26 @@ impl ByteWindowStore for InMemoryWindowStore {
     }
 
     fn scan(&self, query: &WindowQuery<'_>, direction: Direction) -> WindowRows<'_> {
-        let query = WindowQuery {
-            time_from: query.time_from.max(self.live_from()),
-            ..*query
-        };
+        let mut query = *query;
+        let is_time_ordered = matches!(self.order, RowOrder::TimeOrdered { .. });
+        if !(is_time_ordered && query.is_of_time && self.schema == KeySchema::Session) {
+            query.time_from = query.time_from.max(self.live_from());
+        }
         if query.is_empty() {
             return Box::new(std::iter::empty());
         }
         if query.single_key().is_some() {
             return self.scan_key(query, direction);
         }
-        let owned = |bound: Bound<&[u8]>| bound.map(StoreBytes::new);
-        let (from, to) = (owned(query.keys.0), owned(query.keys.1));
-        let WindowQuery {
-            time_from,
-            time_to,
-            start_to,
-            ..
-        } = query;
-        let slots = self.scan_segments(&query, direction);
-        Box::new(slots.filter_map(move |slot| {
-            let row = self.row(slot)?;
-            let keys = (
-                from.as_ref().map(|key| &**key),
-                to.as_ref().map(|key| &**key),
-            );
-            let query = WindowQuery {
-                keys,
-                time_from,
-                time_to,
-                start_to,
-            };
-            query.matches(row.0.lend()).then_some(Ok(row))
-        }))
+        match self.order {
+            RowOrder::TimeOrdered { interval_ms } if !query.is_of_time => {
+                self.scan_keys(&query, interval_ms, direction)
+            }
+            _ => {
+                let slots = self.scan_segments(&query, direction);
+                Box::new(self.matching(&query, slots).map(Ok))
+            }
+        }
     }
 
     fn approximate_num_entries(&self) -> u64 {

@@ -147,8 +147,7 @@ impl<K, V> SessionStore<K, V> {
     /// The sessions of all keys that end from `earliest_end` to `latest_end` inclusive (Java:
     /// `findSessions(earliest, latest)`).
     pub fn find_ended_sessions(&self, earliest_end: i64, latest_end: i64) -> Sessions<'_, K, V> {
-        let keys = (Bound::Unbounded, Bound::Unbounded);
-        let query = WindowQuery::of_times(keys, earliest_end, latest_end);
+        let query = WindowQuery::of_time(earliest_end, latest_end);
         self.rows(&query, Direction::Forward)
     }
 
@@ -192,10 +191,8 @@ impl<K, V> SessionStore<K, V> {
         direction: Direction,
     ) -> Sessions<'_, K, V> {
         let query = WindowQuery {
-            keys,
-            time_from: earliest_end,
-            time_to: i64::MAX,
             start_to: latest_start,
+            ..WindowQuery::of_times(keys, earliest_end, i64::MAX)
         };
         self.rows(&query, direction)
     }

@@ -162,6 +162,7 @@ impl WindowBytesStore {
         match &self.cache {
             Some(cache) if !query.is_empty() => {
                 let WindowStoreOptions { schema, order, .. } = self.options;
+                let order = order.of(query);
                 let cached = self.cached_rows(cache, query, direction);
                 Box::new(MergedWindowRows::new(
                     schema, order, direction, cached, rows,
@@ -348,6 +349,7 @@ impl WindowBytesStore {
         direction: Direction,
     ) -> Vec<CachedRow> {
         let WindowStoreOptions { schema, order, .. } = self.options;
+        let order = order.of(query);
         let (from, to) = query.byte_bounds(schema);
         let to = to.map(|mut to| {
             to.extend_from_slice(&[u8::MAX; CACHE_SUFFIX_BYTES]);

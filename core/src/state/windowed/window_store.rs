@@ -138,7 +138,7 @@ macro_rules! window_store {
                 time_from: i64,
                 time_to: i64,
             ) -> WindowStoreIterator<'_, (Windowed<K>, $value)> {
-                let query = WindowQuery::of_times(ALL_KEYS, time_from, time_to);
+                let query = WindowQuery::of_time(time_from, time_to);
                 self.rows(&query, Direction::Forward)
             }
 
@@ -148,18 +148,18 @@ macro_rules! window_store {
                 time_from: i64,
                 time_to: i64,
             ) -> WindowStoreIterator<'_, (Windowed<K>, $value)> {
-                let query = WindowQuery::of_times(ALL_KEYS, time_from, time_to);
+                let query = WindowQuery::of_time(time_from, time_to);
                 self.rows(&query, Direction::Backward)
             }
 
             /// All rows.
             pub fn all(&self) -> WindowStoreIterator<'_, (Windowed<K>, $value)> {
-                self.rows(&WindowQuery::of_keys(ALL_KEYS), Direction::Forward)
+                self.rows(&WindowQuery::of_time(0, i64::MAX), Direction::Forward)
             }
 
             /// All rows, last one first.
             pub fn backward_all(&self) -> WindowStoreIterator<'_, (Windowed<K>, $value)> {
-                self.rows(&WindowQuery::of_keys(ALL_KEYS), Direction::Backward)
+                self.rows(&WindowQuery::of_time(0, i64::MAX), Direction::Backward)
             }
 
             /// A flushed entry of this store in its types.
@@ -248,5 +248,3 @@ window_store!(
     read_timestamped,
     |value| (value.timestamp, &value.value)
 );
-
-const ALL_KEYS: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Unbounded, Bound::Unbounded);

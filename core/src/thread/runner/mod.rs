@@ -18,6 +18,7 @@ use self::commit::CommitPhase;
 use super::message::{ClientMessage, RunnerMessage, ToClient, ToRunner};
 use crate::config::StreamsConfig;
 use crate::error::StreamsError;
+use crate::processor::PunctuationType;
 use crate::state::{CacheBudget, StateStore};
 use crate::task::{RecordCollector, StreamTask, TaskState};
 use crate::time::{Instant, Now};
@@ -334,7 +335,8 @@ impl TaskRunner {
 
     fn punctuate(&mut self, now: Now) -> Result<(), StreamsError> {
         for task in self.tasks.values_mut() {
-            task.punctuate(now)?;
+            task.punctuate(PunctuationType::StreamTime, now)?;
+            task.punctuate(PunctuationType::WallClockTime, now)?;
         }
         Ok(())
     }

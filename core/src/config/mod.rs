@@ -10,10 +10,14 @@
 //! assert_eq!(config.commit_interval_ms(), 1000);
 //! ```
 
+mod optimization;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::types::AutoOffsetReset;
+
+pub use self::optimization::TopologyOptimization;
 
 /// A configuration that cannot be used: which key, which value, what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,6 +212,7 @@ macro_rules! streams_config {
             default_timestamp_extractor: DefaultTimestampExtractor,
             topic_configs: BTreeMap<String, String>,
             rng_seed: Option<u64>,
+            topology_optimization: TopologyOptimization,
             $( $field: $type, )*
         }
 
@@ -221,6 +226,7 @@ macro_rules! streams_config {
                     default_timestamp_extractor: DefaultTimestampExtractor::default(),
                     topic_configs: BTreeMap::new(),
                     rng_seed: None,
+                    topology_optimization: TopologyOptimization::default(),
                     $( $field: $default, )*
                 }
             }
@@ -368,6 +374,9 @@ impl StreamsConfig {
                 self.default_timestamp_extractor = DefaultTimestampExtractor::parse(&value)
                     .ok_or_else(|| ConfigError::invalid(key, &value, allowed))?;
             }
+            "topology.optimization" => {
+                self.topology_optimization = TopologyOptimization::parse(key, &value)?;
+            }
             "processing.guarantee" if value == "at_least_once" => {}
             "processing.guarantee" => {
                 return Err(ConfigError::invalid(
@@ -419,6 +428,11 @@ impl StreamsConfig {
     /// Configurations of internal topics given with the prefix `topic.`, sorted by key.
     pub const fn topic_configs(&self) -> &BTreeMap<String, String> {
         &self.topic_configs
+    }
+
+    /// Key: `topology.optimization`; see `StreamsBuilder::build_with`.
+    pub const fn topology_optimization(&self) -> TopologyOptimization {
+        self.topology_optimization
     }
 
     /// The seed of every random choice, if one was given.

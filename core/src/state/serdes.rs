@@ -1,0 +1,98 @@
+//! The serdes of a store.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use super::StateError;
+use crate::serde::{SerdeError, SerdeRef};
+
+/// Serdes with the buffers they write to, which are used again for every operation.
+pub(super) struct StoreSerdes<K, V> {
+    store: Arc<str>,
+    /// The changelog topic, which serdes are told; the store's name until it is known.
+    pub(super) topic: Box<str>,
+    keys: SerdeRef<K>,
+    values: SerdeRef<V>,
+    key: Cell<Vec<u8>>,
+    value: Vec<u8>,
+}
+
+impl<K, V> StoreSerdes<K, V> {
+    pub(super) fn new(store: Arc<str>, keys: SerdeRef<K>, values: SerdeRef<V>) -> Self {
+        Self {
+            topic: Box::from(&*store),
+            store,
+            keys,
+            values,
+            key: Cell::default(),
+            value: Vec::new(),
+        }
+    }
+
+    pub(super) fn store(&self) -> &str {
+        &self.store
+    }
+
+    /// Calls `access` with the bytes of `key`.
+    pub(super) fn with_key<R>(
+        &self,
+        key: &K,
+        access: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R, StateError> {
+        let mut bytes = self.key.take();
+        bytes.clear();
+        let written = write_key(&self.store, &self.topic, &self.keys, key, &mut bytes);
+        let result = written.map(|()| access(&bytes));
+        self.key.set(bytes);
+        result
+    }
+
+    /// The bytes of `key` and of `value`.
+    pub(super) fn row(
+        &mut self,
+        key: &K,
+        value: Option<&V>,
+    ) -> Result<(&[u8], Option<&[u8]>), StateError> {
+        let bytes = self.key.get_mut();
+        bytes.clear();
+        write_key(&self.store, &self.topic, &self.keys, key, bytes)?;
+        self.value.clear();
+        let has_value = match value {
+            Some(value) => self
+                .values
+                .serialize_nullable(&self.topic, value, &mut self.value)
+                .map_err(|error| serde_error(&self.store, error))?,
+            None => false,
+        };
+        Ok((self.key.get_mut(), has_value.then_some(&self.value)))
+    }
+
+    pub(super) fn read_value(&self, bytes: &[u8]) -> Result<V, StateError> {
+        self.values
+            .deserialize_slice(&self.topic, bytes)
+            .map_err(|error| serde_error(&self.store, error))
+    }
+}
+
+fn write_key<K>(
+    store: &str,
+    topic: &str,
+    keys: &SerdeRef<K>,
+    key: &K,
+    out: &mut Vec<u8>,
+) -> Result<(), StateError> {
+    match keys.serialize_nullable(topic, key, out) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(StateError::NullKey {
+            store: store.to_owned(),
+        }),
+        Err(error) => Err(serde_error(store, error)),
+    }
+}
+
+fn serde_error(store: &str, error: SerdeError) -> StateError {
+    StateError::Serde {
+        store: store.to_owned(),
+        error,
+    }
+}
