@@ -14,7 +14,7 @@ use eddyline_core::processor::{OutgoingRecord, ProcessorGraph, RecordSink};
 use eddyline_core::state::{CacheBudget, ChangelogRecord, TimestampedKeyValueStore};
 use eddyline_core::time::{Now, StreamTime};
 use eddyline_core::topology::{Topology, topology_message};
-use eddyline_core::types::{Headers, TaskId, TopicName, TopicPartition};
+use eddyline_core::types::{Headers, TaskId, TopicPartition};
 use eddyline_core::wire::Record;
 use serde_json::{Value, json};
 
@@ -40,10 +40,6 @@ impl RecordSink for Sink {
             timestamp: record.timestamp,
         });
         Ok(())
-    }
-
-    fn partition_count(&self, _: &TopicName) -> Option<i32> {
-        Some(1)
     }
 }
 
@@ -134,14 +130,9 @@ impl Driver {
                 value,
                 headers: Headers::new(),
             };
-            let now = Now::default();
-            let input = self.graph.input(&TopicPartition::new(topic, 0));
-            let input = input.expect("a source");
-            let time = self.graph.load(now, input, record, StreamTime::UNKNOWN);
-            assert_eq!(time, Ok(Some(timestamp)));
-            self.graph.take(input);
+            let partition = TopicPartition::new(topic, 0);
             self.graph
-                .process(now, self.stream_time)
+                .process_record(Now::default(), &partition, record, self.stream_time)
                 .expect("processed");
             if self.commit_each {
                 self.graph.flush(Now::default()).expect("flushed");

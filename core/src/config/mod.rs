@@ -10,6 +10,7 @@
 //! assert_eq!(config.commit_interval_ms(), 1000);
 //! ```
 
+mod dsl_stores;
 mod optimization;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use std::fmt;
 
 use crate::types::AutoOffsetReset;
 
+pub use self::dsl_stores::{DslStoreFormat, StoreType};
 pub use self::optimization::TopologyOptimization;
 
 /// A configuration that cannot be used: which key, which value, what would be right.
@@ -213,6 +215,8 @@ macro_rules! streams_config {
             topic_configs: BTreeMap<String, String>,
             rng_seed: Option<u64>,
             topology_optimization: TopologyOptimization,
+            dsl_store_type: StoreType,
+            dsl_store_format: DslStoreFormat,
             $( $field: $type, )*
         }
 
@@ -227,6 +231,8 @@ macro_rules! streams_config {
                     topic_configs: BTreeMap::new(),
                     rng_seed: None,
                     topology_optimization: TopologyOptimization::default(),
+                    dsl_store_type: StoreType::default(),
+                    dsl_store_format: DslStoreFormat::default(),
                     $( $field: $default, )*
                 }
             }
@@ -377,6 +383,10 @@ impl StreamsConfig {
             "topology.optimization" => {
                 self.topology_optimization = TopologyOptimization::parse(key, &value)?;
             }
+            "dsl.store.suppliers.class" | "default.dsl.store" => {
+                self.dsl_store_type = StoreType::parse(key, &value)?;
+            }
+            "dsl.store.format" => self.dsl_store_format = DslStoreFormat::parse(key, &value)?,
             "processing.guarantee" if value == "at_least_once" => {}
             "processing.guarantee" => {
                 return Err(ConfigError::invalid(
@@ -433,6 +443,17 @@ impl StreamsConfig {
     /// Key: `topology.optimization`; see `StreamsBuilder::build_with`.
     pub const fn topology_optimization(&self) -> TopologyOptimization {
         self.topology_optimization
+    }
+
+    /// Where the rows of DSL stores lie unless an operator says so. Keys:
+    /// `dsl.store.suppliers.class`, `default.dsl.store`.
+    pub const fn dsl_store_type(&self) -> StoreType {
+        self.dsl_store_type
+    }
+
+    /// What the rows of DSL stores have beside their values. Key: `dsl.store.format`.
+    pub const fn dsl_store_format(&self) -> DslStoreFormat {
+        self.dsl_store_format
     }
 
     /// The seed of every random choice, if one was given.

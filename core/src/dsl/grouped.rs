@@ -9,8 +9,10 @@ use super::builder::StreamsBuilder;
 use super::graph::{GraphNode, GraphNodeId, Rows, SourceNodes};
 use super::options::{Grouped, Materialized};
 use super::repartition::write_repartition;
+use super::row_serde::RowSerde;
 use super::stream::KStream;
 use super::table::KTable;
+use super::windowed::GroupWindows;
 use crate::serde::{DefaultSerde, SerdeRef};
 
 /// A stream grouped by key (Java: `KGroupedStream`).
@@ -19,6 +21,16 @@ pub struct KGroupedStream<K, V> {
     grouped: Grouped<K, V>,
     /// The repartition node of the name that the user gave, once it is there.
     repartitioned: Rc<Cell<Option<GraphNodeId>>>,
+}
+
+impl<K, V> Clone for KGroupedStream<K, V> {
+    fn clone(&self) -> Self {
+        Self {
+            stream: self.stream.clone(),
+            grouped: self.grouped.clone(),
+            repartitioned: Rc::clone(&self.repartitioned),
+        }
+    }
 }
 
 impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
@@ -34,10 +46,28 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
         self.stream.builder()
     }
 
-    #[allow(dead_code)] // windows and joins
     /// The serdes of the group.
     pub(super) fn serdes(&self) -> (&SerdeRef<K>, &SerdeRef<V>) {
         (&self.grouped.keys, &self.grouped.values)
+    }
+
+    /// What the user calls the node of the next operator.
+    pub(super) fn next_name(&self) -> Option<&str> {
+        self.stream.next_name()
+    }
+
+    /// These groups, where the node that the next operator adds is called `name` (Java: `Named`).
+    #[must_use = "the name is for the next operator called on the result"]
+    pub fn named(&self, name: impl AsRef<str>) -> Self {
+        Self {
+            stream: self.stream.named(name),
+            ..self.clone()
+        }
+    }
+
+    /// The records of every key by window: see [`GroupWindows`].
+    pub fn windowed_by<W: GroupWindows>(&self, windows: W) -> W::Windowed<K, V> {
+        windows.group(self.clone())
     }
 
     /// Counts the records of every key. Records without a value do not count.
@@ -58,15 +88,17 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
         materialized: Materialized<K, A>,
     ) -> KTable<K, A>
     where
-        A: DefaultSerde + Clone + 'static,
-        V: Into<Option<A>>,
+        A: Clone + 'static,
+        V: Into<Option<A>> + From<A>,
         R: Into<Option<A>>,
     {
+        let values = materialized.values.clone();
+        let values = values.unwrap_or_else(|| RowSerde::of(&self.grouped.values));
         let combine = move |_: &K, value: V, before: Option<A>| match (before, value.into()) {
             (Some(before), Some(value)) => combine(before, value).into(),
             (before, value) => value.or(before),
         };
-        self.build("KSTREAM-REDUCE-", || None, combine, materialized)
+        self.build("KSTREAM-REDUCE-", || None, combine, values, materialized)
     }
 
     /// Folds the values of every key, from `initialize` on, with `add(key, value, before)`; `None`
@@ -83,14 +115,16 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
     {
         let fold = move |key: &K, value, before: Option<A>| add(key, value, before?).into();
         let initialize = move || Some(initialize());
-        self.build("KSTREAM-AGGREGATE-", initialize, fold, materialized)
+        let values = materialized.values.clone().unwrap_or_else(A::default_serde);
+        self.build("KSTREAM-AGGREGATE-", initialize, fold, values, materialized)
     }
 
-    fn build<A: DefaultSerde + Clone + 'static>(
+    fn build<A: Clone + 'static>(
         &self,
         prefix: &str,
         initialize: impl Fn() -> Option<A> + Send + Sync + 'static,
         fold: impl Fn(&K, V, Option<A>) -> Option<A> + Send + Sync + 'static,
+        values: SerdeRef<A>,
         materialized: Materialized<K, A>,
     ) -> KTable<K, A> {
         let mut graph = self.builder().graph.borrow_mut();
@@ -100,7 +134,6 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
         drop(graph);
         let (parent, sources) = self.parent_of(&store);
         let keys = materialized.key_serde(&self.grouped.keys);
-        let values = materialized.values.clone().unwrap_or_else(A::default_serde);
         let serdes = (Arc::clone(&keys), Arc::clone(&values));
         let builder = store_builder(Arc::clone(&store), serdes, &materialized);
         let (initialize, fold) = (Arc::new(initialize), Arc::new(fold));

@@ -11,6 +11,7 @@ mod aggregate;
 mod branch;
 mod builder;
 mod changed_serde;
+mod configured_store;
 // Joins, windows and suppress use what is not used yet.
 #[allow(dead_code)]
 mod graph;
@@ -20,9 +21,11 @@ mod operators;
 mod options;
 mod printed;
 mod repartition;
+mod row_serde;
 mod stream;
 mod table;
 mod table_operators;
+mod windowed;
 
 pub use branch::BranchedKStream;
 pub use builder::StreamsBuilder;
@@ -32,3 +35,7 @@ pub use options::{Consumed, Grouped, Materialized, Produced, Repartitioned};
 pub use printed::Printed;
 pub use stream::KStream;
 pub use table::KTable;
+pub use windowed::{
+    EmitStrategy, GroupWindows, SessionWindowedKStream, SessionWindows, SlidingWindows,
+    TimeWindowedKStream, TimeWindows, UnlimitedWindows,
+};

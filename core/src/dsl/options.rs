@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::config::StoreType;
 use crate::processor::{ConsumerRecord, ProcessorError, StreamPartitioner, TimestampExtractor};
 use crate::serde::serdes::OptionSerde;
 use crate::serde::{DefaultSerde, SerdeRef};
@@ -238,13 +240,16 @@ impl<K: DefaultSerde, V: DefaultSerde> Repartitioned<K, V> {
     }
 }
 
-/// How a table is kept (Java: `Materialized`): by default in memory, cached and logged.
+/// How a table is kept (Java: `Materialized`): by default cached, logged, and where
+/// `dsl.store.suppliers.class` says.
 pub struct Materialized<K, V> {
     pub(super) name: Option<String>,
     pub(super) keys: Option<SerdeRef<K>>,
     pub(super) values: Option<SerdeRef<V>>,
     pub(super) caching: bool,
     pub(super) logging: Option<BTreeMap<String, String>>,
+    pub(super) retention_ms: Option<i64>,
+    pub(super) store_type: Option<StoreType>,
     /// False where Java would call the overload without it, which draws other names.
     pub(super) is_given: bool,
 }
@@ -269,6 +274,8 @@ impl<K, V> Default for Materialized<K, V> {
             values: None,
             caching: true,
             logging: Some(BTreeMap::new()),
+            retention_ms: None,
+            store_type: None,
             is_given: false,
         }
     }
@@ -326,6 +333,24 @@ impl<K, V> Materialized<K, V> {
     #[must_use]
     pub fn with_logging_enabled(mut self, config: BTreeMap<String, String>) -> Self {
         self.logging = Some(config);
+        self.is_given = true;
+        self
+    }
+
+    /// In a store of this type, whatever `dsl.store.suppliers.class` says.
+    #[must_use]
+    pub fn with_store_type(mut self, store_type: StoreType) -> Self {
+        self.store_type = Some(store_type);
+        self.is_given = true;
+        self
+    }
+
+    /// The rows of windows and sessions live at least this long; by default as long as records can
+    /// come to them. A retention that is shorter than that does not build. Other tables do not look
+    /// at it.
+    #[must_use]
+    pub fn with_retention(mut self, retention: Duration) -> Self {
+        self.retention_ms = Some(i64::try_from(retention.as_millis()).unwrap_or(i64::MAX));
         self.is_given = true;
         self
     }

@@ -431,7 +431,10 @@ impl ProcessorGraph {
         let mut stores = Vec::with_capacity(store_ids.len());
         for &id in &store_ids {
             let definition = topology.store(id);
-            let mut store = definition.builder.build(budget);
+            let mut store = match definition.builder.configured(config) {
+                Some(builder) => builder.build(budget),
+                None => definition.builder.build(budget),
+            };
             let changelog = definition.changelog_topic(application_id);
             if let Some(topic) = &changelog {
                 store.set_changelog_topic(topic);
@@ -673,6 +676,26 @@ impl ProcessorGraph {
             Some(source) => source.forward(task, node),
             None => Ok(()),
         })
+    }
+
+    /// Loads, takes and processes one record at once, for drivers without queues. A record without a
+    /// time is dropped.
+    ///
+    /// # Errors
+    /// Whatever a serde, store or processor fails with.
+    pub fn process_record(
+        &mut self,
+        now: Now,
+        partition: &TopicPartition,
+        record: wire::Record,
+        stream_time: StreamTime,
+    ) -> Result<(), StreamsError> {
+        let input = self.input(partition)?;
+        if self.load(now, input, record, stream_time)?.is_some() {
+            self.take(input);
+            self.process(now, stream_time)?;
+        }
+        Ok(())
     }
 
     /// Calls every punctuator of a kind that is due; `true` when one was.

@@ -37,8 +37,11 @@ pub trait RecordSink {
     /// When the record can never be written.
     fn send(&mut self, record: OutgoingRecord<'_>) -> Result<(), StreamsError>;
 
-    /// How many partitions `topic` has; `None` while that is not known.
-    fn partition_count(&self, topic: &TopicName) -> Option<i32>;
+    /// How many partitions `topic` has; `None`, the default, while that is not known.
+    fn partition_count(&self, topic: &TopicName) -> Option<i32> {
+        let _ = topic;
+        None
+    }
 }
 
 /// Chooses the topic of every record of a sink (Java: `TopicNameExtractor`). Closures of key, value

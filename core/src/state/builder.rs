@@ -4,9 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::byte_store::{ByteKeyValueStore, InMemoryKeyValueStore};
-use super::key_value::{KeyValueStore, TimestampedKeyValueStore};
-use super::stack::{KeyValueBytesStore, KeyValueStoreOptions, ValueFormat};
+use super::key_value::{
+    KeyValueStore, TimestampedKeyValueStore, TimestampedKeyValueStoreWithHeaders,
+    TypedKeyValueStore,
+};
+use super::lru::LruMap;
+use super::stack::{KeyValueBytesStore, KeyValueStoreOptions};
+use super::value::{ValueFormat, ValueLayout};
 use super::{CacheBudget, StateStore};
+use crate::config::StreamsConfig;
 use crate::serde::SerdeRef;
 
 /// Builds the store of one task (Java: `StoreBuilder`).
@@ -23,6 +29,13 @@ pub trait StoreBuilder: Send + Sync {
     /// How long the rows live in milliseconds, where they expire: the changelog topic keeps its
     /// records as long and `windowstore.changelog.additional.retention.ms` more.
     fn retention_ms(&self) -> Option<i64> {
+        None
+    }
+
+    /// The recipe to take instead under `config`, where that decides what the store is made of
+    /// (Java: `StoreFactory.configure`).
+    fn configured(&self, config: &StreamsConfig) -> Option<Arc<dyn StoreBuilder>> {
+        let _ = config;
         None
     }
 
@@ -50,6 +63,10 @@ impl<B: StoreBuilder + ?Sized> StoreBuilder for Box<B> {
 
     fn retention_ms(&self) -> Option<i64> {
         (**self).retention_ms()
+    }
+
+    fn configured(&self, config: &StreamsConfig) -> Option<Arc<dyn StoreBuilder>> {
+        (**self).configured(config)
     }
 
     fn history_retention_ms(&self) -> Option<i64> {
@@ -92,202 +109,229 @@ impl Stores {
     pub fn in_memory_key_value_store(
         name: impl Into<Arc<str>>,
     ) -> Arc<dyn KeyValueBytesStoreSupplier> {
-        Arc::new(InMemoryKeyValueStoreSupplier { name: name.into() })
+        Arc::new(Supplier::new(name, || {
+            Box::new(InMemoryKeyValueStore::new())
+        }))
+    }
+
+    /// At most `max_entries` rows in memory, of which a further one pushes out the one used longest
+    /// ago; a store of plain values logs that as a deletion.
+    pub fn lru_map(
+        name: impl Into<Arc<str>>,
+        max_entries: usize,
+    ) -> Arc<dyn KeyValueBytesStoreSupplier> {
+        Arc::new(Supplier::new(name, move || {
+            Box::new(LruMap::new(max_entries))
+        }))
     }
 
     /// A store of keys with values: logged, not cached.
-    pub fn key_value_store_builder<K, V>(
+    pub fn key_value_store_builder<K: 'static, V: 'static>(
         supplier: Arc<dyn KeyValueBytesStoreSupplier>,
         keys: SerdeRef<K>,
         values: SerdeRef<V>,
     ) -> KeyValueStoreBuilder<K, V> {
-        KeyValueStoreBuilder {
-            recipe: Recipe::new(supplier, keys, values, ValueFormat::Plain),
-        }
+        key_value(supplier, keys, values)
     }
 
     /// A store of keys with values and their timestamps: logged, not cached.
-    pub fn timestamped_key_value_store_builder<K, V>(
+    pub fn timestamped_key_value_store_builder<K: 'static, V: 'static>(
         supplier: Arc<dyn KeyValueBytesStoreSupplier>,
         keys: SerdeRef<K>,
         values: SerdeRef<V>,
     ) -> TimestampedKeyValueStoreBuilder<K, V> {
-        TimestampedKeyValueStoreBuilder {
-            recipe: Recipe::new(supplier, keys, values, ValueFormat::Timestamped),
+        key_value(supplier, keys, values)
+    }
+
+    /// A store of keys with values and their timestamps and headers (KIP-1271): logged, not cached.
+    pub fn timestamped_key_value_store_with_headers_builder<K: 'static, V: 'static>(
+        supplier: Arc<dyn KeyValueBytesStoreSupplier>,
+        keys: SerdeRef<K>,
+        values: SerdeRef<V>,
+    ) -> TimestampedKeyValueStoreWithHeadersBuilder<K, V> {
+        key_value(supplier, keys, values)
+    }
+}
+
+/// The recipe of a [`KeyValueStore`].
+pub type KeyValueStoreBuilder<K, V> = TypedStoreBuilder<KeyValueStore<K, V>>;
+
+/// The recipe of a [`TimestampedKeyValueStore`].
+pub type TimestampedKeyValueStoreBuilder<K, V> = TypedStoreBuilder<TimestampedKeyValueStore<K, V>>;
+
+/// The recipe of a [`TimestampedKeyValueStoreWithHeaders`].
+pub type TimestampedKeyValueStoreWithHeadersBuilder<K, V> =
+    TypedStoreBuilder<TimestampedKeyValueStoreWithHeaders<K, V>>;
+
+fn key_value<K: 'static, V: 'static, L: ValueLayout>(
+    supplier: Arc<dyn KeyValueBytesStoreSupplier>,
+    keys: SerdeRef<K>,
+    values: SerdeRef<V>,
+) -> TypedStoreBuilder<TypedKeyValueStore<K, V, L>> {
+    let name = Arc::from(supplier.name());
+    TypedStoreBuilder::new(name, None, "compact", L::FORMAT, move |layers, budget| {
+        let options = KeyValueStoreOptions {
+            format: layers.format,
+            is_cached: layers.is_cached,
+            is_logged: layers.is_logged,
+        };
+        let bytes = KeyValueBytesStore::new(supplier.name(), supplier.supply(), options, budget);
+        TypedKeyValueStore::new(bytes, Arc::clone(&keys), Arc::clone(&values))
+    })
+}
+
+struct Supplier<F> {
+    name: Arc<str>,
+    supply: F,
+}
+
+impl<F: Fn() -> Box<dyn ByteKeyValueStore>> Supplier<F> {
+    fn new(name: impl Into<Arc<str>>, supply: F) -> Self {
+        Self {
+            name: name.into(),
+            supply,
         }
     }
 }
 
-struct InMemoryKeyValueStoreSupplier {
-    name: Arc<str>,
-}
-
-impl KeyValueBytesStoreSupplier for InMemoryKeyValueStoreSupplier {
+impl<F> KeyValueBytesStoreSupplier for Supplier<F>
+where
+    F: Fn() -> Box<dyn ByteKeyValueStore> + Send + Sync,
+{
     fn name(&self) -> &str {
         &self.name
     }
 
     fn supply(&self) -> Box<dyn ByteKeyValueStore> {
-        Box::new(InMemoryKeyValueStore::new())
+        (self.supply)()
     }
 }
 
-struct Recipe<K, V> {
-    supplier: Arc<dyn KeyValueBytesStoreSupplier>,
-    keys: SerdeRef<K>,
-    values: SerdeRef<V>,
-    options: KeyValueStoreOptions,
-    changelog_config: BTreeMap<String, String>,
+/// What users can choose of a store.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layers {
+    pub(super) format: ValueFormat,
+    pub(super) is_cached: bool,
+    pub(super) is_logged: bool,
 }
 
-impl<K, V> Clone for Recipe<K, V> {
+/// The recipe of a store of the type `S`.
+pub struct TypedStoreBuilder<S> {
+    name: Arc<str>,
+    retention_ms: Option<i64>,
+    cleanup_policy: &'static str,
+    layers: Layers,
+    changelog_config: BTreeMap<String, String>,
+    make: Arc<Make<S>>,
+}
+
+type Make<S> = dyn Fn(Layers, &CacheBudget) -> S + Send + Sync;
+
+impl<S> Clone for TypedStoreBuilder<S> {
     fn clone(&self) -> Self {
         Self {
-            supplier: Arc::clone(&self.supplier),
-            keys: Arc::clone(&self.keys),
-            values: Arc::clone(&self.values),
-            options: self.options,
+            name: Arc::clone(&self.name),
             changelog_config: self.changelog_config.clone(),
+            make: Arc::clone(&self.make),
+            ..*self
         }
     }
 }
 
-impl<K, V> Recipe<K, V> {
-    fn new(
-        supplier: Arc<dyn KeyValueBytesStoreSupplier>,
-        keys: SerdeRef<K>,
-        values: SerdeRef<V>,
+impl<S> TypedStoreBuilder<S> {
+    pub(super) fn new(
+        name: Arc<str>,
+        retention_ms: Option<i64>,
+        cleanup_policy: &'static str,
         format: ValueFormat,
+        make: impl Fn(Layers, &CacheBudget) -> S + Send + Sync + 'static,
     ) -> Self {
         Self {
-            supplier,
-            keys,
-            values,
-            options: KeyValueStoreOptions {
+            name,
+            retention_ms,
+            cleanup_policy,
+            layers: Layers {
                 format,
                 is_cached: false,
                 is_logged: true,
             },
-            changelog_config: key_value_changelog_config(),
+            changelog_config: changelog_config(cleanup_policy),
+            make: Arc::new(make),
         }
     }
 
-    fn enable_logging(&mut self, config: BTreeMap<String, String>) {
-        self.options.is_logged = true;
+    /// Writes stay in the record cache until a flush; without effect where a window store retains
+    /// duplicates.
+    #[must_use]
+    pub fn with_caching_enabled(mut self) -> Self {
+        self.layers.is_cached = true;
+        self
+    }
+
+    /// Every write goes to the rows at once.
+    #[must_use]
+    pub fn with_caching_disabled(mut self) -> Self {
+        self.layers.is_cached = false;
+        self
+    }
+
+    /// The store has a changelog topic; `config` is put over the settings of that topic.
+    #[must_use]
+    pub fn with_logging_enabled(mut self, config: BTreeMap<String, String>) -> Self {
+        self.layers.is_logged = true;
         self.changelog_config.extend(config);
+        self
     }
 
-    fn disable_logging(&mut self) {
-        self.options.is_logged = false;
-        self.changelog_config = key_value_changelog_config();
+    /// The store has no changelog topic: what it holds is lost with its task.
+    #[must_use]
+    pub fn with_logging_disabled(mut self) -> Self {
+        self.layers.is_logged = false;
+        self.changelog_config = changelog_config(self.cleanup_policy);
+        self
     }
 
-    fn bytes(&self, budget: &CacheBudget) -> KeyValueBytesStore {
-        let name = self.supplier.name();
-        let options = KeyValueStoreOptions {
+    /// [`StoreBuilder::build`] as what it is.
+    pub fn build_typed(&self, budget: &CacheBudget) -> S {
+        let layers = Layers {
             // Java strips the caches where `statestore.cache.max.bytes` is 0: a cache without room
             // would still swallow deletions of rows that were never there.
-            is_cached: self.options.is_cached && budget.max_bytes() > 0,
-            ..self.options
+            is_cached: self.layers.is_cached && budget.max_bytes() > 0,
+            ..self.layers
         };
-        KeyValueBytesStore::new(name, self.supplier.supply(), options, budget)
+        (self.make)(layers, budget)
     }
 }
 
-/// What Java sets for the changelog of a key-value store (`UnwindowedUnversionedChangelogTopicConfig`).
-fn key_value_changelog_config() -> BTreeMap<String, String> {
+impl<S: StateStore> StoreBuilder for TypedStoreBuilder<S> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn is_logged(&self) -> bool {
+        self.layers.is_logged
+    }
+
+    fn changelog_config(&self) -> &BTreeMap<String, String> {
+        &self.changelog_config
+    }
+
+    fn retention_ms(&self) -> Option<i64> {
+        self.retention_ms
+    }
+
+    fn build(&self, budget: &CacheBudget) -> Box<dyn StateStore> {
+        Box::new(self.build_typed(budget))
+    }
+}
+
+/// What Java sets for a changelog (`UnwindowedUnversionedChangelogTopicConfig`,
+/// `WindowedChangelogTopicConfig`), but for the retention.
+fn changelog_config(cleanup_policy: &str) -> BTreeMap<String, String> {
     [
-        ("cleanup.policy", "compact"),
+        ("cleanup.policy", cleanup_policy),
         ("message.timestamp.type", "CreateTime"),
     ]
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
     .into()
 }
-
-macro_rules! key_value_store_builder {
-    ($(#[$doc:meta])* $builder:ident, $store:ident) => {
-        $(#[$doc])*
-        pub struct $builder<K, V> {
-            recipe: Recipe<K, V>,
-        }
-
-        impl<K, V> Clone for $builder<K, V> {
-            fn clone(&self) -> Self {
-                Self {
-                    recipe: self.recipe.clone(),
-                }
-            }
-        }
-
-        impl<K, V> $builder<K, V> {
-            /// Writes stay in the record cache until a flush.
-            #[must_use]
-            pub fn with_caching_enabled(mut self) -> Self {
-                self.recipe.options.is_cached = true;
-                self
-            }
-
-            /// Every write goes to the rows at once.
-            #[must_use]
-            pub fn with_caching_disabled(mut self) -> Self {
-                self.recipe.options.is_cached = false;
-                self
-            }
-
-            /// The store has a changelog topic; `config` is put over the settings of that topic.
-            #[must_use]
-            pub fn with_logging_enabled(mut self, config: BTreeMap<String, String>) -> Self {
-                self.recipe.enable_logging(config);
-                self
-            }
-
-            /// The store has no changelog topic: what it holds is lost with its task.
-            #[must_use]
-            pub fn with_logging_disabled(mut self) -> Self {
-                self.recipe.disable_logging();
-                self
-            }
-        }
-
-        impl<K: 'static, V: 'static> $builder<K, V> {
-            /// [`StoreBuilder::build`] as what it is.
-            pub fn build_typed(&self, budget: &CacheBudget) -> $store<K, V> {
-                $store::new(
-                    self.recipe.bytes(budget),
-                    Arc::clone(&self.recipe.keys),
-                    Arc::clone(&self.recipe.values),
-                )
-            }
-        }
-
-        impl<K: 'static, V: 'static> StoreBuilder for $builder<K, V> {
-            fn name(&self) -> &str {
-                self.recipe.supplier.name()
-            }
-
-            fn is_logged(&self) -> bool {
-                self.recipe.options.is_logged
-            }
-
-            fn changelog_config(&self) -> &BTreeMap<String, String> {
-                &self.recipe.changelog_config
-            }
-
-            fn build(&self, budget: &CacheBudget) -> Box<dyn StateStore> {
-                Box::new(self.build_typed(budget))
-            }
-        }
-    };
-}
-
-key_value_store_builder!(
-    /// The recipe of a [`KeyValueStore`].
-    KeyValueStoreBuilder,
-    KeyValueStore
-);
-
-key_value_store_builder!(
-    /// The recipe of a [`TimestampedKeyValueStore`].
-    TimestampedKeyValueStoreBuilder,
-    TimestampedKeyValueStore
-);

@@ -37,6 +37,12 @@ pub trait ByteKeyValueStore {
         self.range(prefix_bounds(prefix, end.as_deref()), direction)
     }
 
+    /// The key of a row that had to make room for others since the last call, eldest first: rows
+    /// that evict never do so without telling.
+    fn pop_evicted(&mut self) -> Option<StoreBytes> {
+        None
+    }
+
     /// About how many rows there are.
     fn approximate_num_entries(&self) -> u64;
 

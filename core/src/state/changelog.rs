@@ -1,6 +1,8 @@
 //! Records on their way to the changelog topic.
 
-use crate::types::Headers;
+use super::StateError;
+use super::value::{NO_HEADERS, ValueFormat};
+use crate::types::{Headers, RecordContext};
 
 /// One record for the changelog topic, lent by the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,39 @@ impl ChangelogBuffer {
             timestamp: entry.timestamp,
             headers: entry.headers.clone(),
         });
+    }
+
+    /// Appends the record of a row's write, `None` deletes it: the value alone, with the timestamp
+    /// and the headers that it has. What it lacks is that of `context`; headers only where the
+    /// format has them.
+    #[inline]
+    pub(super) fn append(
+        &mut self,
+        store: &str,
+        format: ValueFormat,
+        key: &[u8],
+        stored: Option<&[u8]>,
+        context: &RecordContext,
+    ) -> Result<(), StateError> {
+        let stored = stored.map(|stored| format.split(store, stored));
+        let stored = stored.transpose()?;
+        let own;
+        let headers = match &stored {
+            _ if !format.has_headers() => &NO_HEADERS,
+            None => &context.headers,
+            Some(stored) => {
+                own = stored.headers(store)?;
+                &own
+            }
+        };
+        let timestamp = stored.and_then(|stored| stored.timestamp);
+        self.push(ChangelogEntry {
+            key,
+            value: stored.map(|stored| stored.value),
+            timestamp: timestamp.unwrap_or(context.timestamp),
+            headers,
+        });
+        Ok(())
     }
 
     /// Hands out the records in write order and forgets them.

@@ -25,10 +25,13 @@ mod changelog;
 pub mod fuzzing;
 mod key_value;
 mod list;
+mod lru;
 mod merged;
 mod serdes;
 mod slab;
 mod stack;
+mod typed;
+mod value;
 mod versioned;
 mod windowed;
 
@@ -43,7 +46,7 @@ use crate::types::{Headers, RecordContext, TopicName};
 pub use self::budget::CacheBudget;
 pub use self::builder::{
     KeyValueBytesStoreSupplier, KeyValueStoreBuilder, StoreBuilder, Stores,
-    TimestampedKeyValueStoreBuilder,
+    TimestampedKeyValueStoreBuilder, TimestampedKeyValueStoreWithHeadersBuilder, TypedStoreBuilder,
 };
 pub use self::byte_store::{
     ByteBounds, ByteKeyValueStore, ByteRow, ByteRows, Direction, InMemoryKeyValueStore, WriteBatch,
@@ -52,9 +55,16 @@ pub use self::bytes::StoreBytes;
 pub use self::cache::{CachedEntry, RecordCache};
 pub use self::changelog::{ChangelogBuffer, ChangelogEntry};
 pub use self::key_value::{
-    FlushedChange, KeyValueIterator, KeyValueStore, TimestampedKeyValueStore, ValueAndTimestamp,
+    KeyValueIterator, KeyValueStore, TimestampedKeyValueStore, TimestampedKeyValueStoreWithHeaders,
+    TypedKeyValueStore,
 };
-pub use self::stack::{KeyValueBytesStore, KeyValueStoreOptions, ValueFormat};
+pub use self::lru::LruMap;
+pub use self::stack::{KeyValueBytesStore, KeyValueStoreOptions};
+pub use self::typed::FlushedChange;
+pub use self::value::{
+    AggregationWithHeaders, Plain, Timestamped, TimestampedWithHeaders, ValueAndTimestamp,
+    ValueFormat, ValueLayout, ValueTimestampHeaders, WithHeaders,
+};
 pub use self::versioned::{
     ByteVersionedStore, ByteVersions, InMemoryVersionedKeyValueStore, PutReturn, VersionedBytes,
     VersionedBytesStoreSupplier, VersionedKeyValueStore, VersionedKeyValueStoreBuilder,
@@ -62,7 +72,9 @@ pub use self::versioned::{
 };
 pub use self::windowed::{
     ByteWindowStore, InMemoryWindowStore, KeySchema, RowKey, RowOrder, SessionBytesStoreSupplier,
-    SessionStore, SessionStoreBuilder, TimestampedWindowStore, TimestampedWindowStoreBuilder,
+    SessionStore, SessionStoreBuilder, SessionStoreWithHeaders, SessionStoreWithHeadersBuilder,
+    TimestampedWindowStore, TimestampedWindowStoreBuilder, TimestampedWindowStoreWithHeaders,
+    TimestampedWindowStoreWithHeadersBuilder, TypedSessionStore, TypedWindowStore,
     WindowBytesStore, WindowBytesStoreSupplier, WindowQuery, WindowRow, WindowRows, WindowStore,
     WindowStoreBuilder, WindowStoreIterator, WindowStoreOptions,
 };
@@ -192,6 +204,10 @@ pub enum StateError {
     Serde {
         /// The store.
         store: String,
+        /// What it read or wrote.
+        item: StoreItem,
+        /// The type that the store was declared with.
+        expected: &'static str,
         /// What the serde said.
         error: SerdeError,
     },
@@ -218,6 +234,15 @@ pub enum StateError {
     },
 }
 
+/// What a serde works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreItem {
+    /// The key of a row.
+    Key,
+    /// The value of a row.
+    Value,
+}
+
 impl StateError {
     /// The name of the store.
     pub fn store(&self) -> &str {
@@ -237,7 +262,18 @@ impl fmt::Display for StateError {
             Self::NullKey { store } => {
                 write!(f, "store {store} has no null keys: filter them out before")
             }
-            Self::Serde { store, error } => write!(f, "store {store}: {error}"),
+            Self::Serde {
+                store,
+                item,
+                expected,
+                error,
+            } => {
+                let item = match item {
+                    StoreItem::Key => "key",
+                    StoreItem::Value => "value",
+                };
+                write!(f, "store {store}: a {item} of type {expected}: {error}")
+            }
             Self::Corrupt { store, message }
             | Self::Invalid { store, message }
             | Self::Storage { store, message } => write!(f, "store {store}: {message}"),

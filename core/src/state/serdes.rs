@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use super::StateError;
+use super::{StateError, StoreItem};
 use crate::serde::{SerdeError, SerdeRef};
 
 /// Serdes with the buffers they write to, which are used again for every operation.
@@ -61,7 +61,7 @@ impl<K, V> StoreSerdes<K, V> {
             Some(value) => self
                 .values
                 .serialize_nullable(&self.topic, value, &mut self.value)
-                .map_err(|error| serde_error(&self.store, error))?,
+                .map_err(|error| serde_error::<V>(&self.store, StoreItem::Value, error))?,
             None => false,
         };
         Ok((self.key.get_mut(), has_value.then_some(&self.value)))
@@ -70,7 +70,7 @@ impl<K, V> StoreSerdes<K, V> {
     pub(super) fn read_value(&self, bytes: &[u8]) -> Result<V, StateError> {
         self.values
             .deserialize_slice(&self.topic, bytes)
-            .map_err(|error| serde_error(&self.store, error))
+            .map_err(|error| serde_error::<V>(&self.store, StoreItem::Value, error))
     }
 }
 
@@ -86,13 +86,15 @@ fn write_key<K>(
         Ok(false) => Err(StateError::NullKey {
             store: store.to_owned(),
         }),
-        Err(error) => Err(serde_error(store, error)),
+        Err(error) => Err(serde_error::<K>(store, StoreItem::Key, error)),
     }
 }
 
-fn serde_error(store: &str, error: SerdeError) -> StateError {
+fn serde_error<T>(store: &str, item: StoreItem, error: SerdeError) -> StateError {
     StateError::Serde {
         store: store.to_owned(),
+        item,
+        expected: std::any::type_name::<T>(),
         error,
     }
 }

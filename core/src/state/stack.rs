@@ -10,18 +10,9 @@ use super::bytes::StoreBytes;
 use super::cache::{CachedEntry, RecordCache};
 use super::changelog::{ChangelogBuffer, ChangelogEntry};
 use super::merged::MergedRows;
+use super::value::{NO_HEADERS, ValueFormat};
 use super::{ChangelogRecord, FlushedEntry, StateError};
-use crate::types::{Headers, RecordContext};
-
-/// What the value of a row is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ValueFormat {
-    /// The value alone.
-    Plain,
-    /// The timestamp in 8 bytes, big-endian, and the value; the changelog has the value alone and
-    /// the timestamp as that of the record.
-    Timestamped,
-}
+use crate::types::RecordContext;
 
 /// What a key-value store is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,11 +120,31 @@ impl KeyValueBytesStore {
             cache.put(key, value, context);
             return self.settle();
         }
-        match value {
-            Some(value) => self.rows.put(key, value)?,
-            None => self.rows.delete(key)?,
+        self.put_row(key, value)?;
+        self.log_evicted(context);
+        self.append(key, value, context)
+    }
+
+    /// Puts all `rows`, in their order; a map that evicts logs what it evicted first.
+    pub fn put_all<'r>(
+        &mut self,
+        rows: impl Iterator<Item = (&'r [u8], Option<&'r [u8]>)> + Clone,
+        context: &RecordContext,
+    ) -> Result<(), StateError> {
+        if self.cache.is_some() {
+            for (key, value) in rows {
+                self.put(key, value, context)?;
+            }
+            return Ok(());
         }
-        self.append(key, value, context.timestamp)
+        for (key, value) in rows.clone() {
+            self.put_row(key, value)?;
+        }
+        self.log_evicted(context);
+        for (key, value) in rows {
+            self.append(key, value, context)?;
+        }
+        Ok(())
     }
 
     /// Sets the value of `key` if it has none, and returns the one it has otherwise.
@@ -191,18 +202,22 @@ impl KeyValueBytesStore {
 
     /// See [`StateStore::restore`](super::StateStore::restore).
     pub fn restore(&mut self, record: &ChangelogRecord) -> Result<(), StateError> {
-        let Some(value) = &record.value else {
-            return self.rows.delete(&record.key);
-        };
-        match self.format {
-            ValueFormat::Plain => self.rows.put(&record.key, value),
-            ValueFormat::Timestamped => {
-                let mut stored = Vec::with_capacity(TIMESTAMP_BYTES + value.len());
-                stored.extend_from_slice(&record.timestamp.to_be_bytes());
+        match &record.value {
+            None => self.rows.delete(&record.key)?,
+            Some(value) if self.format == ValueFormat::Plain => {
+                self.rows.put(&record.key, value)?;
+            }
+            Some(value) => {
+                let mut stored = Vec::with_capacity(PREFIX_BYTES + value.len());
+                self.format
+                    .write_prefix(record.timestamp, &record.headers, &mut stored);
                 stored.extend_from_slice(value);
-                self.rows.put(&record.key, &stored)
+                self.rows.put(&record.key, &stored)?;
             }
         }
+        // What was evicted when the record was new is in the changelog already.
+        while self.rows.pop_evicted().is_some() {}
+        Ok(())
     }
 
     /// See [`StateStore::visit_changelog`](super::StateStore::visit_changelog).
@@ -217,15 +232,12 @@ impl KeyValueBytesStore {
         let all = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
         for row in self.rows.range(all, Direction::Forward) {
             let (key, stored) = row?;
-            let (timestamp, value) = match self.format {
-                ValueFormat::Plain => (-1, &stored[..]),
-                ValueFormat::Timestamped => split_timestamp(&self.name, &stored)?,
-            };
+            let stored = self.format.split(&self.name, &stored)?;
             visit(ChangelogEntry {
                 key: &key,
-                value: Some(value),
-                timestamp,
-                headers: &NO_HEADERS,
+                value: Some(stored.value),
+                timestamp: stored.timestamp.unwrap_or(-1),
+                headers: &stored.headers(&self.name)?,
             });
         }
         Ok(())
@@ -317,34 +329,44 @@ impl KeyValueBytesStore {
             Some(value) => self.rows.put_shared(&entry.key, value)?,
             None => self.rows.delete(&entry.key)?,
         }
-        let value = entry.value.as_deref();
-        self.append(&entry.key, value, entry.context.timestamp)
+        self.log_evicted(&entry.context);
+        self.append(&entry.key, entry.value.as_deref(), &entry.context)
     }
 
-    /// Appends a changelog record; `timestamp` is for values that do not bring their own.
+    fn put_row(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), StateError> {
+        match value {
+            Some(value) => self.rows.put(key, value),
+            None => self.rows.delete(key),
+        }
+    }
+
+    /// Logs the deletion of rows that others had to make room for. As in Java only stores of plain
+    /// values do; others evict the same rows again when they restore.
+    fn log_evicted(&mut self, context: &RecordContext) {
+        while let Some(key) = self.rows.pop_evicted() {
+            if let (Some(log), ValueFormat::Plain) = (&mut self.log, self.format) {
+                log.push(ChangelogEntry {
+                    key: &key,
+                    value: None,
+                    timestamp: context.timestamp,
+                    headers: &NO_HEADERS,
+                });
+            }
+        }
+    }
+
+    /// Appends a changelog record, with what the value has beside itself, or else `context`.
+    #[inline]
     fn append(
         &mut self,
         key: &[u8],
         stored: Option<&[u8]>,
-        timestamp: i64,
+        context: &RecordContext,
     ) -> Result<(), StateError> {
-        let Some(log) = &mut self.log else {
-            return Ok(());
-        };
-        let (timestamp, value) = match (self.format, stored) {
-            (ValueFormat::Timestamped, Some(stored)) => {
-                let (timestamp, value) = split_timestamp(&self.name, stored)?;
-                (timestamp, Some(value))
-            }
-            (_, stored) => (timestamp, stored),
-        };
-        log.push(ChangelogEntry {
-            key,
-            value,
-            timestamp,
-            headers: &NO_HEADERS,
-        });
-        Ok(())
+        match &mut self.log {
+            Some(log) => log.append(&self.name, self.format, key, stored, context),
+            None => Ok(()),
+        }
     }
 }
 
@@ -359,24 +381,5 @@ impl std::fmt::Debug for KeyValueBytesStore {
     }
 }
 
-/// The timestamp and the value of a row of a timestamped store.
-#[inline]
-pub(crate) fn split_timestamp<'a>(
-    store: &str,
-    stored: &'a [u8],
-) -> Result<(i64, &'a [u8]), StateError> {
-    match stored.split_first_chunk::<TIMESTAMP_BYTES>() {
-        Some((timestamp, value)) => Ok((i64::from_be_bytes(*timestamp), value)),
-        None => Err(StateError::Corrupt {
-            store: store.to_owned(),
-            message: format!(
-                "a row of {} bytes is too short for a timestamp and a value",
-                stored.len()
-            ),
-        }),
-    }
-}
-
-pub(crate) const TIMESTAMP_BYTES: usize = 8;
-
-static NO_HEADERS: Headers = Headers::new();
+/// Of a timestamp and a few headers.
+const PREFIX_BYTES: usize = 64;

@@ -308,7 +308,7 @@ fn null_keys_and_wrong_rows_are_typed_errors() {
     let error = store.get(&Some("k".to_owned())).expect_err("is no long");
     assert_eq!(
         error.to_string(),
-        "store s: LongSerde reads 8 bytes and found 3: the data was written with another serde"
+        "store s: a value of type i64: LongSerde reads 8 bytes and found 3: the data was written with another serde"
     );
     assert!(store.all().expect("is a range").all(|row| row.is_err()));
 

@@ -454,7 +454,7 @@ impl TopologyBuilder {
 }
 
 /// Numbers sub-topologies as Java does: nodes that are connected, or share a store, belong
-/// together; groups are numbered by their sources in order of name, then by other nodes in order.
+/// together; groups are numbered in the order of their first nodes.
 fn number_groups(nodes: &[NodeDefinition]) -> Vec<i32> {
     let mut roots: Vec<usize> = (0..nodes.len()).collect();
     fn root(roots: &[usize], mut node: usize) -> usize {
@@ -475,15 +475,8 @@ fn number_groups(nodes: &[NodeDefinition]) -> Vec<i32> {
             roots[a.max(b)] = a.min(b);
         }
     }
-    let by_name = |sources: bool| -> BTreeSet<(&str, usize)> {
-        let of_kind = |(index, node): (usize, &'_ NodeDefinition)| {
-            (node.kind.is_source() == sources).then_some(index)
-        };
-        let indexes = nodes.iter().enumerate().filter_map(of_kind);
-        indexes.map(|index| (&*nodes[index].name, index)).collect()
-    };
     let mut numbers = BTreeMap::new();
-    for (_, node) in by_name(true).into_iter().chain(by_name(false)) {
+    for node in 0..nodes.len() {
         let next = numbers.len() as i32;
         numbers.entry(root(&roots, node)).or_insert(next);
     }

@@ -84,6 +84,10 @@ pub enum TopologyError {
     SuppressedVersioned(String),
     /// Topics that must have equally many partitions are declared with different numbers.
     NotCopartitioned(String),
+    /// Windows that cannot be, or results of windows that never come.
+    InvalidWindows(String),
+    /// A store whose settings do not go together.
+    InvalidStore(String),
     /// A topology without any source.
     Empty,
 }
@@ -163,6 +167,7 @@ impl fmt::Display for TopologyError {
                 "topics that are joined or grouped together need equally many partitions, and are \
                  declared with {topics}"
             ),
+            Self::InvalidWindows(message) | Self::InvalidStore(message) => f.write_str(message),
             Self::Empty => f.write_str("the topology has no source: begin with a stream or table"),
         }
     }

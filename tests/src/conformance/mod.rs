@@ -18,6 +18,7 @@ mod scripts;
 mod store_commands;
 mod stores;
 mod topology_json;
+mod windowed_commands;
 
 pub use known::{KnownDifferences, NotYet, folder};
 pub use report::{Families, Report, scenario_files};

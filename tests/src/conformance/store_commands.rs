@@ -5,15 +5,20 @@ use std::ops::Bound;
 use eddyline_core::processor::{ProcessingContext, ProcessorError, ProcessorGraph};
 use eddyline_core::serde::SerdeError;
 use eddyline_core::state::{
-    KeyValueStore, PutReturn, StateError, StateStore, TimestampedKeyValueStore, ValueAndTimestamp,
-    VersionedKeyValueStore, VersionedRecord,
+    AggregationWithHeaders, KeyValueStore, Plain, PutReturn, SessionStore, SessionStoreWithHeaders,
+    StateError, StateStore, Timestamped, TimestampedKeyValueStore,
+    TimestampedKeyValueStoreWithHeaders, TimestampedWindowStore, TimestampedWindowStoreWithHeaders,
+    TimestampedWithHeaders, TypedKeyValueStore, ValueAndTimestamp, ValueLayout,
+    ValueTimestampHeaders, VersionedKeyValueStore, VersionedRecord, VersionedRecordIterator,
+    WindowStore, WithHeaders,
 };
 use eddyline_core::time::Now;
-use eddyline_core::types::RecordContext;
+use eddyline_core::types::{Headers, RecordContext};
 use serde_json::{Value, json};
 
 use super::build::{Cell, nullable};
-use super::datum::{Datum, Key, Kind};
+use super::datum::{Datum, Key};
+use super::hex;
 use super::stores::{StoreKind, StoreSpec, StoreSpecs};
 
 /// Someone who may use stores.
@@ -57,164 +62,272 @@ pub(super) fn run(
     specs: &StoreSpecs,
     command: &str,
 ) -> Result<Value, ProcessorError> {
-    let tokens: Vec<&str> = command.split_whitespace().collect();
+    let mut tokens: Vec<&str> = command.split_whitespace().collect();
     let Some(spec) = specs.get(tokens[0]) else {
         return Err(ProcessorError::new(format!("no store {}", tokens[0])));
     };
-    let name = tokens[0];
-    let result = match spec.kind {
-        StoreKind::Plain => {
-            access.with::<KeyValueStore<Key, Datum>, _>(name, |s, c| s.command(spec, &tokens, c))
-        }
-        StoreKind::Timestamped => access
-            .with::<TimestampedKeyValueStore<Key, Datum>, _>(name, |s, c| {
-                s.command(spec, &tokens, c)
-            }),
-        StoreKind::TimestampedLong => access
-            .with::<TimestampedKeyValueStore<Key, i64>, _>(name, |s, c| {
-                s.command(spec, &tokens, c)
-            }),
-        StoreKind::Versioned => access
-            .with::<VersionedKeyValueStore<Key, Datum>, _>(name, |s, c| {
-                s.command(spec, &tokens, c)
-            }),
-    }?;
-    Ok(result.unwrap_or_else(|error| json!({ "error": exception(&error) })))
+    let result = dispatch(access, spec, &tokens)?;
+    if let Some(forward) = tokens[1].strip_prefix("reverse_") {
+        // The oracle compares with the forward twin. That is seen: reads move entries of the cache.
+        tokens[1] = forward;
+        dispatch(access, spec, &tokens)?.ok();
+    }
+    Ok(result.unwrap_or_else(|refusal| json!({ "error": refusal.exception() })))
 }
 
-/// What Java throws.
-fn exception(error: &StateError) -> &'static str {
-    match error {
-        StateError::NullKey { .. }
-        | StateError::Serde {
-            error: SerdeError::Null { .. },
-            ..
-        } => "NullPointerException",
-        StateError::Serde { .. } => "StreamsException",
-        _ => "ProcessorStateException",
+fn dispatch(
+    access: &mut impl Access,
+    spec: &StoreSpec,
+    tokens: &[&str],
+) -> Result<Result<Value, Refusal>, ProcessorError> {
+    macro_rules! of {
+        ($store:ty) => {
+            access.with::<$store, _>(tokens[0], |store, context| {
+                store.command(&Command {
+                    spec,
+                    tokens,
+                    context,
+                })
+            })
+        };
+    }
+    match spec.kind {
+        StoreKind::Plain => of!(KeyValueStore<Key, Datum>),
+        StoreKind::Timestamped => of!(TimestampedKeyValueStore<Key, Datum>),
+        StoreKind::TimestampedLong => of!(TimestampedKeyValueStore<Key, i64>),
+        StoreKind::Headers => of!(TimestampedKeyValueStoreWithHeaders<Key, Datum>),
+        StoreKind::Window => of!(WindowStore<Key, Datum>),
+        StoreKind::TimestampedWindow => of!(TimestampedWindowStore<Key, Datum>),
+        StoreKind::HeadersWindow => of!(TimestampedWindowStoreWithHeaders<Key, Datum>),
+        StoreKind::Session => of!(SessionStore<Key, Datum>),
+        StoreKind::HeadersSession => of!(SessionStoreWithHeaders<Key, Datum>),
+        StoreKind::Versioned => of!(VersionedKeyValueStore<Key, Datum>),
     }
 }
 
-trait Commands {
-    fn command(
-        &mut self,
-        spec: &StoreSpec,
-        tokens: &[&str],
-        context: &RecordContext,
-    ) -> Result<Value, StateError>;
+/// Why a command has no result.
+pub(super) enum Refusal {
+    /// The store said so.
+    Store(StateError),
+    /// Java's classes do not take the arguments.
+    Argument,
 }
 
-/// A value as a store takes it from tokens and as results show it.
-trait Stored: Sized {
-    /// How many tokens it has.
+impl From<StateError> for Refusal {
+    fn from(error: StateError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Refusal {
+    /// What Java throws.
+    fn exception(&self) -> &'static str {
+        match self {
+            Self::Argument => "IllegalArgumentException",
+            Self::Store(
+                StateError::NullKey { .. }
+                | StateError::Serde {
+                    error: SerdeError::Null { .. },
+                    ..
+                },
+            ) => "NullPointerException",
+            Self::Store(StateError::Serde { .. }) => "StreamsException",
+            Self::Store(_) => "ProcessorStateException",
+        }
+    }
+}
+
+/// A command on its way to its store.
+pub(super) struct Command<'a> {
+    pub(super) spec: &'a StoreSpec,
+    tokens: &'a [&'a str],
+    pub(super) context: &'a RecordContext,
+}
+
+impl Command<'_> {
+    /// What is to be done, and true for the reverse of it.
+    pub(super) fn name(&self) -> (&str, bool) {
+        match self.tokens[1].strip_prefix("reverse_") {
+            Some(name) => (name, true),
+            None => (self.tokens[1], false),
+        }
+    }
+
+    /// The key at a place; null where there is none.
+    pub(super) fn key(&self, at: usize) -> Key {
+        self.spec.keys.parse(self.tokens.get(at)?)
+    }
+
+    pub(super) fn number(&self, at: usize) -> i64 {
+        self.tokens[at]
+            .parse()
+            .expect("a number in a store command")
+    }
+
+    /// The keys from one place to the next.
+    pub(super) fn keys(&self, at: usize) -> (Bound<Key>, Bound<Key>) {
+        let bound = |at| match self.key(at) {
+            Some(key) => Bound::Included(Some(key)),
+            None => Bound::Unbounded,
+        };
+        (bound(at), bound(at + 1))
+    }
+
+    /// The value that begins at a place.
+    pub(super) fn value<L: Layout, V: Cell>(&self, at: usize) -> Option<L::Stored<V>> {
+        let value = self.spec.values.parse(self.tokens[at])?;
+        let timestamp = || self.number(at + 1);
+        let headers = || self.context.headers.clone();
+        Some(L::make(V::from_datum(value), timestamp, headers))
+    }
+}
+
+/// A store that takes commands.
+pub(super) trait Commands {
+    fn command(&mut self, command: &Command<'_>) -> Result<Value, Refusal>;
+}
+
+/// Values as stores take them from tokens and as results show them.
+pub(super) trait Layout: ValueLayout {
+    /// How many tokens a value has.
     const TOKENS: usize;
-    fn parse(kind: Kind, tokens: &[&str]) -> Option<Self>;
-    fn json(&self) -> Value;
+    fn make<V>(
+        value: V,
+        timestamp: impl Fn() -> i64,
+        headers: impl Fn() -> Headers,
+    ) -> Self::Stored<V>;
+    fn json<V: Cell>(stored: &Self::Stored<V>) -> Value;
 }
 
-impl Stored for Datum {
+impl Layout for Plain {
     const TOKENS: usize = 1;
-    fn parse(kind: Kind, tokens: &[&str]) -> Option<Self> {
-        kind.parse(tokens[0])
+    fn make<V>(value: V, _: impl Fn() -> i64, _: impl Fn() -> Headers) -> V {
+        value
     }
-    fn json(&self) -> Value {
-        Self::json(self)
+    fn json<V: Cell>(stored: &V) -> Value {
+        stored.datum().json()
     }
 }
 
-impl<V: Cell> Stored for ValueAndTimestamp<V> {
+impl Layout for Timestamped {
     const TOKENS: usize = 2;
-    fn parse(kind: Kind, tokens: &[&str]) -> Option<Self> {
-        let value = kind.parse(tokens[0])?;
-        let timestamp = tokens[1].parse().expect("a timestamp in a store command");
-        Some(Self::new(V::from_datum(value), timestamp))
+    fn make<V>(
+        value: V,
+        timestamp: impl Fn() -> i64,
+        _: impl Fn() -> Headers,
+    ) -> ValueAndTimestamp<V> {
+        ValueAndTimestamp::new(value, timestamp())
     }
-    fn json(&self) -> Value {
-        json!([self.value.datum().json(), self.timestamp])
+    fn json<V: Cell>(stored: &ValueAndTimestamp<V>) -> Value {
+        json!([stored.value.datum().json(), stored.timestamp])
     }
 }
 
-fn bounds(spec: &StoreSpec, tokens: &[&str]) -> (Bound<Key>, Bound<Key>) {
-    let bound = |token| match spec.keys.parse(token) {
-        Some(key) => Bound::Included(Some(key)),
-        None => Bound::Unbounded,
-    };
-    (bound(tokens[2]), bound(tokens[3]))
+impl Layout for WithHeaders {
+    const TOKENS: usize = 1;
+    fn make<V>(
+        value: V,
+        _: impl Fn() -> i64,
+        headers: impl Fn() -> Headers,
+    ) -> AggregationWithHeaders<V> {
+        AggregationWithHeaders::new(value, headers())
+    }
+    fn json<V: Cell>(stored: &AggregationWithHeaders<V>) -> Value {
+        json!([
+            stored.aggregation.datum().json(),
+            of_headers(&stored.headers)
+        ])
+    }
 }
 
-fn rows<V: Stored>(
-    rows: impl Iterator<Item = Result<(Key, V), StateError>>,
-) -> Result<Value, StateError> {
-    let row = |row: Result<(Key, V), StateError>| {
+impl Layout for TimestampedWithHeaders {
+    const TOKENS: usize = 2;
+    fn make<V>(
+        value: V,
+        timestamp: impl Fn() -> i64,
+        headers: impl Fn() -> Headers,
+    ) -> ValueTimestampHeaders<V> {
+        ValueTimestampHeaders::new(value, timestamp(), headers())
+    }
+    fn json<V: Cell>(stored: &ValueTimestampHeaders<V>) -> Value {
+        let headers = of_headers(&stored.headers);
+        json!([stored.value.datum().json(), stored.timestamp, headers])
+    }
+}
+
+fn of_headers(headers: &Headers) -> Value {
+    let headers = headers.as_slice().iter();
+    let header = headers.map(|h| json!([&*h.key, h.value.as_ref().map(|value| hex(value))]));
+    header.collect()
+}
+
+/// A key as results show it.
+pub(super) fn of_key(key: &Key) -> Value {
+    key.as_ref().map_or(Value::Null, Datum::json)
+}
+
+/// A value that was found.
+pub(super) fn found<L: Layout, V: Cell>(value: Option<L::Stored<V>>) -> Value {
+    value.as_ref().map_or(Value::Null, L::json::<V>)
+}
+
+/// What an iterator gives, each key as `of_key` shows it.
+pub(super) fn rows<L: Layout, V: Cell, K>(
+    rows: impl Iterator<Item = Result<(K, L::Stored<V>), StateError>>,
+    of_key: impl Fn(&K) -> Value,
+) -> Result<Value, Refusal> {
+    let row = |row: Result<(K, L::Stored<V>), StateError>| {
         let (key, value) = row?;
-        Ok(json!([key.as_ref().map(Datum::json), value.json()]))
+        Ok(json!([of_key(&key), L::json::<V>(&value)]))
     };
-    rows.map(row)
-        .collect::<Result<Vec<_>, _>>()
-        .map(Value::from)
+    rows.map(row).collect()
 }
 
-macro_rules! key_value_commands {
-    ($store:ty, $stored:ty, <$($generic:ident)?>) => {
-        impl<$($generic: Cell)?> Commands for $store {
-            fn command(
-                &mut self,
-                spec: &StoreSpec,
-                tokens: &[&str],
-                context: &RecordContext,
-            ) -> Result<Value, StateError> {
-                let key = tokens.get(2).and_then(|token| spec.keys.parse(token));
-                let value = |at: usize| <$stored>::parse(spec.values, &tokens[at..]);
-                let found = |value: Option<$stored>| value.map_or(Value::Null, |v| v.json());
-                match tokens[1] {
-                    "put" => self.put(&key, value(3).as_ref(), context)?,
-                    "put_if_absent" => {
-                        let before = self.put_if_absent(&key, value(3).as_ref(), context)?;
-                        return Ok(found(before));
-                    }
-                    "put_all" => {
-                        let width = 1 + <$stored>::TOKENS;
-                        let rows: Vec<_> = (2..)
-                            .step_by(width)
-                            .take_while(|at| at + width <= tokens.len())
-                            .map(|at| (spec.keys.parse(tokens[at]), value(at + 1)))
-                            .collect();
-                        let rows = rows.iter().map(|(key, value)| (key, value.as_ref()));
-                        self.put_all(rows, context)?;
-                    }
-                    "delete" => return Ok(found(self.delete(&key, context)?)),
-                    "get" => return Ok(found(self.get(&key)?)),
-                    "range" => return rows(self.range(bounds(spec, tokens))?),
-                    "reverse_range" => return rows(self.reverse_range(bounds(spec, tokens))?),
-                    "all" => return rows(self.all()?),
-                    "reverse_all" => return rows(self.reverse_all()?),
-                    "prefix" => {
-                        let serde = nullable::<Datum>(&spec.key_serde);
-                        return rows(self.prefix_scan(&key, serde.as_ref())?);
-                    }
-                    "count" => return Ok(json!(self.approximate_num_entries())),
-                    other => panic!("unknown store command {other}"),
-                }
-                Ok(json!("ok"))
+impl<V: Cell, L: Layout> Commands for TypedKeyValueStore<Key, V, L> {
+    fn command(&mut self, command: &Command<'_>) -> Result<Value, Refusal> {
+        let (key, context) = (command.key(2), command.context);
+        let value = |at| command.value::<L, V>(at);
+        match command.name() {
+            ("put", _) => self.put(&key, value(3).as_ref(), context)?,
+            ("put_if_absent", _) => {
+                let before = self.put_if_absent(&key, value(3).as_ref(), context)?;
+                return Ok(found::<L, V>(before));
             }
+            ("put_all", _) => {
+                let width = 1 + L::TOKENS;
+                let rows: Vec<_> = (2..)
+                    .step_by(width)
+                    .take_while(|at| at + width <= command.tokens.len())
+                    .map(|at| (command.key(at), value(at + 1)))
+                    .collect();
+                let rows = rows.iter().map(|(key, value)| (key, value.as_ref()));
+                self.put_all(rows, context)?;
+            }
+            ("delete", _) => return Ok(found::<L, V>(self.delete(&key, context)?)),
+            ("get", _) => return Ok(found::<L, V>(self.get(&key)?)),
+            ("range", false) => return rows::<L, V, _>(self.range(command.keys(2))?, of_key),
+            ("range", true) => {
+                return rows::<L, V, _>(self.reverse_range(command.keys(2))?, of_key);
+            }
+            ("all", false) => return rows::<L, V, _>(self.all()?, of_key),
+            ("all", true) => return rows::<L, V, _>(self.reverse_all()?, of_key),
+            ("prefix", _) => {
+                let serde = nullable::<Datum>(&command.spec.key_serde);
+                return rows::<L, V, _>(self.prefix_scan(&key, serde.as_ref())?, of_key);
+            }
+            ("count", _) => return Ok(json!(self.approximate_num_entries())),
+            (other, _) => panic!("unknown store command {other}"),
         }
-    };
+        Ok(json!("ok"))
+    }
 }
-
-key_value_commands!(KeyValueStore<Key, Datum>, Datum, <>);
-key_value_commands!(TimestampedKeyValueStore<Key, V>, ValueAndTimestamp<V>, <V>);
 
 impl Commands for VersionedKeyValueStore<Key, Datum> {
-    fn command(
-        &mut self,
-        spec: &StoreSpec,
-        tokens: &[&str],
-        _context: &RecordContext,
-    ) -> Result<Value, StateError> {
-        let key = spec.keys.parse(tokens[2]);
-        let time = |at: usize, open: i64| match tokens[at] {
+    fn command(&mut self, command: &Command<'_>) -> Result<Value, Refusal> {
+        let key = command.key(2);
+        let time = |at: usize, open: i64| match command.tokens[at] {
             "-" => open,
-            time => time.parse().expect("a time in a store command"),
+            _ => command.number(at),
         };
         let json = |record: VersionedRecord<Datum>| {
             json!([record.value.json(), record.timestamp, record.valid_to])
@@ -228,9 +341,13 @@ impl Commands for VersionedKeyValueStore<Key, Datum> {
             record.map_or(Value::Null, json)
         };
         let (from, to) = (|| time(3, i64::MIN), || time(4, i64::MAX));
-        Ok(match tokens[1] {
+        let versions =
+            |records: VersionedRecordIterator<'_, Key, Datum>| -> Result<Value, Refusal> {
+                records.map(|record| Ok(json(record?))).collect()
+            };
+        Ok(match command.name().0 {
             "put" => {
-                let value = spec.values.parse(tokens[3]);
+                let value = command.value::<Plain, Datum>(3);
                 match self.put(&key, value.as_ref(), time(4, 0))? {
                     PutReturn::ValidTo(time) => json!(time),
                     PutReturn::ValidToUndefined => json!(-1),
@@ -240,14 +357,8 @@ impl Commands for VersionedKeyValueStore<Key, Datum> {
             "delete" => found(self.delete(&key, time(3, 0))?),
             "get" => found(self.get(&key)?),
             "get_as_of" => found(self.get_as_of(&key, time(3, 0))?),
-            "history" => self
-                .reverse_history(&key, from(), to())?
-                .map(|record| record.map(json))
-                .collect::<Result<_, _>>()?,
-            "history_ascending" => self
-                .history(&key, from(), to())?
-                .map(|record| record.map(json))
-                .collect::<Result<_, _>>()?,
+            "history" => versions(self.reverse_history(&key, from(), to())?)?,
+            "history_ascending" => versions(self.history(&key, from(), to())?)?,
             other => panic!("unknown store command {other}"),
         })
     }

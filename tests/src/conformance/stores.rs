@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use eddyline_core::dsl::Materialized;
-use eddyline_core::state::{StoreBuilder, Stores};
+use eddyline_core::serde::SerdeRef;
+use eddyline_core::state::{StateError, StateStore, StoreBuilder, Stores, TypedStoreBuilder};
 use serde_json::Value;
 
 use super::build::{BuildError, Cell, KeyCell, nullable};
-use super::datum::{Datum, Kind};
+use super::datum::{Datum, Key, Kind};
 use super::text;
 
 /// The type of a store.
@@ -18,6 +19,12 @@ pub(super) enum StoreKind {
     Timestamped,
     /// What `count` makes.
     TimestampedLong,
+    Headers,
+    Window,
+    TimestampedWindow,
+    HeadersWindow,
+    Session,
+    HeadersSession,
     Versioned,
 }
 
@@ -34,45 +41,15 @@ pub(super) type StoreSpecs = BTreeMap<String, StoreSpec>;
 
 /// A stand-alone store.
 pub(super) fn stand_alone(store: &Value) -> Result<(StoreSpec, Box<dyn StoreBuilder>), BuildError> {
-    let name = text(store, "name").unwrap_or_default();
-    let kind = text(store, "kind").unwrap_or_default();
-    if text(store, "type") == Some("lru") {
-        return Err(BuildError::unsupported("lru stores"));
-    }
     let key_serde = text(store, "key_serde").unwrap_or("string");
     let value_serde = text(store, "value_serde").unwrap_or("string");
     let (keys, values) = (nullable::<Datum>(key_serde), Datum::serde(value_serde));
-    let flag = |field| store.get(field).and_then(Value::as_bool);
-    if kind == "versioned_kv" {
-        return versioned(store, name);
-    }
-    let supplier = Stores::in_memory_key_value_store(name);
-    macro_rules! options {
-        ($builder:expr) => {{
-            let builder = $builder;
-            let builder = match flag("caching") {
-                Some(true) => builder.with_caching_enabled(),
-                _ => builder,
-            };
-            match flag("logging") {
-                Some(false) => builder.with_logging_disabled(),
-                _ => builder,
-            }
-        }};
-    }
-    let (kind, builder): (_, Box<dyn StoreBuilder>) = match kind {
-        "kv" => (
-            StoreKind::Plain,
-            Box::new(options!(Stores::key_value_store_builder(
-                supplier, keys, values
-            ))),
-        ),
-        "timestamped_kv" => (
-            StoreKind::Timestamped,
-            Box::new(options!(Stores::timestamped_key_value_store_builder(
-                supplier, keys, values
-            ))),
-        ),
+    let kind = text(store, "kind").unwrap_or_default();
+    let (kind, builder) = match kind {
+        "kv" | "timestamped_kv" | "headers_kv" => key_value(store, kind, keys, values),
+        "window" | "timestamped_window" | "headers_window" => window(store, kind, keys, values)?,
+        "session" | "headers_session" => session(store, kind, keys, values)?,
+        "versioned_kv" => versioned(store, keys, values)?,
         other => return Err(BuildError::unsupported(format!("{other} stores"))),
     };
     let spec = StoreSpec {
@@ -84,29 +61,134 @@ pub(super) fn stand_alone(store: &Value) -> Result<(StoreSpec, Box<dyn StoreBuil
     Ok((spec, builder))
 }
 
-/// A stand-alone versioned store.
-fn versioned(store: &Value, name: &str) -> Result<(StoreSpec, Box<dyn StoreBuilder>), BuildError> {
+type Built = (StoreKind, Box<dyn StoreBuilder>);
+
+/// With the layers that a scenario asks for.
+fn layered<S: StateStore>(store: &Value, builder: TypedStoreBuilder<S>) -> Box<dyn StoreBuilder> {
+    let flag = |field| store.get(field).and_then(Value::as_bool);
+    let builder = match flag("caching") {
+        Some(true) => builder.with_caching_enabled(),
+        _ => builder,
+    };
+    Box::new(match flag("logging") {
+        Some(false) => builder.with_logging_disabled(),
+        _ => builder,
+    })
+}
+
+fn key_value(store: &Value, kind: &str, keys: SerdeRef<Key>, values: SerdeRef<Datum>) -> Built {
+    let name = text(store, "name").unwrap_or_default();
+    let supplier = match text(store, "type") {
+        Some("lru") => Stores::lru_map(name, max_entries(store)),
+        _ => Stores::in_memory_key_value_store(name),
+    };
+    match kind {
+        "timestamped_kv" => {
+            let builder = Stores::timestamped_key_value_store_builder(supplier, keys, values);
+            (StoreKind::Timestamped, layered(store, builder))
+        }
+        "headers_kv" => {
+            let builder =
+                Stores::timestamped_key_value_store_with_headers_builder(supplier, keys, values);
+            (StoreKind::Headers, layered(store, builder))
+        }
+        _ => {
+            let builder = Stores::key_value_store_builder(supplier, keys, values);
+            (StoreKind::Plain, layered(store, builder))
+        }
+    }
+}
+
+/// The room of an LRU map.
+fn max_entries(store: &Value) -> usize {
+    let max = store.get("max_entries").and_then(Value::as_u64);
+    usize::try_from(max.unwrap_or_default()).unwrap_or(usize::MAX)
+}
+
+/// True for rows in memory; others are to come in the order that RocksDB gives them.
+fn is_in_memory(store: &Value) -> bool {
+    text(store, "type") == Some("in_memory")
+}
+
+fn window(
+    store: &Value,
+    kind: &str,
+    keys: SerdeRef<Key>,
+    values: SerdeRef<Datum>,
+) -> Result<Built, BuildError> {
+    let name = text(store, "name").unwrap_or_default();
+    let number = |field| store.get(field).and_then(Value::as_i64).unwrap_or_default();
+    let (retention_ms, size_ms) = (number("retention_ms"), number("window_size_ms"));
+    let duplicates = store.get("retain_duplicates") == Some(&Value::Bool(true));
+    let supplier = match is_in_memory(store) {
+        true => Stores::in_memory_window_store(name, retention_ms, size_ms, duplicates),
+        false => Stores::segmented_window_store(name, retention_ms, size_ms, duplicates),
+    };
+    let supplier = supplier.map_err(refused)?;
+    Ok(match kind {
+        "timestamped_window" => {
+            let builder = Stores::timestamped_window_store_builder(supplier, keys, values);
+            (StoreKind::TimestampedWindow, layered(store, builder))
+        }
+        "headers_window" => {
+            let builder =
+                Stores::timestamped_window_store_with_headers_builder(supplier, keys, values);
+            (StoreKind::HeadersWindow, layered(store, builder))
+        }
+        _ => {
+            let builder = Stores::window_store_builder(supplier, keys, values);
+            (StoreKind::Window, layered(store, builder))
+        }
+    })
+}
+
+fn session(
+    store: &Value,
+    kind: &str,
+    keys: SerdeRef<Key>,
+    values: SerdeRef<Datum>,
+) -> Result<Built, BuildError> {
+    let name = text(store, "name").unwrap_or_default();
+    let retention_ms = store.get("retention_ms").and_then(Value::as_i64);
+    let retention_ms = retention_ms.unwrap_or_default();
+    let supplier = match is_in_memory(store) {
+        true => Stores::in_memory_session_store(name, retention_ms),
+        false => Stores::segmented_session_store(name, retention_ms),
+    };
+    let supplier = supplier.map_err(refused)?;
+    Ok(match kind {
+        "headers_session" => {
+            let builder = Stores::session_store_with_headers_builder(supplier, keys, values);
+            (StoreKind::HeadersSession, layered(store, builder))
+        }
+        _ => {
+            let builder = Stores::session_store_builder(supplier, keys, values);
+            (StoreKind::Session, layered(store, builder))
+        }
+    })
+}
+
+fn versioned(
+    store: &Value,
+    keys: SerdeRef<Key>,
+    values: SerdeRef<Datum>,
+) -> Result<Built, BuildError> {
     let number = |field| store.get(field).and_then(Value::as_i64);
     let supplier = Stores::in_memory_versioned_key_value_store(
-        name,
+        text(store, "name").unwrap_or_default(),
         number("history_retention_ms").unwrap_or(0),
         number("segment_interval_ms"),
     );
-    let supplier = supplier.map_err(|error| BuildError::unsupported(error.to_string()))?;
-    let key_serde = text(store, "key_serde").unwrap_or("string");
-    let value_serde = text(store, "value_serde").unwrap_or("string");
-    let (keys, values) = (nullable::<Datum>(key_serde), Datum::serde(value_serde));
+    let supplier = supplier.map_err(refused)?;
     let mut builder = Stores::versioned_key_value_store_builder(supplier, keys, values);
-    if store.get("logging").and_then(Value::as_bool) == Some(false) {
+    if store.get("logging") == Some(&Value::Bool(false)) {
         builder = builder.with_logging_disabled();
     }
-    let spec = StoreSpec {
-        kind: StoreKind::Versioned,
-        keys: Kind::of(key_serde),
-        values: Kind::of(value_serde),
-        key_serde: key_serde.to_owned(),
-    };
-    Ok((spec, Box::new(builder)))
+    Ok((StoreKind::Versioned, Box::new(builder)))
+}
+
+fn refused(error: StateError) -> BuildError {
+    BuildError::unsupported(format!("a store that is refused: {error}"))
 }
 
 /// The store of a DSL operation, and its name if it has one.

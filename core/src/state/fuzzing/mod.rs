@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::byte_store::{ByteBounds, ByteRows, Direction, InMemoryKeyValueStore};
-use super::stack::{KeyValueBytesStore, KeyValueStoreOptions, ValueFormat};
+use super::stack::{KeyValueBytesStore, KeyValueStoreOptions};
+use super::value::ValueFormat;
 use super::{CacheBudget, ChangelogRecord};
 use crate::types::{Headers, RecordContext, TopicName};
 
@@ -73,27 +74,29 @@ impl Op {
     }
 
     fn value_bytes(&self, format: ValueFormat, timestamp: i64) -> Vec<u8> {
-        let mut bytes = match format {
-            ValueFormat::Plain => Vec::new(),
-            ValueFormat::Timestamped => timestamp.to_be_bytes().to_vec(),
-        };
+        let mut bytes = Vec::new();
+        format.write_prefix(timestamp, &self.headers(), &mut bytes);
         let len = usize::from(self.value % 5) * 7;
         bytes.extend((0..len).map(|at| self.value.wrapping_add(at as u8)));
         bytes
     }
 
-    fn context(&self, sequence: i64) -> RecordContext {
+    fn headers(&self) -> Headers {
         let mut headers = Headers::new();
         if self.value.is_multiple_of(7) {
             headers.push("h", Some(bytes::Bytes::copy_from_slice(&[self.value; 3])));
         }
+        headers
+    }
+
+    fn context(&self, sequence: i64) -> RecordContext {
         RecordContext {
             topic: (!self.key.is_multiple_of(5))
                 .then(|| TopicName::new(["in", "other"][usize::from(self.key % 2)])),
             partition: 3,
             offset: sequence,
             timestamp: 1000 + sequence / 2,
-            headers,
+            headers: self.headers(),
         }
     }
 
@@ -132,12 +135,14 @@ struct Kind {
     listener: Option<bool>,
 }
 
-const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 7] = [
     kind(ValueFormat::Timestamped, true, Some(true)),
     kind(ValueFormat::Plain, true, Some(false)),
     kind(ValueFormat::Timestamped, true, None),
     kind(ValueFormat::Plain, false, None),
     kind(ValueFormat::Timestamped, false, Some(true)),
+    kind(ValueFormat::TimestampedWithHeaders, true, Some(true)),
+    kind(ValueFormat::TimestampedWithHeaders, false, None),
 ];
 
 const fn kind(format: ValueFormat, is_cached: bool, listener: Option<bool>) -> Kind {
@@ -220,10 +225,8 @@ fn collect(rows: ByteRows<'_>) -> Vec<Row> {
 /// A changelog record in the format of the rows.
 fn stored(format: ValueFormat, record: &ChangelogRecord) -> Option<Vec<u8>> {
     let value = record.value.as_ref()?;
-    let mut bytes = match format {
-        ValueFormat::Plain => Vec::new(),
-        ValueFormat::Timestamped => record.timestamp.to_be_bytes().to_vec(),
-    };
+    let mut bytes = Vec::new();
+    format.write_prefix(record.timestamp, &record.headers, &mut bytes);
     bytes.extend_from_slice(value);
     Some(bytes)
 }
@@ -233,21 +236,20 @@ fn logged(
     format: ValueFormat,
     key: &[u8],
     value: Option<&[u8]>,
-    timestamp: i64,
+    context: &RecordContext,
 ) -> ChangelogRecord {
-    let (timestamp, value) = match (format, value) {
-        (ValueFormat::Timestamped, Some(stored)) => {
-            let (own, value) = stored.split_at(8);
-            let own = own.try_into().expect("is 8 bytes long");
-            (i64::from_be_bytes(own), Some(value))
-        }
-        (_, value) => (timestamp, value),
+    let value = value.map(|value| format.split("model", value).expect("the model wrote it"));
+    let headers = match &value {
+        _ if !format.has_headers() => Headers::new(),
+        Some(value) => value.headers("model").expect("the model wrote it"),
+        None => context.headers.clone(),
     };
+    let timestamp = value.and_then(|value| value.timestamp);
     ChangelogRecord {
         key: bytes::Bytes::copy_from_slice(key),
-        value: value.map(bytes::Bytes::copy_from_slice),
-        timestamp,
-        headers: Headers::new(),
+        value: value.map(|value| bytes::Bytes::copy_from_slice(value.value)),
+        timestamp: timestamp.unwrap_or(context.timestamp),
+        headers,
     }
 }
 

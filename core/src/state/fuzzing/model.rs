@@ -160,7 +160,7 @@ impl Step<'_> {
     fn restore(&mut self, key: &[u8], value: &[u8]) {
         self.model.take_changelog(self.store);
         let value = (!self.op.value.is_multiple_of(4)).then_some(value);
-        let record = logged(self.model.kind.format, key, value, self.context.timestamp);
+        let record = logged(self.model.kind.format, key, value, &self.context);
         self.store
             .restore(&record)
             .expect("rows in memory do not fail");
@@ -342,7 +342,7 @@ impl Model {
 
     fn write(&mut self, key: &[u8], value: Option<&[u8]>, context: &RecordContext) {
         set(&mut self.rows, key, value);
-        let record = logged(self.kind.format, key, value, context.timestamp);
+        let record = logged(self.kind.format, key, value, context);
         self.log.push(record);
     }
 

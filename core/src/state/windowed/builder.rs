@@ -1,15 +1,17 @@
 //! Recipes for window and session stores.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::super::stack::ValueFormat;
-use super::super::{CacheBudget, StateError, StateStore, StoreBuilder, Stores};
+use super::super::builder::TypedStoreBuilder;
+use super::super::value::ValueLayout;
+use super::super::{StateError, Stores};
 use super::keys::KeySchema;
 use super::rows::{ByteWindowStore, InMemoryWindowStore, RowOrder};
-use super::session_store::SessionStore;
+use super::session_store::{SessionStore, SessionStoreWithHeaders, TypedSessionStore};
 use super::stack::{WindowBytesStore, WindowStoreOptions};
-use super::window_store::{TimestampedWindowStore, WindowStore};
+use super::window_store::{
+    TimestampedWindowStore, TimestampedWindowStoreWithHeaders, TypedWindowStore, WindowStore,
+};
 use crate::serde::SerdeRef;
 
 /// Makes the rows of a window store (Java: `WindowBytesStoreSupplier`).
@@ -147,53 +149,130 @@ impl Stores {
     }
 
     /// A store of values by key and window: logged, not cached.
-    pub fn window_store_builder<K, V>(
+    pub fn window_store_builder<K: 'static, V: 'static>(
         supplier: Arc<dyn WindowBytesStoreSupplier>,
         keys: SerdeRef<K>,
         values: SerdeRef<V>,
     ) -> WindowStoreBuilder<K, V> {
-        WindowStoreBuilder {
-            recipe: Recipe::of_windows(supplier, keys, values, ValueFormat::Plain),
-        }
+        window(supplier, keys, values)
     }
 
     /// A store of values and their timestamps by key and window: logged, not cached.
-    pub fn timestamped_window_store_builder<K, V>(
+    pub fn timestamped_window_store_builder<K: 'static, V: 'static>(
         supplier: Arc<dyn WindowBytesStoreSupplier>,
         keys: SerdeRef<K>,
         values: SerdeRef<V>,
     ) -> TimestampedWindowStoreBuilder<K, V> {
-        TimestampedWindowStoreBuilder {
-            recipe: Recipe::of_windows(supplier, keys, values, ValueFormat::Timestamped),
-        }
+        window(supplier, keys, values)
+    }
+
+    /// A store of values and their timestamps and headers (KIP-1271) by key and window: logged, not
+    /// cached.
+    pub fn timestamped_window_store_with_headers_builder<K: 'static, V: 'static>(
+        supplier: Arc<dyn WindowBytesStoreSupplier>,
+        keys: SerdeRef<K>,
+        values: SerdeRef<V>,
+    ) -> TimestampedWindowStoreWithHeadersBuilder<K, V> {
+        window(supplier, keys, values)
     }
 
     /// A store of values by key and session: logged, not cached.
-    pub fn session_store_builder<K, V>(
+    pub fn session_store_builder<K: 'static, V: 'static>(
         supplier: Arc<dyn SessionBytesStoreSupplier>,
         keys: SerdeRef<K>,
         values: SerdeRef<V>,
     ) -> SessionStoreBuilder<K, V> {
-        let options = options(
-            KeySchema::Session,
-            supplier.order(),
-            ValueFormat::Plain,
-            false,
-        );
-        SessionStoreBuilder {
-            recipe: Recipe {
-                name: Arc::from(supplier.name()),
-                retention_ms: supplier.retention_ms(),
-                supply: Arc::new(move || supplier.supply()),
-                keys,
-                values,
-                options,
-                window_size_ms: 0,
-                changelog_config: windowed_changelog_config(false),
-            },
-        }
+        session(supplier, keys, values)
+    }
+
+    /// A store of values and their headers (KIP-1271) by key and session: logged, not cached.
+    pub fn session_store_with_headers_builder<K: 'static, V: 'static>(
+        supplier: Arc<dyn SessionBytesStoreSupplier>,
+        keys: SerdeRef<K>,
+        values: SerdeRef<V>,
+    ) -> SessionStoreWithHeadersBuilder<K, V> {
+        session(supplier, keys, values)
     }
 }
+
+/// The recipe of a [`WindowStore`].
+pub type WindowStoreBuilder<K, V> = TypedStoreBuilder<WindowStore<K, V>>;
+
+/// The recipe of a [`TimestampedWindowStore`].
+pub type TimestampedWindowStoreBuilder<K, V> = TypedStoreBuilder<TimestampedWindowStore<K, V>>;
+
+/// The recipe of a [`TimestampedWindowStoreWithHeaders`].
+pub type TimestampedWindowStoreWithHeadersBuilder<K, V> =
+    TypedStoreBuilder<TimestampedWindowStoreWithHeaders<K, V>>;
+
+/// The recipe of a [`SessionStore`].
+pub type SessionStoreBuilder<K, V> = TypedStoreBuilder<SessionStore<K, V>>;
+
+/// The recipe of a [`SessionStoreWithHeaders`].
+pub type SessionStoreWithHeadersBuilder<K, V> = TypedStoreBuilder<SessionStoreWithHeaders<K, V>>;
+
+fn window<K: 'static, V: 'static, L: ValueLayout>(
+    supplier: Arc<dyn WindowBytesStoreSupplier>,
+    keys: SerdeRef<K>,
+    values: SerdeRef<V>,
+) -> TypedStoreBuilder<TypedWindowStore<K, V, L>> {
+    let name = Arc::from(supplier.name());
+    let retention_ms = Some(supplier.retention_ms());
+    // Duplicates have keys of their own, which compaction would never remove.
+    let cleanup_policy = match supplier.retain_duplicates() {
+        true => "delete",
+        false => COMPACT_DELETE,
+    };
+    TypedStoreBuilder::new(
+        name,
+        retention_ms,
+        cleanup_policy,
+        L::FORMAT,
+        move |layers, budget| {
+            let options = WindowStoreOptions {
+                schema: KeySchema::Window,
+                order: supplier.order(),
+                format: layers.format,
+                retain_duplicates: supplier.retain_duplicates(),
+                is_cached: layers.is_cached,
+                is_logged: layers.is_logged,
+            };
+            let bytes = WindowBytesStore::new(supplier.name(), supplier.supply(), options, budget);
+            let (keys, values) = (Arc::clone(&keys), Arc::clone(&values));
+            TypedWindowStore::new(bytes, keys, values, supplier.window_size_ms())
+        },
+    )
+}
+
+fn session<K: 'static, V: 'static, L: ValueLayout>(
+    supplier: Arc<dyn SessionBytesStoreSupplier>,
+    keys: SerdeRef<K>,
+    values: SerdeRef<V>,
+) -> TypedStoreBuilder<TypedSessionStore<K, V, L>> {
+    let name = Arc::from(supplier.name());
+    let retention_ms = Some(supplier.retention_ms());
+    TypedStoreBuilder::new(
+        name,
+        retention_ms,
+        COMPACT_DELETE,
+        L::FORMAT,
+        move |layers, budget| {
+            let options = WindowStoreOptions {
+                schema: KeySchema::Session,
+                order: supplier.order(),
+                format: layers.format,
+                retain_duplicates: false,
+                is_cached: layers.is_cached,
+                is_logged: layers.is_logged,
+            };
+            let bytes = WindowBytesStore::new(supplier.name(), supplier.supply(), options, budget);
+            TypedSessionStore::new(bytes, Arc::clone(&keys), Arc::clone(&values))
+        },
+    )
+}
+
+/// Rows of windows are compacted, and go with their segments.
+const COMPACT_DELETE: &str = "compact,delete";
 
 fn segmented(retention_ms: i64) -> RowOrder {
     RowOrder::Segmented {
@@ -315,216 +394,6 @@ impl SessionBytesStoreSupplier for InMemorySupplier {
         self.rows()
     }
 }
-
-struct Recipe<K, V> {
-    name: Arc<str>,
-    retention_ms: i64,
-    window_size_ms: i64,
-    supply: Arc<dyn Fn() -> Box<dyn ByteWindowStore> + Send + Sync>,
-    keys: SerdeRef<K>,
-    values: SerdeRef<V>,
-    options: WindowStoreOptions,
-    changelog_config: BTreeMap<String, String>,
-}
-
-impl<K, V> Clone for Recipe<K, V> {
-    fn clone(&self) -> Self {
-        Self {
-            name: Arc::clone(&self.name),
-            supply: Arc::clone(&self.supply),
-            keys: Arc::clone(&self.keys),
-            values: Arc::clone(&self.values),
-            changelog_config: self.changelog_config.clone(),
-            ..*self
-        }
-    }
-}
-
-impl<K, V> Recipe<K, V> {
-    fn of_windows(
-        supplier: Arc<dyn WindowBytesStoreSupplier>,
-        keys: SerdeRef<K>,
-        values: SerdeRef<V>,
-        format: ValueFormat,
-    ) -> Self {
-        let retain_duplicates = supplier.retain_duplicates();
-        Self {
-            name: Arc::from(supplier.name()),
-            retention_ms: supplier.retention_ms(),
-            window_size_ms: supplier.window_size_ms(),
-            options: options(
-                KeySchema::Window,
-                supplier.order(),
-                format,
-                retain_duplicates,
-            ),
-            supply: Arc::new(move || supplier.supply()),
-            keys,
-            values,
-            changelog_config: windowed_changelog_config(retain_duplicates),
-        }
-    }
-
-    fn enable_logging(&mut self, config: BTreeMap<String, String>) {
-        self.options.is_logged = true;
-        self.changelog_config.extend(config);
-    }
-
-    fn disable_logging(&mut self) {
-        self.options.is_logged = false;
-        self.changelog_config = windowed_changelog_config(self.options.retain_duplicates);
-    }
-
-    fn bytes(&self, budget: &CacheBudget) -> WindowBytesStore {
-        let name = Arc::clone(&self.name);
-        WindowBytesStore::new(name, (self.supply)(), self.options, budget)
-    }
-}
-
-const fn options(
-    schema: KeySchema,
-    order: RowOrder,
-    format: ValueFormat,
-    retain_duplicates: bool,
-) -> WindowStoreOptions {
-    WindowStoreOptions {
-        schema,
-        order,
-        format,
-        retain_duplicates,
-        is_cached: false,
-        is_logged: true,
-    }
-}
-
-/// What Java sets for the changelog of a windowed store (`WindowedChangelogTopicConfig`), but for
-/// the retention. Duplicates have keys of their own, which compaction would never remove.
-fn windowed_changelog_config(retain_duplicates: bool) -> BTreeMap<String, String> {
-    let cleanup = if retain_duplicates {
-        "delete"
-    } else {
-        "compact,delete"
-    };
-    [
-        ("cleanup.policy", cleanup),
-        ("message.timestamp.type", "CreateTime"),
-    ]
-    .map(|(key, value)| (key.to_owned(), value.to_owned()))
-    .into()
-}
-
-macro_rules! windowed_store_builder {
-    ($(#[$doc:meta])* $builder:ident, $store:ident, $build:expr) => {
-        $(#[$doc])*
-        pub struct $builder<K, V> {
-            recipe: Recipe<K, V>,
-        }
-
-        impl<K, V> Clone for $builder<K, V> {
-            fn clone(&self) -> Self {
-                Self {
-                    recipe: self.recipe.clone(),
-                }
-            }
-        }
-
-        impl<K, V> $builder<K, V> {
-            /// Writes stay in the record cache until a flush; without effect where duplicates are
-            /// retained.
-            #[must_use]
-            pub fn with_caching_enabled(mut self) -> Self {
-                self.recipe.options.is_cached = true;
-                self
-            }
-
-            /// Every write goes to the rows at once.
-            #[must_use]
-            pub fn with_caching_disabled(mut self) -> Self {
-                self.recipe.options.is_cached = false;
-                self
-            }
-
-            /// The store has a changelog topic; `config` is put over the settings of that topic.
-            #[must_use]
-            pub fn with_logging_enabled(mut self, config: BTreeMap<String, String>) -> Self {
-                self.recipe.enable_logging(config);
-                self
-            }
-
-            /// The store has no changelog topic: what it holds is lost with its task.
-            #[must_use]
-            pub fn with_logging_disabled(mut self) -> Self {
-                self.recipe.disable_logging();
-                self
-            }
-        }
-
-        impl<K: 'static, V: 'static> $builder<K, V> {
-            /// [`StoreBuilder::build`] as what it is.
-            pub fn build_typed(&self, budget: &CacheBudget) -> $store<K, V> {
-                let build: fn(&Recipe<K, V>, WindowBytesStore) -> $store<K, V> = $build;
-                build(&self.recipe, self.recipe.bytes(budget))
-            }
-        }
-
-        impl<K: 'static, V: 'static> StoreBuilder for $builder<K, V> {
-            fn name(&self) -> &str {
-                &self.recipe.name
-            }
-
-            fn is_logged(&self) -> bool {
-                self.recipe.options.is_logged
-            }
-
-            fn changelog_config(&self) -> &BTreeMap<String, String> {
-                &self.recipe.changelog_config
-            }
-
-            fn retention_ms(&self) -> Option<i64> {
-                Some(self.recipe.retention_ms)
-            }
-
-            fn build(&self, budget: &CacheBudget) -> Box<dyn StateStore> {
-                Box::new(self.build_typed(budget))
-            }
-        }
-    };
-}
-
-windowed_store_builder!(
-    /// The recipe of a [`WindowStore`].
-    WindowStoreBuilder,
-    WindowStore,
-    |recipe, bytes| WindowStore::new(
-        bytes,
-        Arc::clone(&recipe.keys),
-        Arc::clone(&recipe.values),
-        recipe.window_size_ms,
-    )
-);
-
-windowed_store_builder!(
-    /// The recipe of a [`TimestampedWindowStore`].
-    TimestampedWindowStoreBuilder,
-    TimestampedWindowStore,
-    |recipe, bytes| TimestampedWindowStore::new(
-        bytes,
-        Arc::clone(&recipe.keys),
-        Arc::clone(&recipe.values),
-        recipe.window_size_ms,
-    )
-);
-
-windowed_store_builder!(
-    /// The recipe of a [`SessionStore`].
-    SessionStoreBuilder,
-    SessionStore,
-    |recipe, bytes| SessionStore::new(
-        bytes,
-        Arc::clone(&recipe.keys),
-        Arc::clone(&recipe.values),
-    )
-);
 
 /// Java's default for the segments of a persistent store.
 const SEGMENT_INTERVAL_MIN_MS: i64 = 60_000;

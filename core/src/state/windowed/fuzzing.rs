@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::super::byte_store::Direction;
-use super::super::stack::ValueFormat;
+use super::super::value::ValueFormat;
 use super::super::{CacheBudget, ChangelogRecord};
 use super::keys::{KeySchema, RowKey, WindowQuery};
 use super::rows::{InMemoryWindowStore, RowOrder, WindowRows};
@@ -74,10 +74,10 @@ const fn duplicates(order: RowOrder) -> Kind {
 const SEGMENTED: RowOrder = RowOrder::Segmented { interval_ms: 4 };
 const TIME_ORDERED: RowOrder = RowOrder::TimeOrdered { interval_ms: 4 };
 
-const KINDS: [Kind; 15] = {
+const KINDS: [Kind; 18] = {
     use KeySchema::{Session, Window};
     use RowOrder::TimeFirst;
-    use ValueFormat::{Plain, Timestamped};
+    use ValueFormat::{Plain, Timestamped, TimestampedWithHeaders, WithHeaders};
     [
         kind(Window, TimeFirst, Plain, false, None),
         kind(Window, SEGMENTED, Timestamped, false, Some(true)),
@@ -91,6 +91,9 @@ const KINDS: [Kind; 15] = {
         kind(Window, TimeFirst, Plain, true, Some(false)),
         duplicates(TimeFirst),
         duplicates(SEGMENTED),
+        kind(Window, SEGMENTED, TimestampedWithHeaders, true, Some(true)),
+        kind(Session, TimeFirst, WithHeaders, false, None),
+        kind(Session, SEGMENTED, WithHeaders, true, None),
         kind(Window, TIME_ORDERED, Timestamped, false, None),
         kind(Window, TIME_ORDERED, Plain, true, None),
         kind(Session, TIME_ORDERED, Plain, false, None),
@@ -342,10 +345,13 @@ impl Run {
     }
 
     fn value(&self, op: &[u8; 5], sequence: i64) -> Vec<u8> {
-        let mut bytes = match self.kind.options.format {
-            ValueFormat::Plain => Vec::new(),
-            ValueFormat::Timestamped => sequence.to_be_bytes().to_vec(),
-        };
+        let mut headers = Headers::new();
+        if op[3].is_multiple_of(2) {
+            headers.push("h", Some(bytes::Bytes::copy_from_slice(&op[3..])));
+        }
+        let mut bytes = Vec::new();
+        let format = self.kind.options.format;
+        format.write_prefix(sequence, &headers, &mut bytes);
         bytes.extend((0..op[3] % 3 * 9).map(|at| op[3].wrapping_add(at)));
         bytes
     }
@@ -400,10 +406,9 @@ impl Run {
             row.tail
         };
         let value = record.value.as_ref().map(|value| {
-            let mut bytes = match self.kind.options.format {
-                ValueFormat::Plain => Vec::new(),
-                ValueFormat::Timestamped => record.timestamp.to_be_bytes().to_vec(),
-            };
+            let mut bytes = Vec::new();
+            let format = self.kind.options.format;
+            format.write_prefix(record.timestamp, &record.headers, &mut bytes);
             bytes.extend_from_slice(value);
             bytes
         });

@@ -15,15 +15,18 @@ mod typed;
 mod window_store;
 
 pub use self::builder::{
-    SessionBytesStoreSupplier, SessionStoreBuilder, TimestampedWindowStoreBuilder,
+    SessionBytesStoreSupplier, SessionStoreBuilder, SessionStoreWithHeadersBuilder,
+    TimestampedWindowStoreBuilder, TimestampedWindowStoreWithHeadersBuilder,
     WindowBytesStoreSupplier, WindowStoreBuilder,
 };
 pub use self::keys::{KeySchema, RowKey, WindowQuery};
 pub use self::rows::{ByteWindowStore, InMemoryWindowStore, RowOrder, WindowRow, WindowRows};
-pub use self::session_store::SessionStore;
+pub use self::session_store::{SessionStore, SessionStoreWithHeaders, TypedSessionStore};
 pub use self::stack::{WindowBytesStore, WindowStoreOptions};
 pub use self::typed::WindowStoreIterator;
-pub use self::window_store::{TimestampedWindowStore, WindowStore};
+pub use self::window_store::{
+    TimestampedWindowStore, TimestampedWindowStoreWithHeaders, TypedWindowStore, WindowStore,
+};
 
 #[cfg(test)]
 mod tests;

@@ -1,40 +1,54 @@
-//! Session stores of typed keys and values (Java: `MeteredSessionStore`).
+//! Session stores of typed keys and values (Java: `MeteredSessionStore`,
+//! `MeteredSessionStoreWithHeaders`).
 
 use std::any::Any;
+use std::marker::PhantomData;
 use std::ops::{Bound, RangeBounds};
 
-use super::super::byte_store::Direction;
+use super::super::byte_store::{ByteBounds, Direction};
 use super::super::changelog::ChangelogEntry;
-use super::super::stack::ValueFormat;
+use super::super::typed::{Serdes, lend, typed_state_store};
+use super::super::value::{Plain, ValueLayout, WithHeaders};
 use super::super::{ChangelogRecord, FlushedChange, FlushedEntry, StateError, StateStore};
 use super::keys::{KeySchema, RowKey, WindowQuery};
 use super::stack::WindowBytesStore;
-use super::typed::{Typed, WindowStoreIterator, lend, windowed_state_store};
+use super::typed::{WindowStoreIterator, flushed_change};
 use crate::serde::SerdeRef;
 use crate::types::{RecordContext, TopicName};
 use crate::window::{Window, Windowed};
 
-/// A store of values by key and session (Java: `SessionStore`).
+/// A store of values by key and session, in the layout `L`.
 ///
 /// Writes may evict from the cache: see [`StateStore::has_pending`].
-pub struct SessionStore<K, V> {
-    typed: Typed<K, V>,
+pub struct TypedSessionStore<K, V, L> {
+    bytes: WindowBytesStore,
+    serdes: Serdes<K, V>,
+    layout: PhantomData<fn() -> L>,
 }
 
-/// Sessions on the way out of a store.
-type Sessions<'a, K, V> = WindowStoreIterator<'a, (Windowed<K>, V)>;
+/// A store of values by key and session (Java: `SessionStore`).
+pub type SessionStore<K, V> = TypedSessionStore<K, V, Plain>;
 
-impl<K, V> SessionStore<K, V> {
+/// A store of values and their headers by key and session (KIP-1271; Java:
+/// `SessionStoreWithHeaders`).
+pub type SessionStoreWithHeaders<K, V> = TypedSessionStore<K, V, WithHeaders>;
+
+/// Sessions on the way out of a store.
+type Sessions<'a, K, S> = WindowStoreIterator<'a, (Windowed<K>, S)>;
+
+impl<K, V, L: ValueLayout> TypedSessionStore<K, V, L> {
     /// A store of these serdes over `bytes`.
     ///
     /// # Panics
-    /// When the format or the key schema of `bytes` is another one.
+    /// When `bytes` lack what the layout shows, or their key schema is another one.
     pub fn new(bytes: WindowBytesStore, keys: SerdeRef<K>, values: SerdeRef<V>) -> Self {
         let options = bytes.options();
-        let expected = (KeySchema::Session, ValueFormat::Plain);
-        assert_eq!((options.schema, options.format), expected);
+        assert_eq!(options.schema, KeySchema::Session, "store {}", bytes.name());
+        assert!(options.format.holds(L::FORMAT), "store {}", bytes.name());
         Self {
-            typed: Typed::new(bytes, keys, values),
+            serdes: Serdes::new(bytes.name(), options.format, keys, values),
+            bytes,
+            layout: PhantomData,
         }
     }
 
@@ -43,15 +57,13 @@ impl<K, V> SessionStore<K, V> {
     pub fn put(
         &mut self,
         session: &Windowed<K>,
-        value: Option<&V>,
+        value: Option<&L::Stored<V>>,
         context: &RecordContext,
     ) -> Result<(), StateError> {
-        let row = RowKey {
-            key: &session.key,
-            time: session.window.end,
-            tail: session.window.start,
-        };
-        self.typed.put(row, &[], value, context)
+        self.serdes.set_key(&session.key)?;
+        self.serdes.set_value::<L>(value)?;
+        let row = row(&self.serdes.key, session.window);
+        self.bytes.put(row, self.serdes.value(), context)
     }
 
     /// Deletes `session`.
@@ -60,33 +72,38 @@ impl<K, V> SessionStore<K, V> {
         session: &Windowed<K>,
         context: &RecordContext,
     ) -> Result<(), StateError> {
-        let key = self.typed.key_bytes(&session.key)?;
-        let row = RowKey {
-            key: key.as_slice(),
-            time: session.window.end,
-            tail: session.window.start,
-        };
-        self.typed.bytes.remove(row, context)
+        self.serdes.set_key(&session.key)?;
+        self.bytes
+            .remove(row(&self.serdes.key, session.window), context)
     }
 
     /// The value of the session of `key` from `start` to `end`.
-    pub fn fetch_session(&self, key: &K, start: i64, end: i64) -> Result<Option<V>, StateError> {
-        let found = self.typed.get(key, end, start)?;
-        found.map(|bytes| self.typed.read_plain(&bytes)).transpose()
+    pub fn fetch_session(
+        &self,
+        key: &K,
+        start: i64,
+        end: i64,
+    ) -> Result<Option<L::Stored<V>>, StateError> {
+        let key = self.serdes.key_bytes(key)?;
+        let found = self.bytes.get(row(&key, Window::new(start, end)))?;
+        found.map(|bytes| self.read(&bytes)).transpose()
     }
 
     /// The sessions of `key`, earliest end first.
-    pub fn fetch(&self, key: &K) -> Result<Sessions<'_, K, V>, StateError> {
+    pub fn fetch(&self, key: &K) -> Result<Sessions<'_, K, L::Stored<V>>, StateError> {
         self.find_sessions(key, 0, i64::MAX)
     }
 
     /// The sessions of `key`, latest end first.
-    pub fn backward_fetch(&self, key: &K) -> Result<Sessions<'_, K, V>, StateError> {
+    pub fn backward_fetch(&self, key: &K) -> Result<Sessions<'_, K, L::Stored<V>>, StateError> {
         self.backward_find_sessions(key, 0, i64::MAX)
     }
 
     /// The sessions of `keys`, in the order of the rows.
-    pub fn fetch_range(&self, keys: impl RangeBounds<K>) -> Result<Sessions<'_, K, V>, StateError> {
+    pub fn fetch_range(
+        &self,
+        keys: impl RangeBounds<K>,
+    ) -> Result<Sessions<'_, K, L::Stored<V>>, StateError> {
         self.find_sessions_range(keys, 0, i64::MAX)
     }
 
@@ -94,7 +111,7 @@ impl<K, V> SessionStore<K, V> {
     pub fn backward_fetch_range(
         &self,
         keys: impl RangeBounds<K>,
-    ) -> Result<Sessions<'_, K, V>, StateError> {
+    ) -> Result<Sessions<'_, K, L::Stored<V>>, StateError> {
         self.backward_find_sessions_range(keys, 0, i64::MAX)
     }
 
@@ -105,7 +122,7 @@ impl<K, V> SessionStore<K, V> {
         key: &K,
         earliest_end: i64,
         latest_start: i64,
-    ) -> Result<Sessions<'_, K, V>, StateError> {
+    ) -> Result<Sessions<'_, K, L::Stored<V>>, StateError> {
         self.of_key(key, (earliest_end, latest_start), Direction::Forward)
     }
 
@@ -115,7 +132,7 @@ impl<K, V> SessionStore<K, V> {
         key: &K,
         earliest_end: i64,
         latest_start: i64,
-    ) -> Result<Sessions<'_, K, V>, StateError> {
+    ) -> Result<Sessions<'_, K, L::Stored<V>>, StateError> {
         self.of_key(key, (earliest_end, latest_start), Direction::Backward)
     }
 
@@ -126,8 +143,8 @@ impl<K, V> SessionStore<K, V> {
         keys: impl RangeBounds<K>,
         earliest_end: i64,
         latest_start: i64,
-    ) -> Result<Sessions<'_, K, V>, StateError> {
-        let keys = self.typed.bounds(&keys)?;
+    ) -> Result<Sessions<'_, K, L::Stored<V>>, StateError> {
+        let keys = self.serdes.bounds(&keys)?;
         let times = (earliest_end, latest_start);
         Ok(self.sessions(lend(&keys), times, Direction::Forward))
     }
@@ -138,15 +155,19 @@ impl<K, V> SessionStore<K, V> {
         keys: impl RangeBounds<K>,
         earliest_end: i64,
         latest_start: i64,
-    ) -> Result<Sessions<'_, K, V>, StateError> {
-        let keys = self.typed.bounds(&keys)?;
+    ) -> Result<Sessions<'_, K, L::Stored<V>>, StateError> {
+        let keys = self.serdes.bounds(&keys)?;
         let times = (earliest_end, latest_start);
         Ok(self.sessions(lend(&keys), times, Direction::Backward))
     }
 
     /// The sessions of all keys that end from `earliest_end` to `latest_end` inclusive (Java:
     /// `findSessions(earliest, latest)`).
-    pub fn find_ended_sessions(&self, earliest_end: i64, latest_end: i64) -> Sessions<'_, K, V> {
+    pub fn find_ended_sessions(
+        &self,
+        earliest_end: i64,
+        latest_end: i64,
+    ) -> Sessions<'_, K, L::Stored<V>> {
         let query = WindowQuery::of_time(earliest_end, latest_end);
         self.rows(&query, Direction::Forward)
     }
@@ -155,22 +176,23 @@ impl<K, V> SessionStore<K, V> {
     pub fn flushed_change(
         &self,
         entry: FlushedEntry,
-    ) -> Result<FlushedChange<Windowed<K>, V>, StateError> {
-        self.typed.change(
+    ) -> Result<FlushedChange<Windowed<K>, L::Stored<V>>, StateError> {
+        flushed_change(
+            &self.bytes,
             entry,
             |row| self.session(row),
-            |bytes| self.typed.read_plain(bytes),
+            |bytes| self.read(bytes),
         )
     }
 
     /// The store below the serdes.
     pub fn bytes(&self) -> &WindowBytesStore {
-        &self.typed.bytes
+        &self.bytes
     }
 
     /// The store below the serdes, to write to it.
     pub fn bytes_mut(&mut self) -> &mut WindowBytesStore {
-        &mut self.typed.bytes
+        &mut self.bytes
     }
 
     fn of_key(
@@ -178,18 +200,18 @@ impl<K, V> SessionStore<K, V> {
         key: &K,
         times: (i64, i64),
         direction: Direction,
-    ) -> Result<Sessions<'_, K, V>, StateError> {
-        let key = self.typed.key_bytes(key)?;
+    ) -> Result<Sessions<'_, K, L::Stored<V>>, StateError> {
+        let key = self.serdes.key_bytes(key)?;
         let keys = (Bound::Included(&*key), Bound::Included(&*key));
         Ok(self.sessions(keys, times, direction))
     }
 
     fn sessions(
         &self,
-        keys: (Bound<&[u8]>, Bound<&[u8]>),
+        keys: ByteBounds<'_>,
         (earliest_end, latest_start): (i64, i64),
         direction: Direction,
-    ) -> Sessions<'_, K, V> {
+    ) -> Sessions<'_, K, L::Stored<V>> {
         let query = WindowQuery {
             start_to: latest_start,
             ..WindowQuery::of_times(keys, earliest_end, i64::MAX)
@@ -197,17 +219,30 @@ impl<K, V> SessionStore<K, V> {
         self.rows(&query, direction)
     }
 
-    fn rows(&self, query: &WindowQuery<'_>, direction: Direction) -> Sessions<'_, K, V> {
-        let rows = self.typed.bytes.scan(query, direction);
+    fn rows(&self, query: &WindowQuery<'_>, direction: Direction) -> Sessions<'_, K, L::Stored<V>> {
+        let rows = self.bytes.scan(query, direction);
         WindowStoreIterator::new(rows, |(row, value)| {
-            Ok((self.session(row.lend())?, self.typed.read_plain(&value)?))
+            Ok((self.session(row.lend())?, self.read(&value)?))
         })
+    }
+
+    fn read(&self, bytes: &[u8]) -> Result<L::Stored<V>, StateError> {
+        self.serdes.read_value::<L>(bytes)
     }
 
     fn session(&self, row: RowKey<&[u8]>) -> Result<Windowed<K>, StateError> {
         let window = Window::new(row.tail, row.time);
-        Ok(Windowed::new(self.typed.read_key(row.key)?, window))
+        Ok(Windowed::new(self.serdes.read_key(row.key)?, window))
     }
 }
 
-windowed_state_store!(SessionStore);
+typed_state_store!(TypedSessionStore);
+
+/// The row of the session that `window` is.
+const fn row(key: &[u8], window: Window) -> RowKey<&[u8]> {
+    RowKey {
+        key,
+        time: window.end,
+        tail: window.start,
+    }
+}

@@ -8,12 +8,12 @@ use super::super::byte_store::Direction;
 use super::super::bytes::StoreBytes;
 use super::super::cache::{CachedEntry, RecordCache};
 use super::super::changelog::{ChangelogBuffer, ChangelogEntry};
-use super::super::stack::{ValueFormat, split_timestamp};
+use super::super::value::ValueFormat;
 use super::super::{ChangelogRecord, FlushedEntry, StateError};
 use super::keys::{CACHE_SUFFIX_BYTES, KeySchema, RowKey, WindowQuery};
 use super::merged::{CachedRow, MergedWindowRows};
 use super::rows::{ByteWindowStore, RowOrder, WindowRows};
-use crate::types::{Headers, RecordContext};
+use crate::types::RecordContext;
 
 /// What a window or session store is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +138,7 @@ impl WindowBytesStore {
     ) -> Result<(), StateError> {
         if self.cache.is_none() {
             self.put_row(row, value)?;
-            return self.append(row, value, context.timestamp);
+            return self.append(row, value, context);
         }
         self.stage(row, value, context)
     }
@@ -151,7 +151,7 @@ impl WindowBytesStore {
     ) -> Result<(), StateError> {
         if self.cache.is_none() {
             self.rows.remove(row)?;
-            return self.append(row, None, context.timestamp);
+            return self.append(row, None, context);
         }
         self.stage(row, None, context)
     }
@@ -188,14 +188,14 @@ impl WindowBytesStore {
             return Err(self.short_row(record.key.len()));
         };
         let value = match (&record.value, self.options.format) {
-            (Some(value), ValueFormat::Timestamped) => {
+            (None, _) => None,
+            (Some(value), ValueFormat::Plain) => Some(value.as_ref()),
+            (Some(value), format) => {
                 self.bytes.clear();
-                self.bytes
-                    .extend_from_slice(&record.timestamp.to_be_bytes());
+                format.write_prefix(record.timestamp, &record.headers, &mut self.bytes);
                 self.bytes.extend_from_slice(value);
                 Some(self.bytes.as_slice())
             }
-            (value, _) => value.as_deref(),
         };
         if self.options.retain_duplicates && self.options.order == RowOrder::TimeFirst {
             // Java numbers them again, and goes on from there.
@@ -221,15 +221,12 @@ impl WindowBytesStore {
         let all = WindowQuery::of_keys((Bound::Unbounded, Bound::Unbounded));
         for row in self.rows.scan(&all, Direction::Forward) {
             let (row, stored) = row?;
-            let (timestamp, value) = match self.options.format {
-                ValueFormat::Plain => (-1, &stored[..]),
-                ValueFormat::Timestamped => split_timestamp(&self.name, &stored)?,
-            };
+            let stored = self.options.format.split(&self.name, &stored)?;
             visit(ChangelogEntry {
                 key: &self.options.schema.to_bytes(row.lend()),
-                value: Some(value),
-                timestamp,
-                headers: &NO_HEADERS,
+                value: Some(stored.value),
+                timestamp: stored.timestamp.unwrap_or(-1),
+                headers: &stored.headers(&self.name)?,
             });
         }
         Ok(())
@@ -272,7 +269,7 @@ impl WindowBytesStore {
                 continue;
             }
             self.put_row(row, value.as_deref())?;
-            self.append(row, value.as_deref(), context.timestamp)?;
+            self.append(row, value.as_deref(), &context)?;
             if let Some(listener) = self.listener {
                 return Ok(Some(FlushedEntry {
                     key: bytes::Bytes::copy_from_slice(bytes),
@@ -395,12 +392,12 @@ impl WindowBytesStore {
         Ok(())
     }
 
-    /// Appends a changelog record; `timestamp` is for values that do not bring their own.
+    /// Appends a changelog record, with what the value has beside itself, or else `context`.
     fn append(
         &mut self,
         mut row: RowKey<&[u8]>,
         stored: Option<&[u8]>,
-        timestamp: i64,
+        context: &RecordContext,
     ) -> Result<(), StateError> {
         let Some(log) = &mut self.log else {
             return Ok(());
@@ -409,22 +406,15 @@ impl WindowBytesStore {
             self.log_number = next_number(self.log_number);
             row.tail = i64::from(self.log_number);
         }
-        let (timestamp, value) = match (self.options.format, stored) {
-            (ValueFormat::Timestamped, Some(stored)) => {
-                let (timestamp, value) = split_timestamp(&self.name, stored)?;
-                (timestamp, Some(value))
-            }
-            (_, stored) => (timestamp, stored),
-        };
         self.bytes.clear();
         self.options.schema.write(row, &mut self.bytes);
-        log.push(ChangelogEntry {
-            key: &self.bytes,
-            value,
-            timestamp,
-            headers: &NO_HEADERS,
-        });
-        Ok(())
+        log.append(
+            &self.name,
+            self.options.format,
+            &self.bytes,
+            stored,
+            context,
+        )
     }
 
     fn short_row(&self, len: usize) -> StateError {
@@ -449,5 +439,3 @@ impl std::fmt::Debug for WindowBytesStore {
 const fn next_number(number: i32) -> i32 {
     number.wrapping_add(1) & i32::MAX
 }
-
-static NO_HEADERS: Headers = Headers::new();

@@ -5,10 +5,10 @@ use std::any::Any;
 use eddyline_core::dsl::{KGroupedStream, KGroupedTable, Materialized};
 use serde_json::Value;
 
-use super::{Build, BuildError, Cell, Handle, KeyCell, Operand, function, given, unnamed};
+use super::{Build, BuildError, Cell, Handle, KeyCell, Operand, function, given, name};
 use crate::conformance::datum::Datum;
-use crate::conformance::functions;
 use crate::conformance::stores::{self, StoreKind};
+use crate::conformance::{functions, text};
 
 /// An initializer may give null in Java. In typed code an aggregate is something: this one stands
 /// for null until the first value is added, and is never kept.
@@ -45,15 +45,17 @@ pub(super) fn reducer<V: Cell>(
 impl<K: KeyCell, V: Cell> Operand for KGroupedStream<K, Option<V>> {
     fn operate(&self, op: &Value, build: &mut Build) -> Result<Option<Handle>, BuildError> {
         let specs = &mut build.specs;
-        match unnamed(op)? {
+        let named = text(op, "name").map(|name| self.named(name));
+        let grouped = named.as_ref().unwrap_or(self);
+        match name(op) {
             "count" => {
                 let store = stores::materialized(op, specs, StoreKind::TimestampedLong)?;
-                given(self.count(store.unwrap_or_default()))
+                given(grouped.count(store.unwrap_or_default()))
             }
             "reduce" => {
                 let store: Option<Materialized<K, V>> =
                     stores::materialized(op, specs, V::STORE_KIND)?;
-                given(self.reduce(reducer(op, "fn")?, store.unwrap_or_default()))
+                given(grouped.reduce(reducer(op, "fn")?, store.unwrap_or_default()))
             }
             "aggregate" => {
                 let add = aggregator(op, "fn")?;
@@ -61,7 +63,7 @@ impl<K: KeyCell, V: Cell> Operand for KGroupedStream<K, Option<V>> {
                     add(key, value?.datum(), before)
                 };
                 let store = stores::materialized(op, specs, StoreKind::Timestamped)?;
-                given(self.aggregate(initializer(op)?, add, store.unwrap_or_default()))
+                given(grouped.aggregate(initializer(op)?, add, store.unwrap_or_default()))
             }
             _ => Err(BuildError::missing(op)),
         }
@@ -75,21 +77,23 @@ impl<K: KeyCell, V: Cell> Operand for KGroupedStream<K, Option<V>> {
 impl<K: KeyCell> Operand for KGroupedTable<K, Datum> {
     fn operate(&self, op: &Value, build: &mut Build) -> Result<Option<Handle>, BuildError> {
         let specs = &mut build.specs;
-        match unnamed(op)? {
+        let named = text(op, "name").map(|name| self.named(name));
+        let grouped = named.as_ref().unwrap_or(self);
+        match name(op) {
             "count" => {
                 let store = stores::materialized(op, specs, StoreKind::TimestampedLong)?;
-                given(self.count(store.unwrap_or_default()))
+                given(grouped.count(store.unwrap_or_default()))
             }
             "reduce" => {
                 let (add, subtract) = (reducer(op, "adder")?, reducer(op, "subtractor")?);
                 let store = stores::materialized(op, specs, StoreKind::Timestamped)?;
-                given(self.reduce(add, subtract, store.unwrap_or_default()))
+                given(grouped.reduce(add, subtract, store.unwrap_or_default()))
             }
             "aggregate" => {
                 let (add, subtract) = (aggregator(op, "adder")?, aggregator(op, "subtractor")?);
                 let store = stores::materialized(op, specs, StoreKind::Timestamped)?;
                 let store = store.unwrap_or_default();
-                given(self.aggregate(initializer(op)?, add, subtract, store))
+                given(grouped.aggregate(initializer(op)?, add, subtract, store))
             }
             _ => Err(BuildError::missing(op)),
         }

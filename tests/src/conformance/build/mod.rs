@@ -98,7 +98,7 @@ pub(super) fn build(scenario: &Value) -> Result<Built, BuildError> {
                 build.ids.insert(id.to_owned(), handle);
             }
         }
-        build.builder.build()?
+        build.builder.build_with(&config)?
     };
     let shared = Arc::clone(&build.shared);
     shared.get_or_init(|| build.specs);
@@ -113,9 +113,6 @@ pub(super) fn build(scenario: &Value) -> Result<Built, BuildError> {
 fn streams_config(config: &Value) -> Result<StreamsConfig, BuildError> {
     let has = |field, value: &str| text(config, field).is_some_and(|set| set == value);
     // Settings that make a difference and are not there yet.
-    if config.get("topology_optimization") == Some(&Value::Bool(true)) {
-        return Err(BuildError::unsupported("topology.optimization"));
-    }
     if has("dsl_store_format", "headers") {
         return Err(BuildError::unsupported("dsl.store.format=headers"));
     }
@@ -131,21 +128,18 @@ fn streams_config(config: &Value) -> Result<StreamsConfig, BuildError> {
         return Err(BuildError::unsupported("default serdes"));
     }
     let application_id = text(config, "application_id").unwrap_or("app");
+    let optimization = match config.get("topology_optimization") {
+        Some(Value::Bool(true)) => "all",
+        _ => "none",
+    };
     StreamsConfig::new(application_id, "localhost:9092")
+        .and_then(|config| config.set("topology.optimization", optimization))
         .map_err(|error| BuildError::unsupported(format!("this configuration: {error}")))
 }
 
 /// The name of a call.
 fn name(op: &Value) -> &str {
     text(op, "op").unwrap_or_default()
-}
-
-/// The name of a call that takes no name for its node yet.
-fn unnamed(op: &Value) -> Result<&str, BuildError> {
-    match op.get("name") {
-        Some(_) => Err(BuildError::unsupported(format!("{} with a name", name(op)))),
-        None => Ok(name(op)),
-    }
 }
 
 /// A function of the library, found by the name in a field.

@@ -1,14 +1,13 @@
 //! Calls on streams.
 
 use std::any::Any;
+use std::rc::Rc;
 
-use eddyline_core::dsl::{Grouped, KStream, Produced};
+use eddyline_core::dsl::{Grouped, KStream, Produced, Repartitioned};
 use eddyline_core::serde::{DefaultSerde, SerdeRef};
 use serde_json::Value;
 
-use super::{
-    Build, BuildError, Cell, Handle, KeyCell, Operand, function, given, name, nullable, unnamed,
-};
+use super::{Build, BuildError, Cell, Handle, KeyCell, Operand, function, given, name, nullable};
 use crate::conformance::datum::{Datum, Key};
 use crate::conformance::extractors::TopicFunction;
 use crate::conformance::scripts::{Script, Scripted};
@@ -19,23 +18,23 @@ type Stream<K, V> = KStream<K, Option<V>>;
 
 impl<K: KeyCell, V: Cell> Operand for Stream<K, V> {
     fn operate(&self, op: &Value, build: &mut Build) -> Result<Option<Handle>, BuildError> {
+        let named = text(op, "name").map(|name| self.named(name));
+        let stream = named.as_ref().unwrap_or(self);
         match name(op) {
-            "filter" | "filter_not" => filter(self, op),
-            "map_values" | "flat_map_values" => map_values(self, op),
-            "map" | "flat_map" | "select_key" => map(self, op),
-            "peek" => {
-                unnamed(op)?;
-                given(self.peek(|_, _| {}))
-            }
+            "filter" | "filter_not" => filter(stream, op),
+            "map_values" | "flat_map_values" => map_values(stream, op),
+            "map" | "flat_map" | "select_key" => map(stream, op),
+            "peek" => given(stream.peek(|_, _| {})),
             "foreach" => {
-                unnamed(op)?;
-                self.for_each(|_, _| {});
+                stream.for_each(|_, _| {});
                 Ok(None)
             }
-            "merge" => merge(self, op, build),
-            "process" | "process_values" => process(self, op, build),
-            "to" => to(self, op),
-            "group_by" | "group_by_key" => group_by(self, op),
+            "merge" => merge(stream, op, build),
+            "split" => split(stream, op, build),
+            "repartition" => repartition(stream, op),
+            "process" | "process_values" => process(stream, op, build),
+            "to" => to(stream, op),
+            "group_by" | "group_by_key" => group_by(stream, op),
             _ => Err(BuildError::missing(op)),
         }
     }
@@ -76,7 +75,7 @@ fn filter<K: KeyCell, V: Cell>(
     op: &Value,
 ) -> Result<Option<Handle>, BuildError> {
     let test = predicate(op)?;
-    given(match unnamed(op)? {
+    given(match name(op) {
         "filter" => stream.filter(test),
         _ => stream.filter_not(test),
     })
@@ -86,7 +85,7 @@ fn map_values<K: KeyCell, V: Cell>(
     stream: &Stream<K, V>,
     op: &Value,
 ) -> Result<Option<Handle>, BuildError> {
-    if unnamed(op)? == "flat_map_values" {
+    if name(op) == "flat_map_values" {
         let map = function(op, "fn", functions::flat_map_values)?;
         return given(stream.flat_map_values(move |v| map(datum(v))));
     }
@@ -102,7 +101,7 @@ fn map<K: KeyCell, V: Cell>(
     stream: &Stream<K, V>,
     op: &Value,
 ) -> Result<Option<Handle>, BuildError> {
-    match unnamed(op)? {
+    match name(op) {
         "map" => {
             let map = function(op, "fn", functions::map)?;
             given(stream.map(move |k, v| map(k.datum(), datum(v))))
@@ -120,12 +119,54 @@ fn merge<K: KeyCell, V: Cell>(
     op: &Value,
     build: &Build,
 ) -> Result<Option<Handle>, BuildError> {
-    unnamed(op)?;
     // Both are streams of the same type, or Java's casts would fail.
     match build.with::<Stream<K, V>>(op)? {
         Some(other) => given(stream.merge(&other)),
         None => Err(BuildError::unsupported("merging these streams")),
     }
+}
+
+fn split<K: KeyCell, V: Cell>(
+    stream: &Stream<K, V>,
+    op: &Value,
+    build: &mut Build,
+) -> Result<Option<Handle>, BuildError> {
+    let mut split = stream.split();
+    for branch in op["branches"].as_array().into_iter().flatten() {
+        let takes = predicate(branch)?;
+        let branched = match text(branch, "name") {
+            Some(name) => split.branch_named(name, takes),
+            None => split.branch(takes),
+        };
+        let id = text(branch, "id").unwrap_or_default();
+        build.ids.insert(id.to_owned(), Rc::new(branched));
+    }
+    if let Some(id) = text(op, "default") {
+        let rest = match text(op, "default_name") {
+            Some(name) => split.default_branch_named(name),
+            None => split.default_branch(),
+        };
+        build.ids.insert(id.to_owned(), Rc::new(rest));
+    }
+    Ok(None)
+}
+
+fn repartition<K: KeyCell, V: Cell>(
+    stream: &Stream<K, V>,
+    op: &Value,
+) -> Result<Option<Handle>, BuildError> {
+    let serdes = (key_serde(stream, op), value_serde(stream, op));
+    let repartitioned = Repartitioned::with(serdes.0, serdes.1);
+    let repartitioned = match text(op, "name") {
+        Some(name) => repartitioned.with_name(name),
+        None => repartitioned,
+    };
+    let partitions = op.get("partitions").and_then(Value::as_i64);
+    let partitions = partitions.and_then(|partitions| i32::try_from(partitions).ok());
+    given(stream.repartition_with(match partitions {
+        Some(partitions) => repartitioned.with_number_of_partitions(partitions),
+        None => repartitioned,
+    }))
 }
 
 fn process<K: KeyCell, V: Cell>(
@@ -136,7 +177,7 @@ fn process<K: KeyCell, V: Cell>(
     let script = Script::new(op, &build.shared)?;
     let stores = texts(op, "stores");
     let supplier = move || Scripted::new(script.clone());
-    if unnamed(op)? == "process" {
+    if name(op) == "process" {
         let processed: Stream<K, Datum> = stream.process(supplier, &stores);
         given(processed)
     } else {

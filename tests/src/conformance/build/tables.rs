@@ -6,18 +6,20 @@ use eddyline_core::dsl::{Grouped, KTable};
 use serde_json::Value;
 
 use super::streams::{grouped, selector};
-use super::{Build, BuildError, Cell, Handle, KeyCell, Operand, function, given, name, unnamed};
+use super::{Build, BuildError, Cell, Handle, KeyCell, Operand, function, given, name};
 use crate::conformance::datum::{Datum, Key};
 use crate::conformance::stores::{self, StoreKind};
 use crate::conformance::{functions, text};
 
 impl<K: KeyCell, V: Cell> Operand for KTable<K, V> {
     fn operate(&self, op: &Value, build: &mut Build) -> Result<Option<Handle>, BuildError> {
+        let named = text(op, "name").map(|name| self.named(name));
+        let table = named.as_ref().unwrap_or(self);
         match name(op) {
-            "to_stream" => to_stream(self, op),
-            "filter" | "filter_not" => filter(self, op, build),
-            "map_values" => map_values(self, op, build),
-            "group_by" => group_by(self, op),
+            "to_stream" => to_stream(table, op),
+            "filter" | "filter_not" => filter(table, op, build),
+            "map_values" => map_values(table, op, build),
+            "group_by" => group_by(table, op),
             _ => Err(BuildError::missing(op)),
         }
     }
@@ -31,10 +33,9 @@ fn to_stream<K: KeyCell, V: Cell>(
     table: &KTable<K, V>,
     op: &Value,
 ) -> Result<Option<Handle>, BuildError> {
-    unnamed(op)?;
     match op.get("fn") {
         None => given(table.to_stream()),
-        Some(_) => given(table.to_stream().select_key(selector(op, "fn")?)),
+        Some(_) => given(table.to_stream_with_key(selector(op, "fn")?)),
     }
 }
 
@@ -44,7 +45,7 @@ fn filter<K: KeyCell, V: Cell>(
     build: &mut Build,
 ) -> Result<Option<Handle>, BuildError> {
     let test = function(op, "fn", functions::predicate)?;
-    let wanted = unnamed(op)? == "filter";
+    let wanted = name(op) == "filter";
     let keep = move |key: &K, value: &V| test(key.datum().as_ref(), Some(&value.datum())) == wanted;
     given(
         match stores::materialized(op, &mut build.specs, V::STORE_KIND)? {
@@ -59,7 +60,6 @@ fn map_values<K: KeyCell, V: Cell>(
     op: &Value,
     build: &mut Build,
 ) -> Result<Option<Handle>, BuildError> {
-    unnamed(op)?;
     let map: functions::Value2 = match function(op, "fn", functions::value_with_key) {
         Ok(map) => map,
         Err(_) => {

@@ -1,0 +1,145 @@
+//! The stores of windowed tables.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::windows::EmitStrategy;
+use crate::config::StoreType;
+use crate::dsl::configured_store::ConfiguredStore;
+use crate::dsl::options::Materialized;
+use crate::serde::SerdeRef;
+use crate::state::{
+    SessionBytesStoreSupplier, StateError, StoreBuilder, Stores, WindowBytesStoreSupplier,
+};
+
+/// What a windowed table needs of its store (Java: `WindowStoreMaterializer`,
+/// `SlidingWindowStoreMaterializer`, `SessionStoreMaterializer`).
+pub(super) struct WindowedStore<K, V> {
+    pub(super) name: Arc<str>,
+    pub(super) rows: Rows,
+    /// How long records can come to a row.
+    pub(super) retention_min_ms: i64,
+    pub(super) strategy: EmitStrategy,
+    pub(super) keys: SerdeRef<K>,
+    pub(super) values: SerdeRef<V>,
+}
+
+/// What the rows of a windowed table lie in.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Rows {
+    Windows { size_ms: i64 },
+    Sliding { size_ms: i64 },
+    Sessions,
+}
+
+/// The settings of a store that are the user's.
+#[derive(Clone)]
+struct Options {
+    retention_ms: i64,
+    is_cached: bool,
+    logging: Option<BTreeMap<String, String>>,
+}
+
+impl<K: 'static, V: 'static> WindowedStore<K, V> {
+    /// The recipe of the store.
+    ///
+    /// # Errors
+    /// When rows would not live as long as records can come to them.
+    pub(super) fn builder(
+        &self,
+        materialized: &Materialized<K, V>,
+    ) -> Result<Arc<dyn StoreBuilder>, StateError> {
+        let retention_ms = materialized.retention_ms.unwrap_or(self.retention_min_ms);
+        if retention_ms < self.retention_min_ms {
+            return Err(StateError::Invalid {
+                store: self.name.to_string(),
+                message: format!(
+                    "a retention of {retention_ms} ms is too short: records can come to its \
+                     windows for {} ms",
+                    self.retention_min_ms
+                ),
+            });
+        }
+        // Java keeps the cache of time windows that emit on close, and of them alone.
+        let is_cacheable = self.strategy == EmitStrategy::OnWindowUpdate
+            || matches!(self.rows, Rows::Windows { .. });
+        let options = Options {
+            retention_ms,
+            is_cached: materialized.caching && is_cacheable,
+            logging: materialized.logging.clone(),
+        };
+        ConfiguredStore::builder(materialized.store_type, |store_type, _| {
+            self.recipe(store_type, options.clone())
+        })
+    }
+
+    fn recipe(
+        &self,
+        store_type: StoreType,
+        options: Options,
+    ) -> Result<Arc<dyn StoreBuilder>, StateError> {
+        let (keys, values) = (Arc::clone(&self.keys), Arc::clone(&self.values));
+        macro_rules! with_options {
+            ($builder:expr) => {{
+                let builder = $builder;
+                let builder = match options.logging {
+                    Some(config) => builder.with_logging_enabled(config),
+                    None => builder.with_logging_disabled(),
+                };
+                Arc::new(if options.is_cached {
+                    builder.with_caching_enabled()
+                } else {
+                    builder
+                })
+            }};
+        }
+        Ok(match self.rows {
+            Rows::Windows { size_ms } | Rows::Sliding { size_ms } => {
+                let supplier = self.windows(store_type, options.retention_ms, size_ms)?;
+                let builder = Stores::timestamped_window_store_builder(supplier, keys, values);
+                with_options!(builder)
+            }
+            Rows::Sessions => {
+                let supplier = self.sessions(store_type, options.retention_ms)?;
+                with_options!(Stores::session_store_builder(supplier, keys, values))
+            }
+        })
+    }
+
+    fn windows(
+        &self,
+        store_type: StoreType,
+        retention_ms: i64,
+        size_ms: i64,
+    ) -> Result<Arc<dyn WindowBytesStoreSupplier>, StateError> {
+        let name = Arc::clone(&self.name);
+        match (store_type, self.strategy) {
+            (StoreType::InMemory, _) => {
+                Stores::in_memory_window_store(name, retention_ms, size_ms, false)
+            }
+            (StoreType::Persistent, EmitStrategy::OnWindowUpdate) => {
+                Stores::segmented_window_store(name, retention_ms, size_ms, false)
+            }
+            (StoreType::Persistent, EmitStrategy::OnWindowClose) => {
+                Stores::time_ordered_window_store(name, retention_ms, size_ms)
+            }
+        }
+    }
+
+    fn sessions(
+        &self,
+        store_type: StoreType,
+        retention_ms: i64,
+    ) -> Result<Arc<dyn SessionBytesStoreSupplier>, StateError> {
+        let name = Arc::clone(&self.name);
+        match (store_type, self.strategy) {
+            (StoreType::InMemory, _) => Stores::in_memory_session_store(name, retention_ms),
+            (StoreType::Persistent, EmitStrategy::OnWindowUpdate) => {
+                Stores::segmented_session_store(name, retention_ms)
+            }
+            (StoreType::Persistent, EmitStrategy::OnWindowClose) => {
+                Stores::time_ordered_session_store(name, retention_ms)
+            }
+        }
+    }
+}

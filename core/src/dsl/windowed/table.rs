@@ -1,0 +1,190 @@
+//! Tables of windows: their stores, and how changes of rows go downstream.
+
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::emit::EmitFinal;
+use super::windows::EmitStrategy;
+use crate::processor::{Change, ForwardFlushed, ProcessorError, Record, TaskContext};
+use crate::serde::SerdeRef;
+use crate::state::{FlushedEntry, SessionStore, TimestampedWindowStore, ValueAndTimestamp};
+use crate::types::Headers;
+use crate::window::Windowed;
+
+/// The store of a windowed table, as the aggregation that fills it sees it (Java:
+/// `TimestampedTupleForwarder`).
+pub(super) struct WindowedTable<K, A> {
+    name: Arc<str>,
+    strategy: EmitStrategy,
+    node: usize,
+    pub(super) store: usize,
+    /// Changes go downstream at once: neither when the cache is flushed nor when windows close.
+    forwards: bool,
+    sends_old_values: bool,
+    types: PhantomData<fn() -> (K, A)>,
+}
+
+impl<K: Clone + 'static, A: Clone + 'static> WindowedTable<K, A> {
+    pub(super) const fn new(name: Arc<str>, strategy: EmitStrategy) -> Self {
+        Self {
+            name,
+            strategy,
+            node: 0,
+            store: 0,
+            forwards: false,
+            sends_old_values: false,
+            types: PhantomData,
+        }
+    }
+
+    /// Finds the store when the task begins; gives what emits the results of closed windows, where
+    /// that is the strategy.
+    pub(super) fn open<F: ForwardFlushed + 'static>(
+        &mut self,
+        task: &mut TaskContext,
+        node: usize,
+        forwarder: fn(usize) -> F,
+    ) -> Result<Option<EmitFinal>, ProcessorError> {
+        self.node = node;
+        self.store = task.store_index(node, &self.name)?;
+        if self.strategy == EmitStrategy::OnWindowClose {
+            return Ok(Some(EmitFinal::restore(task, Arc::clone(&self.name))));
+        }
+        self.forwards = !task.is_cached(self.store);
+        self.sends_old_values = task.sends_old_values(node);
+        task.set_forwarder(self.store, node, Rc::new(forwarder(self.store)));
+        Ok(None)
+    }
+
+    /// True when a change that is forwarded now has to say what the row was before.
+    pub(super) const fn wants_old(&self) -> bool {
+        self.forwards && self.sends_old_values
+    }
+
+    /// True when changes are forwarded as they are made.
+    pub(super) const fn forwards(&self) -> bool {
+        self.forwards
+    }
+
+    /// Forwards the change of a row.
+    pub(super) fn forward(
+        &self,
+        task: &mut TaskContext,
+        key: Windowed<K>,
+        change: Change<A>,
+        timestamp: i64,
+    ) -> Result<(), ProcessorError> {
+        task.forward(self.node, Record::new(key, change, timestamp))
+    }
+
+    /// Forwards the rows of windows that begin from `from` to `to`, which are final.
+    pub(super) fn forward_closed(
+        &self,
+        task: &mut TaskContext,
+        from: i64,
+        to: i64,
+    ) -> Result<(), ProcessorError> {
+        let rows = task
+            .with_store::<TimestampedWindowStore<K, A>, _>(self.store, |store, _| {
+                store.fetch_all(from, to).collect::<Result<Vec<_>, _>>()
+            })??;
+        for (key, row) in rows {
+            let change = Change::new(Some(row.value), None);
+            self.forward(task, key, change, row.timestamp)?;
+        }
+        Ok(())
+    }
+
+    /// Forwards the change of a session, which has no headers (as in Java).
+    pub(super) fn forward_session(
+        &self,
+        task: &mut TaskContext,
+        key: Windowed<K>,
+        change: Change<A>,
+    ) -> Result<(), ProcessorError> {
+        let timestamp = key.window.end;
+        let headers = std::mem::replace(&mut task.context.headers, Headers::new());
+        let result = self.forward(task, key, change, timestamp);
+        task.context.headers = headers;
+        result
+    }
+}
+
+/// Forwards flushed rows of a window store (Java: `TimestampedCacheFlushListener`).
+pub(super) struct ForwardWindow<K, A> {
+    store: usize,
+    types: PhantomData<fn() -> (K, A)>,
+}
+
+impl<K, A> ForwardWindow<K, A> {
+    pub(super) const fn new(store: usize) -> Self {
+        Self {
+            store,
+            types: PhantomData,
+        }
+    }
+}
+
+impl<K: Clone + 'static, A: Clone + 'static> ForwardFlushed for ForwardWindow<K, A> {
+    fn forward(
+        &self,
+        task: &mut TaskContext,
+        node: usize,
+        entry: FlushedEntry,
+    ) -> Result<(), ProcessorError> {
+        let typed = task
+            .with_store::<TimestampedWindowStore<K, A>, _>(self.store, |store, _| {
+                store.flushed_change(entry)
+            })??;
+        let timestamp = typed
+            .new
+            .as_ref()
+            .map_or(task.context.timestamp, |new| new.timestamp);
+        let value = |row: Option<ValueAndTimestamp<A>>| row.map(|row| row.value);
+        let change = Change::new(value(typed.new), value(typed.old));
+        task.forward(node, Record::new(typed.key, change, timestamp))
+    }
+}
+
+/// Forwards flushed rows of a session store (Java: `SessionCacheFlushListener`).
+pub(super) struct ForwardSession<K, A> {
+    store: usize,
+    types: PhantomData<fn() -> (K, A)>,
+}
+
+impl<K, A> ForwardSession<K, A> {
+    pub(super) const fn new(store: usize) -> Self {
+        Self {
+            store,
+            types: PhantomData,
+        }
+    }
+}
+
+impl<K: Clone + 'static, A: Clone + 'static> ForwardFlushed for ForwardSession<K, A> {
+    fn forward(
+        &self,
+        task: &mut TaskContext,
+        node: usize,
+        entry: FlushedEntry,
+    ) -> Result<(), ProcessorError> {
+        let typed = task.with_store::<SessionStore<K, A>, _>(self.store, |store, _| {
+            store.flushed_change(entry)
+        })??;
+        let timestamp = typed.key.window.end;
+        let change = Change::new(typed.new, typed.old);
+        task.forward(node, Record::new(typed.key, change, timestamp))
+    }
+}
+
+/// What an aggregation is made of.
+pub(super) struct Aggregation<K, V, I, F> {
+    /// The name of its store.
+    pub(super) store: Arc<str>,
+    pub(super) strategy: EmitStrategy,
+    pub(super) keys: SerdeRef<K>,
+    pub(super) values: SerdeRef<V>,
+    pub(super) initialize: I,
+    pub(super) fold: F,
+}

@@ -1,0 +1,149 @@
+//! Rows that make room for others (Java: `MemoryNavigableLRUCache`).
+
+use std::collections::VecDeque;
+
+use super::StateError;
+use super::byte_store::{ByteBounds, ByteKeyValueStore, ByteRows, Direction, WriteBatch};
+use super::bytes::StoreBytes;
+use super::list::{List, NIL};
+use super::slab::{Payload, Slab};
+
+/// At most so many rows in memory: a further one pushes out the one that was read or written longest
+/// ago. Ranges do not count as reads.
+#[derive(Debug)]
+pub struct LruMap {
+    rows: Slab<Row>,
+    /// Most recently used first.
+    recent: List,
+    max_entries: usize,
+    evicted: VecDeque<StoreBytes>,
+}
+
+#[derive(Debug)]
+struct Row(Option<StoreBytes>);
+
+impl Payload for Row {
+    fn is_hidden(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn free() -> Self {
+        Self(None)
+    }
+}
+
+impl LruMap {
+    /// No rows, and room for `max_entries`; without room every row is pushed out at once.
+    pub fn new(max_entries: usize) -> Self {
+        Self {
+            rows: Slab::new(),
+            recent: List::new(),
+            max_entries,
+            evicted: VecDeque::new(),
+        }
+    }
+
+    fn remove(&mut self, slot: u32) {
+        self.recent.remove(slot);
+        self.rows.remove(slot);
+    }
+}
+
+impl ByteKeyValueStore for LruMap {
+    fn get(&self, key: &[u8]) -> Result<Option<StoreBytes>, StateError> {
+        let Some(slot) = self.rows.find(key) else {
+            return Ok(None);
+        };
+        self.recent.move_to_front(slot);
+        Ok(self.rows.slot(slot).payload.0.clone())
+    }
+
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), StateError> {
+        if let Some(slot) = self.rows.find(key) {
+            let own = &mut self.rows.slot_mut(slot).0;
+            own.get_or_insert(StoreBytes::EMPTY).assign(value);
+            self.recent.move_to_front(slot);
+            return Ok(());
+        }
+        let row = Row(Some(StoreBytes::new(value)));
+        let slot = self.rows.insert(StoreBytes::new(key), row);
+        self.recent.reserve(slot);
+        self.recent.push_front(slot);
+        while self.rows.len() > self.max_entries && self.recent.back() != NIL {
+            let eldest = self.recent.back();
+            self.evicted.push_back(self.rows.slot(eldest).key.clone());
+            self.remove(eldest);
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, key: &[u8]) -> Result<(), StateError> {
+        if let Some(slot) = self.rows.find(key) {
+            self.remove(slot);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, batch: &WriteBatch) -> Result<(), StateError> {
+        for (key, value) in batch.writes() {
+            match value {
+                Some(value) => self.put(key, value)?,
+                None => self.delete(key)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn range(&self, bounds: ByteBounds<'_>, direction: Direction) -> ByteRows<'_> {
+        let slots = self.rows.range(bounds, direction);
+        Box::new(slots.filter_map(|slot| {
+            let slot = self.rows.slot(slot);
+            Some(Ok((slot.key.clone(), slot.payload.0.clone()?)))
+        }))
+    }
+
+    fn pop_evicted(&mut self) -> Option<StoreBytes> {
+        self.evicted.pop_front()
+    }
+
+    fn approximate_num_entries(&self) -> u64 {
+        self.rows.len() as u64
+    }
+
+    fn clear(&mut self) -> Result<(), StateError> {
+        *self = Self::new(self.max_entries);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pushes_out_what_was_used_longest_ago() -> Result<(), StateError> {
+        let mut map = LruMap::new(2);
+        map.put(b"a", b"v")?;
+        map.put(b"b", b"v")?;
+        map.get(b"a")?;
+        map.put(b"c", b"v")?;
+        assert_eq!(map.pop_evicted().as_deref(), Some(&b"b"[..]));
+        map.put(b"a", b"w")?;
+        map.delete(b"c")?;
+        map.put(b"d", b"v")?;
+        assert_eq!(map.pop_evicted(), None);
+        map.put(b"e", b"v")?;
+        assert_eq!(map.pop_evicted().as_deref(), Some(&b"a"[..]));
+        assert_eq!(map.approximate_num_entries(), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn holds_nothing_without_room() -> Result<(), StateError> {
+        let mut map = LruMap::new(0);
+        map.put(b"a", b"v")?;
+        assert_eq!(map.pop_evicted().as_deref(), Some(&b"a"[..]));
+        assert_eq!(map.get(b"a")?, None);
+        Ok(())
+    }
+}
