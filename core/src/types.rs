@@ -209,6 +209,10 @@ impl RecordContext {
     }
 }
 
+/// A record without a timestamp (Java: `ConsumerRecord.NO_TIMESTAMP`): one to be written gets that
+/// of the producer's clock.
+pub const NO_TIMESTAMP: i64 = -1;
+
 /// An offset to commit, or one that was committed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OffsetAndMetadata {

@@ -53,3 +53,11 @@ fn windows() {
 fn versions() {
     replay("versions", state::fuzzing::versions);
 }
+
+#[test]
+fn buffers() {
+    replay("buffers", |data| {
+        state::fuzzing::buffer_changelogs(data);
+        state::fuzzing::change_buffer(data);
+    });
+}

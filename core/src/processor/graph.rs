@@ -1,5 +1,6 @@
 //! One task's nodes and stores at run time.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -60,6 +61,7 @@ pub(crate) struct TaskContext {
     pub(super) commit_requested: bool,
     nodes: Vec<NodeSlot>,
     stores: Vec<StoreSlot>,
+    shared: BTreeMap<Arc<str>, Rc<dyn Any>>,
     deferred: VecDeque<(usize, Deferred)>,
     dropped_records: u64,
     last_drop: Option<String>,
@@ -243,6 +245,14 @@ impl TaskContext {
     /// The only store connected to `node` under `name`, for operators that made it themselves.
     pub(crate) fn store_index(&self, node: usize, name: &str) -> Result<usize, ProcessorError> {
         self.connected_store(node, name)
+    }
+
+    /// What nodes of this task have in common under `name`, made by the first that asks.
+    pub(crate) fn shared<T: Default + 'static>(&mut self, name: &Arc<str>) -> Rc<T> {
+        let shared = self.shared.entry(Arc::clone(name));
+        let shared = shared.or_insert_with(|| Rc::new(T::default()));
+        // A name is used for one type: that of the operator it was drawn for.
+        Rc::clone(shared).downcast().unwrap_or_default()
     }
 
     /// True when a store is connected to `node`.
@@ -488,6 +498,7 @@ impl ProcessorGraph {
             commit_requested: false,
             nodes,
             stores,
+            shared: BTreeMap::new(),
             deferred: VecDeque::new(),
             dropped_records: 0,
             last_drop: None,

@@ -23,7 +23,7 @@ pub struct OutgoingRecord<'a> {
     pub key: Option<&'a [u8]>,
     /// The value; `None` is a tombstone.
     pub value: Option<&'a [u8]>,
-    /// The timestamp in milliseconds.
+    /// The timestamp in milliseconds; `NO_TIMESTAMP` leaves it to the producer's clock.
     pub timestamp: i64,
     /// The headers.
     pub headers: &'a Headers,

@@ -11,7 +11,7 @@ pub struct ChangelogEntry<'a> {
     pub key: &'a [u8],
     /// The value as it goes to the topic; `None` deletes the row.
     pub value: Option<&'a [u8]>,
-    /// The timestamp of the record in milliseconds.
+    /// The timestamp of the record in milliseconds; `NO_TIMESTAMP` leaves it to the producer's clock.
     pub timestamp: i64,
     /// The headers of the record.
     pub headers: &'a Headers,

@@ -16,6 +16,7 @@
 //! waits goes down twice, old value first.
 
 mod budget;
+mod buffer;
 mod builder;
 mod byte_store;
 mod bytes;
@@ -44,6 +45,9 @@ use crate::serde::SerdeError;
 use crate::types::{Headers, RecordContext, TopicName};
 
 pub use self::budget::CacheBudget;
+pub use self::buffer::{
+    Eviction, TimeOrderedKeyValueChangeBuffer, TimeOrderedKeyValueChangeBufferBuilder,
+};
 pub use self::builder::{
     KeyValueBytesStoreSupplier, KeyValueStoreBuilder, StoreBuilder, Stores,
     TimestampedKeyValueStoreBuilder, TimestampedKeyValueStoreWithHeadersBuilder, TypedStoreBuilder,

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use super::bytes::StoreBytes;
 use super::{StateError, StoreItem};
 use crate::serde::{SerdeError, SerdeRef};
 
@@ -56,15 +57,27 @@ impl<K, V> StoreSerdes<K, V> {
         let bytes = self.key.get_mut();
         bytes.clear();
         write_key(&self.store, &self.topic, &self.keys, key, bytes)?;
-        self.value.clear();
-        let has_value = match value {
-            Some(value) => self
-                .values
-                .serialize_nullable(&self.topic, value, &mut self.value)
-                .map_err(|error| serde_error::<V>(&self.store, StoreItem::Value, error))?,
-            None => false,
-        };
+        let has_value = write_value(
+            &self.store,
+            &self.topic,
+            &self.values,
+            value,
+            &mut self.value,
+        )?;
         Ok((self.key.get_mut(), has_value.then_some(&self.value)))
+    }
+
+    /// `value` as stores keep it.
+    pub(super) fn value(&mut self, value: Option<&V>) -> Result<Option<StoreBytes>, StateError> {
+        let bytes = &mut self.value;
+        let has_value = write_value(&self.store, &self.topic, &self.values, value, bytes)?;
+        Ok(has_value.then(|| StoreBytes::new(bytes)))
+    }
+
+    pub(super) fn read_key(&self, bytes: &[u8]) -> Result<K, StateError> {
+        self.keys
+            .deserialize_slice(&self.topic, bytes)
+            .map_err(|error| serde_error::<K>(&self.store, StoreItem::Key, error))
     }
 
     pub(super) fn read_value(&self, bytes: &[u8]) -> Result<V, StateError> {
@@ -87,6 +100,23 @@ fn write_key<K>(
             store: store.to_owned(),
         }),
         Err(error) => Err(serde_error::<K>(store, StoreItem::Key, error)),
+    }
+}
+
+/// Fills `out`; false is a value that is null itself.
+fn write_value<V>(
+    store: &str,
+    topic: &str,
+    values: &SerdeRef<V>,
+    value: Option<&V>,
+    out: &mut Vec<u8>,
+) -> Result<bool, StateError> {
+    out.clear();
+    match value {
+        Some(value) => values
+            .serialize_nullable(topic, value, out)
+            .map_err(|error| serde_error::<V>(store, StoreItem::Value, error)),
+        None => Ok(false),
     }
 }
 

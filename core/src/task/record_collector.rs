@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::config::StreamsConfig;
 use crate::error::StreamsError;
 use crate::processor::{OutgoingRecord, RecordSink};
-use crate::time::Instant;
-use crate::types::{TopicName, TopicPartition};
+use crate::time::{Instant, Now};
+use crate::types::{NO_TIMESTAMP, TopicName, TopicPartition};
 use crate::wire::{RecordBatchBuilder, SealedBatch, partition_for_key};
 
 /// Most bytes a record takes beside its key, value and headers: six varints and an attribute.
@@ -49,7 +49,7 @@ pub struct RecordCollector {
     linger_ms: u64,
     max_request_size: usize,
     buffer_memory: usize,
-    now: Instant,
+    now: Now,
     topics: Vec<Topic>,
     last_topic: usize,
     sealed: VecDeque<Sealed>,
@@ -66,7 +66,7 @@ impl RecordCollector {
             linger_ms: config.linger_ms(),
             max_request_size: config.max_request_size(),
             buffer_memory: config.buffer_memory(),
-            now: Instant::ZERO,
+            now: Now::default(),
             topics: Vec::new(),
             last_topic: 0,
             sealed: VecDeque::new(),
@@ -76,7 +76,7 @@ impl RecordCollector {
         }
     }
 
-    pub(crate) const fn set_now(&mut self, now: Instant) {
+    pub(crate) const fn set_now(&mut self, now: Now) {
         self.now = now;
     }
 
@@ -192,13 +192,13 @@ impl RecordCollector {
     /// Seals what has waited for `linger.ms`, and where nothing of the partition is under way: an
     /// idle pipeline sends at once, and a busy one fills its next batch while the last is written.
     pub(crate) fn seal_idle(&mut self) {
-        let (now, linger_ms) = (self.now, self.linger_ms);
+        let (now, linger_ms) = (self.now.instant, self.linger_ms);
         self.seal_where(|open| open.unacked == 0 || open.opened_at.plus_ms(linger_ms) <= now);
     }
 
     /// Seals what has waited for `linger.ms`.
     pub(crate) fn seal_expired(&mut self) {
-        let (now, linger_ms) = (self.now, self.linger_ms);
+        let (now, linger_ms) = (self.now.instant, self.linger_ms);
         self.seal_where(|open| open.opened_at.plus_ms(linger_ms) <= now);
     }
 
@@ -296,10 +296,14 @@ impl RecordSink for RecordCollector {
         }
         let open = &mut self.topics[at].partitions[partition];
         if open.builder.record_count() == 0 {
-            open.opened_at = self.now;
+            open.opened_at = self.now.instant;
         }
+        let timestamp = match record.timestamp {
+            NO_TIMESTAMP => self.now.wall_clock.0,
+            timestamp => timestamp,
+        };
         open.builder
-            .append(record.timestamp, record.key, record.value, record.headers);
+            .append(timestamp, record.key, record.value, record.headers);
         Ok(())
     }
 

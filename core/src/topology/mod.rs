@@ -3,7 +3,7 @@
 mod builder;
 mod describe;
 mod endpoints;
-mod java_order;
+pub(crate) mod java_order;
 mod subtopology;
 
 use std::collections::BTreeMap;
@@ -82,6 +82,13 @@ pub enum TopologyError {
     NotWindowed(String),
     /// A table is suppressed whose rows are versioned.
     SuppressedVersioned(String),
+    /// A join that is told what does not go together.
+    InvalidJoin {
+        /// The node of the join.
+        join: String,
+        /// What is wrong, and what to do.
+        message: String,
+    },
     /// Topics that must have equally many partitions are declared with different numbers.
     NotCopartitioned(String),
     /// Windows that cannot be, or results of windows that never come.
@@ -162,6 +169,7 @@ impl fmt::Display for TopologyError {
                 "{node} suppresses a table with a versioned store, or one made from it: keep the \
                  table in a store without versions"
             ),
+            Self::InvalidJoin { join, message } => write!(f, "join {join}: {message}"),
             Self::NotCopartitioned(topics) => write!(
                 f,
                 "topics that are joined or grouped together need equally many partitions, and are \

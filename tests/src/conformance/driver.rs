@@ -11,7 +11,7 @@ use eddyline_core::error::StreamsError;
 use eddyline_core::processor::{OutgoingRecord, ProcessorGraph, PunctuationType, RecordSink};
 use eddyline_core::state::{CacheBudget, ChangelogRecord};
 use eddyline_core::time::{Instant, Now, StreamTime, WallClock};
-use eddyline_core::types::{Headers, TaskId, TopicName, TopicPartition};
+use eddyline_core::types::{Headers, NO_TIMESTAMP, TaskId, TopicName, TopicPartition};
 use eddyline_core::wire::Record;
 use serde_json::{Value, json};
 
@@ -221,13 +221,13 @@ impl Driver {
     /// Notes what was produced, and hands it back as input.
     fn capture(&mut self, as_input: bool) -> Result<(), StreamsError> {
         let records = std::mem::take(&mut self.sink.borrow_mut().0);
-        for record in records {
+        for mut record in records {
             let bytes = |bytes: &Option<Bytes>| bytes.as_ref().map(|bytes| hex(bytes));
             let mut fields = json!({
                 "topic": record.topic.as_str(),
                 "key_hex": bytes(&record.key),
                 "value_hex": bytes(&record.value),
-                "ts": record.timestamp,
+                "ts": (record.timestamp != NO_TIMESTAMP).then_some(record.timestamp),
             });
             if !record.headers.is_empty() {
                 let headers = record.headers.as_slice().iter();
@@ -235,6 +235,9 @@ impl Driver {
                 fields["headers"] = header.collect();
             }
             self.produced.push(fields);
+            if record.timestamp == NO_TIMESTAMP {
+                record.timestamp = self.wall_clock_ms;
+            }
             let record = self.append(record);
             if as_input && self.sources.contains(&record.topic) {
                 self.enqueue(record)?;

@@ -16,6 +16,9 @@ pub(super) type Reducer = Box<dyn Fn(Datum, Datum) -> Option<Datum> + Send + Syn
 pub(super) type Aggregator =
     Box<dyn Fn(Option<&Datum>, Datum, Option<Datum>) -> Option<Datum> + Send + Sync>;
 
+pub(super) type Joiner =
+    Box<dyn Fn(Option<&Datum>, Option<Datum>, Option<Datum>) -> Option<Datum> + Send + Sync>;
+
 fn split(function: &str) -> (&str, String) {
     match function.split_once(':') {
         Some((name, argument)) => (name, argument.to_owned()),
@@ -229,6 +232,29 @@ pub(super) fn reducer(function: &str) -> Option<Reducer> {
         "first" => Box::new(|old, _| Some(old)),
         "last" => Box::new(|_, new| Some(new)),
         "cancel" => Box::new(|old, new| (old != new).then_some(new)),
+        _ => return None,
+    })
+}
+
+/// (key, left, right) to what they make.
+pub(super) fn joiner(function: &str) -> Option<Joiner> {
+    fn pair(left: Option<Datum>, right: Option<Datum>) -> String {
+        format!("({},{})", shown(left.as_ref()), shown(right.as_ref()))
+    }
+    let (name, argument) = split(function);
+    let number = |value: Option<Datum>| value.map_or(0, |value| long(&value));
+    Some(match name {
+        "pair" => Box::new(|_, left, right| of(pair(left, right))),
+        "pair_key" => Box::new(|k, left, right| of(format!("{}:{}", shown(k), pair(left, right)))),
+        "left" => Box::new(|_, left, _| left),
+        "right" => Box::new(|_, _, right| right),
+        "sum" => Box::new(move |_, left, right| {
+            Some(Datum::Long(number(left).wrapping_add(number(right))))
+        }),
+        "null_if" => Box::new(move |_, left, right| {
+            let differs = shown(right.as_ref()) != argument;
+            differs.then(|| Datum::Text(pair(left, right)))
+        }),
         _ => return None,
     })
 }

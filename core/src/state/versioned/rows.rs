@@ -8,6 +8,7 @@ use super::super::byte_store::Direction;
 use super::super::bytes::StoreBytes;
 use super::super::slab::{Payload, Slab};
 use super::versions::{Found, PutReturn, Retention, Versions};
+use crate::types::NO_TIMESTAMP;
 
 /// Values of keys by time (Java: `VersionedKeyValueStore<Bytes, byte[]>`).
 pub trait ByteVersionedStore {
@@ -86,7 +87,7 @@ impl InMemoryVersionedKeyValueStore {
             retention: Retention {
                 history_retention_ms: history_retention_ms.max(0),
                 segment_interval_ms: segment_interval_ms.max(1),
-                observed_stream_time: NOTHING_OBSERVED,
+                observed_stream_time: NO_TIMESTAMP,
             },
             segments: BTreeMap::new(),
             dropped_records: 0,
@@ -214,7 +215,7 @@ impl ByteVersionedStore for InMemoryVersionedKeyValueStore {
     fn clear(&mut self) -> Result<(), StateError> {
         self.keys.clear();
         self.segments.clear();
-        self.retention.observed_stream_time = NOTHING_OBSERVED;
+        self.retention.observed_stream_time = NO_TIMESTAMP;
         Ok(())
     }
 }
@@ -237,6 +238,3 @@ fn owned(found: Found<'_>) -> VersionedBytes {
         valid_to: found.valid_to,
     }
 }
-
-/// Java: `ConsumerRecord.NO_TIMESTAMP`.
-const NOTHING_OBSERVED: i64 = -1;

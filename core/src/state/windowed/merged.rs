@@ -16,12 +16,6 @@ pub(super) struct CachedRow {
     pub(super) value: Option<StoreBytes>,
 }
 
-impl CachedRow {
-    fn position(&self) -> (i64, &[u8]) {
-        (self.segment, &self.bytes)
-    }
-}
-
 /// Rows in the order of the cache: by segment, and then by bytes. Below it sessions in memory have
 /// another order among equal ends; then the lower head goes first all the same, as in Java. Unlike
 /// there, a row that the cache knows is never shown a second time.
@@ -67,8 +61,9 @@ impl<'a> MergedWindowRows<'a> {
     }
 
     fn compare(&self, cached: &CachedRow, row: &WindowRow, bytes: &[u8]) -> Ordering {
-        let position = (self.order.segment(row.0.time), bytes);
-        let ordering = cached.position().cmp(&position);
+        let compared = |bytes| self.order.compared(self.schema, bytes);
+        let position = (self.order.segment(row.0.time), compared(bytes));
+        let ordering = (cached.segment, compared(&cached.bytes)).cmp(&position);
         match self.direction {
             Direction::Forward => ordering,
             Direction::Backward => ordering.reverse(),

@@ -75,6 +75,14 @@ impl RowOrder {
         }
     }
 
+    /// The part of a row's bytes that decides among those of one segment.
+    pub(super) fn compared(self, schema: KeySchema, bytes: &[u8]) -> &[u8] {
+        match self {
+            Self::TimeOrdered { .. } => &bytes[..bytes.len().saturating_sub(schema.suffix_bytes())],
+            Self::TimeFirst | Self::Segmented { .. } => bytes,
+        }
+    }
+
     /// The order of the rows that `query` asks for.
     pub(super) fn of(self, query: &WindowQuery<'_>) -> Self {
         match self {

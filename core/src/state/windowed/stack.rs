@@ -367,7 +367,8 @@ impl WindowBytesStore {
             .collect();
         if query.single_key().is_none() {
             cached.sort_by(|a, b| {
-                let ordering = (a.segment, &*a.bytes).cmp(&(b.segment, &*b.bytes));
+                let position = (a.segment, order.compared(schema, &a.bytes));
+                let ordering = position.cmp(&(b.segment, order.compared(schema, &b.bytes)));
                 match direction {
                     Direction::Forward => ordering,
                     Direction::Backward => ordering.reverse(),

@@ -209,7 +209,7 @@ impl TaskRunner {
 
     fn set_now(&mut self, now: Now) {
         self.now = now;
-        self.collector.borrow_mut().set_now(now.instant);
+        self.collector.borrow_mut().set_now(now);
     }
 
     fn tell(&mut self, message: ClientMessage) {

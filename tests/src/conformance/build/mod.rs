@@ -4,6 +4,7 @@
 //! each kind of operand, and one for each family of operators that several kinds share.
 
 mod grouped;
+mod joins;
 mod processor_api;
 mod serdes;
 mod sources;
@@ -132,10 +133,18 @@ fn streams_config(config: &Value) -> Result<StreamsConfig, BuildError> {
         Some(Value::Bool(true)) => "all",
         _ => "none",
     };
+    // Scenarios without it have none, unlike applications.
+    let emit_interval_ms = config.get("emit_interval_ms").and_then(Value::as_u64);
+    let emit_interval_ms = emit_interval_ms.unwrap_or(0);
     StreamsConfig::new(application_id, "localhost:9092")
         .and_then(|config| config.set("topology.optimization", optimization))
+        .and_then(|config| config.set(JOIN_EMIT_INTERVAL, emit_interval_ms))
+        .and_then(|config| config.set(WINDOW_EMIT_INTERVAL, emit_interval_ms))
         .map_err(|error| BuildError::unsupported(format!("this configuration: {error}")))
 }
+
+const JOIN_EMIT_INTERVAL: &str = "__emit.interval.ms.kstreams.outer.join.spurious.results.fix__";
+const WINDOW_EMIT_INTERVAL: &str = "__emit.interval.ms.kstreams.windowed.aggregation__";
 
 /// The name of a call.
 fn name(op: &Value) -> &str {

@@ -7,14 +7,16 @@ use eddyline_core::dsl::{Grouped, KStream, Produced, Repartitioned};
 use eddyline_core::serde::{DefaultSerde, SerdeRef};
 use serde_json::Value;
 
-use super::{Build, BuildError, Cell, Handle, KeyCell, Operand, function, given, name, nullable};
+use super::{
+    Build, BuildError, Cell, Handle, KeyCell, Operand, function, given, joins, name, nullable,
+};
 use crate::conformance::datum::{Datum, Key};
 use crate::conformance::extractors::TopicFunction;
 use crate::conformance::scripts::{Script, Scripted};
 use crate::conformance::{functions, text, texts};
 
 /// A stream of nullable values.
-type Stream<K, V> = KStream<K, Option<V>>;
+pub(super) type Stream<K, V> = KStream<K, Option<V>>;
 
 impl<K: KeyCell, V: Cell> Operand for Stream<K, V> {
     fn operate(&self, op: &Value, build: &mut Build) -> Result<Option<Handle>, BuildError> {
@@ -35,6 +37,7 @@ impl<K: KeyCell, V: Cell> Operand for Stream<K, V> {
             "process" | "process_values" => process(stream, op, build),
             "to" => to(stream, op),
             "group_by" | "group_by_key" => group_by(stream, op),
+            "join" | "left_join" | "outer_join" => joins::join(stream, op, build),
             _ => Err(BuildError::missing(op)),
         }
     }
@@ -44,7 +47,8 @@ impl<K: KeyCell, V: Cell> Operand for Stream<K, V> {
     }
 }
 
-fn datum<V: Cell>(value: Option<V>) -> Option<Datum> {
+/// As functions of the library see it.
+pub(super) fn datum<V: Cell>(value: Option<V>) -> Option<Datum> {
     value.map(|value| value.datum())
 }
 

@@ -1,0 +1,53 @@
+//! Joins of streams with streams, tables and global tables.
+//!
+//! A joiner takes both values; what a left or outer join may not find is an `Option`. Each join has
+//! three forms: `join`, `join_with_key`, whose joiner sees the key too, and `join_with`, which is also
+//! told names, serdes and stores.
+
+mod joined_streams;
+mod options;
+mod self_join;
+mod stream_stream;
+mod streams;
+mod time_tracker;
+mod unmatched;
+mod window;
+mod windows;
+
+pub use options::StreamJoined;
+pub use windows::JoinWindows;
+
+use crate::processor::{ProcessorError, Record, TaskContext};
+
+/// A joiner of any kind of join: `None` where the kind has no result for what was found.
+pub(in crate::dsl) trait Joiner<K, V1, V2>: Send + Sync + 'static {
+    /// What it makes of the values.
+    type Joined: Clone + 'static;
+
+    fn join(&self, key: &K, left: Option<V1>, right: Option<V2>) -> Option<Self::Joined>;
+}
+
+impl<K, V1, V2, R, F> Joiner<K, V1, V2> for F
+where
+    R: Clone + 'static,
+    F: Fn(&K, Option<V1>, Option<V2>) -> Option<R> + Send + Sync + 'static,
+{
+    type Joined = R;
+
+    fn join(&self, key: &K, left: Option<V1>, right: Option<V2>) -> Option<R> {
+        self(key, left, right)
+    }
+}
+
+/// Forwards a record of its own: what is done to its headers downstream is not seen here (Java:
+/// `Record.withValue` copies them).
+fn forward_copy<K: Clone + 'static, V: Clone + 'static>(
+    task: &mut TaskContext,
+    node: usize,
+    record: Record<K, V>,
+) -> Result<(), ProcessorError> {
+    let headers = task.context.headers.clone();
+    task.forward(node, record)?;
+    task.context.headers = headers;
+    Ok(())
+}

@@ -1,0 +1,417 @@
+//! The buffer of a suppressed table (Java: `InMemoryTimeOrderedKeyValueChangeBuffer`).
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use super::super::builder::TypedStoreBuilder;
+use super::super::bytes::StoreBytes;
+use super::super::changelog::{ChangelogBuffer, ChangelogEntry};
+use super::super::serdes::StoreSerdes;
+use super::super::{ChangelogRecord, StateError, StateStore, ValueFormat};
+use super::value::{BufferValue, Reader};
+use crate::collections::Map;
+use crate::serde::SerdeRef;
+use crate::topology::java_order::{bytes_hash, hash_table_order, table_capacity};
+use crate::types::{Headers, NO_TIMESTAMP, RecordContext, TopicName};
+
+/// A buffered record on its way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Eviction<K, T> {
+    /// The key.
+    pub key: K,
+    /// What was buffered.
+    pub value: T,
+    /// The context of the record that was buffered last.
+    pub context: RecordContext,
+}
+
+/// The latest change of each key, in the order of the times at which the keys were first buffered,
+/// and of the bytes of the keys within a time.
+///
+/// Changes go to the changelog when the task commits: the last one of each key, or a tombstone for
+/// a key that has left.
+pub struct TimeOrderedKeyValueChangeBuffer<K, V> {
+    serdes: StoreSerdes<K, V>,
+    log: Option<ChangelogBuffer>,
+    times: Map<StoreBytes, i64>,
+    changes: BTreeMap<(i64, StoreBytes), BufferValue>,
+    size_bytes: usize,
+    dirty: DirtyKeys,
+}
+
+impl<K, V> TimeOrderedKeyValueChangeBuffer<K, V> {
+    /// An empty buffer called `name`.
+    pub fn new(
+        name: impl Into<Arc<str>>,
+        keys: SerdeRef<K>,
+        values: SerdeRef<V>,
+        is_logged: bool,
+    ) -> Self {
+        Self {
+            serdes: StoreSerdes::new(name.into(), keys, values),
+            log: is_logged.then(ChangelogBuffer::new),
+            times: Map::new(),
+            changes: BTreeMap::new(),
+            size_bytes: 0,
+            dirty: DirtyKeys::default(),
+        }
+    }
+
+    /// The recipe of a buffer called `name`: logged.
+    pub fn builder(
+        name: impl Into<Arc<str>>,
+        keys: SerdeRef<K>,
+        values: SerdeRef<V>,
+    ) -> TimeOrderedKeyValueChangeBufferBuilder<K, V>
+    where
+        K: 'static,
+        V: 'static,
+    {
+        let name: Arc<str> = name.into();
+        let store = Arc::clone(&name);
+        TypedStoreBuilder::new(
+            name,
+            None,
+            "compact",
+            ValueFormat::Plain,
+            move |layers, _| {
+                let (keys, values) = (Arc::clone(&keys), Arc::clone(&values));
+                Self::new(Arc::clone(&store), keys, values, layers.is_logged)
+            },
+        )
+    }
+
+    /// Buffers a change of `key`, `None` for a value that is not there; it takes the place of the
+    /// one that is buffered, which keeps its time.
+    ///
+    /// # Errors
+    /// When `key` is null or a serde fails.
+    pub fn put(
+        &mut self,
+        time: i64,
+        key: &K,
+        new: Option<&V>,
+        old: Option<&V>,
+        context: &RecordContext,
+    ) -> Result<(), StateError> {
+        let key = self.serdes.with_key(key, StoreBytes::new)?;
+        let old = self.serdes.value(old)?;
+        let new = self.serdes.value(new)?;
+        let buffered = self.buffered(&key);
+        let value = BufferValue {
+            prior: buffered.map_or_else(|| old.clone(), |buffered| buffered.prior.clone()),
+            old,
+            new,
+            context: context.clone(),
+        };
+        if self.log.is_some() {
+            self.dirty.insert(&key);
+        }
+        self.set(time, key, value);
+        Ok(())
+    }
+
+    /// The record to leave next, with the new and the old value: the one of the earliest time. It
+    /// stays until [`remove_first`](Self::remove_first).
+    ///
+    /// # Errors
+    /// When a serde fails.
+    #[expect(clippy::type_complexity, reason = "the pair is new and old value")]
+    pub fn first(&self) -> Result<Option<Eviction<K, (Option<V>, Option<V>)>>, StateError> {
+        let Some(((_, key), buffered)) = self.changes.first_key_value() else {
+            return Ok(None);
+        };
+        let read = |value: &Option<StoreBytes>| {
+            let value = value.as_deref();
+            value.map(|value| self.serdes.read_value(value)).transpose()
+        };
+        Ok(Some(Eviction {
+            key: self.serdes.read_key(key)?,
+            value: (read(&buffered.new)?, read(&buffered.old)?),
+            context: buffered.context.clone(),
+        }))
+    }
+
+    /// Removes what [`first`](Self::first) shows.
+    pub fn remove_first(&mut self) {
+        if let Some(((_, key), buffered)) = self.changes.pop_first() {
+            self.size_bytes -= record_size(&key, &buffered);
+            self.times.remove(&key);
+            if self.log.is_some() {
+                self.dirty.insert(&key);
+            }
+        }
+    }
+
+    /// What a buffered `key` was before it was buffered: what the suppressed table shows for it.
+    /// `None` for a key that is not buffered (Java: `priorValueForBuffered`).
+    ///
+    /// # Errors
+    /// When `key` is null or a serde fails.
+    pub fn prior_value_for_buffered(&self, key: &K) -> Result<Option<Option<V>>, StateError> {
+        let buffered = self.serdes.with_key(key, |key| self.buffered(key))?;
+        let prior = buffered.map(|buffered| buffered.prior.as_deref());
+        prior
+            .map(|prior| prior.map(|prior| self.serdes.read_value(prior)).transpose())
+            .transpose()
+    }
+
+    /// How many keys are buffered.
+    pub fn num_records(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// The bytes that Java counts for what is buffered (`bufferSize`).
+    pub const fn buffer_size(&self) -> usize {
+        self.size_bytes
+    }
+
+    /// The earliest time; `i64::MAX` when nothing is buffered.
+    pub fn min_timestamp(&self) -> i64 {
+        let first = self.changes.first_key_value();
+        first.map_or(i64::MAX, |((time, _), _)| *time)
+    }
+
+    fn buffered(&self, key: &[u8]) -> Option<&BufferValue> {
+        let time = self.times.get(key)?;
+        self.changes.get(&(*time, StoreBytes::new(key)))
+    }
+
+    fn set(&mut self, time: i64, key: StoreBytes, value: BufferValue) {
+        let time = *self.times.get_or_insert_with(key.clone(), || time);
+        self.size_bytes += record_size(&key, &value);
+        let key = (time, key);
+        let Some(buffered) = self.changes.get_mut(&key) else {
+            self.changes.insert(key, value);
+            return;
+        };
+        let replaced = std::mem::replace(buffered, value);
+        self.size_bytes -= record_size(&key.1, &replaced);
+    }
+
+    fn remove(&mut self, key: &[u8]) {
+        let Some(time) = self.times.remove(key) else {
+            return;
+        };
+        let key = (time, StoreBytes::new(key));
+        if let Some(removed) = self.changes.remove(&key) {
+            self.size_bytes -= record_size(&key.1, &removed);
+        }
+    }
+
+    /// Reads a changelog record of any version that Kafka Streams wrote: 0 up to 2.1, 1 up to 2.3,
+    /// 2 in 2.4 and 2.5.0, where it may be 3 all the same, and 3.
+    fn read(&self, record: &ChangelogRecord, value: &[u8]) -> Option<(i64, BufferValue)> {
+        let mut reader = Reader::new(value);
+        let Some(version) = record.headers.last(VERSION_HEADER) else {
+            let time = reader.long()?;
+            let (old, new) = reader.change()?;
+            let context = RecordContext {
+                topic: Some(TopicName::new(&*self.serdes.topic)),
+                partition: -1,
+                offset: -1,
+                timestamp: record.timestamp,
+                headers: record.headers.clone(),
+            };
+            return Some((time, self.with_prior(&record.key, old, new, context)));
+        };
+        match version.value.as_deref()? {
+            [3] => {
+                let value = reader.value()?;
+                Some((reader.long()?, value))
+            }
+            [2] => {
+                let read_2_4 = |mut reader: Reader<'_>| {
+                    let value = reader.value_2_4()?;
+                    Some((reader.long()?, value))
+                };
+                read_2_4(reader).or_else(|| {
+                    let mut reader = Reader::new(value);
+                    let value = reader.value()?;
+                    Some((reader.long()?, value))
+                })
+            }
+            [1] => {
+                let time = reader.long()?;
+                let context = reader.context()?;
+                let (old, new) = Reader::new(reader.nullable()??).change()?;
+                Some((time, self.with_prior(&record.key, old, new, context)))
+            }
+            _ => None,
+        }
+    }
+
+    fn with_prior(
+        &self,
+        key: &[u8],
+        old: Option<StoreBytes>,
+        new: Option<StoreBytes>,
+        context: RecordContext,
+    ) -> BufferValue {
+        let buffered = self.buffered(key);
+        let prior = buffered.and_then(|buffered| buffered.prior.clone());
+        BufferValue {
+            prior: prior.or_else(|| old.clone()),
+            old,
+            new,
+            context,
+        }
+    }
+}
+
+impl<K: 'static, V: 'static> StateStore for TimeOrderedKeyValueChangeBuffer<K, V> {
+    fn name(&self) -> &str {
+        self.serdes.store()
+    }
+
+    fn is_logged(&self) -> bool {
+        self.log.is_some()
+    }
+
+    fn set_changelog_topic(&mut self, topic: &TopicName) {
+        self.serdes.topic = Box::from(topic.as_str());
+    }
+
+    fn restore(&mut self, record: ChangelogRecord) -> Result<(), StateError> {
+        let Some(value) = &record.value else {
+            self.remove(&record.key);
+            return Ok(());
+        };
+        let Some((time, value)) = self.read(&record, value) else {
+            return Err(StateError::Corrupt {
+                store: self.serdes.store().to_owned(),
+                message: "a changelog record is no buffered change of a version from 0 to 3"
+                    .to_owned(),
+            });
+        };
+        self.set(time, StoreBytes::new(&record.key), value);
+        Ok(())
+    }
+
+    fn visit_changelog(&mut self, visit: &mut dyn FnMut(ChangelogEntry<'_>)) {
+        if let Some(log) = &mut self.log {
+            log.visit(visit);
+        }
+    }
+
+    /// Logs the keys that changed, in the order of Java's hash set of them.
+    fn begin_flush(&mut self) {
+        let Some(log) = &mut self.log else {
+            return;
+        };
+        let mut bytes = Vec::new();
+        for key in self.dirty.take() {
+            let change = self.times.get(&key).and_then(|time| {
+                let at = (*time, key.clone());
+                Some((*time, self.changes.get(&at)?))
+            });
+            bytes.clear();
+            if let Some((time, change)) = change {
+                change.write(&mut bytes);
+                bytes.extend_from_slice(&time.to_be_bytes());
+            }
+            log.push(ChangelogEntry {
+                key: &key,
+                value: change.is_some().then_some(&bytes),
+                timestamp: NO_TIMESTAMP,
+                headers: if change.is_some() {
+                    &VERSION_3
+                } else {
+                    &NO_HEADERS
+                },
+            });
+        }
+    }
+
+    fn clear(&mut self) -> Result<(), StateError> {
+        if let Some(log) = &mut self.log {
+            log.clear();
+        }
+        self.times.clear();
+        self.changes.clear();
+        self.size_bytes = 0;
+        self.dirty = DirtyKeys::default();
+        Ok(())
+    }
+
+    fn approximate_num_entries(&self) -> u64 {
+        self.changes.len() as u64
+    }
+
+    /// The order is that of time.
+    fn visit_rows(&self, visit: &mut dyn FnMut(ChangelogEntry<'_>)) -> Result<(), StateError> {
+        let mut bytes = Vec::new();
+        for ((time, key), change) in &self.changes {
+            bytes.clear();
+            change.write(&mut bytes);
+            bytes.extend_from_slice(&time.to_be_bytes());
+            visit(ChangelogEntry {
+                key,
+                value: Some(&bytes),
+                timestamp: NO_TIMESTAMP,
+                headers: &VERSION_3,
+            });
+        }
+        Ok(())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// The keys that changed since the last commit, with when they first did.
+#[derive(Debug, Default)]
+struct DirtyKeys {
+    keys: BTreeMap<StoreBytes, usize>,
+    /// The most there ever were: Java's table does not shrink.
+    max_len: usize,
+}
+
+impl DirtyKeys {
+    fn insert(&mut self, key: &StoreBytes) {
+        let next = self.keys.len();
+        if !self.keys.contains_key(key) {
+            self.keys.insert(key.clone(), next);
+        }
+    }
+
+    /// Hands the keys out in the order of a Java hash set.
+    fn take(&mut self) -> impl Iterator<Item = StoreBytes> {
+        self.max_len = self.max_len.max(self.keys.len());
+        let mut keys: Vec<(usize, StoreBytes)> = std::mem::take(&mut self.keys)
+            .into_iter()
+            .map(|(key, since)| (since, key))
+            .collect();
+        keys.sort_unstable_by_key(|(since, _)| *since);
+        let hashes: Vec<i32> = keys.iter().map(|(_, key)| bytes_hash(key)).collect();
+        let order = hash_table_order(&hashes, table_capacity(self.max_len));
+        order
+            .into_iter()
+            .map(move |at| std::mem::replace(&mut keys[at].1, StoreBytes::EMPTY))
+    }
+}
+
+/// The recipe of a [`TimeOrderedKeyValueChangeBuffer`].
+pub type TimeOrderedKeyValueChangeBufferBuilder<K, V> =
+    TypedStoreBuilder<TimeOrderedKeyValueChangeBuffer<K, V>>;
+
+/// Java's `computeRecordSize`; the time takes 8 bytes.
+fn record_size(key: &StoreBytes, value: &BufferValue) -> usize {
+    8 + key.len() + value.size_bytes()
+}
+
+const VERSION_HEADER: &str = "v";
+
+static VERSION_3: LazyLock<Headers> = LazyLock::new(|| {
+    let mut headers = Headers::new();
+    headers.push(VERSION_HEADER, Some(bytes::Bytes::from_static(&[3])));
+    headers
+});
+
+static NO_HEADERS: Headers = Headers::new();

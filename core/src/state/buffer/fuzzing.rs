@@ -1,0 +1,208 @@
+//! Random histories of buffers, against naive ones; and arbitrary bytes as their changelogs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+
+use super::super::bytes::StoreBytes;
+use super::super::{ChangelogRecord, StateStore};
+use super::change_buffer::{Eviction, TimeOrderedKeyValueChangeBuffer};
+use super::value::BufferValue;
+use crate::serde::DefaultSerde;
+use crate::types::{Headers, RecordContext};
+
+/// Any bytes are a history.
+pub fn change_buffer(data: &[u8]) {
+    let mut run = Run::default();
+    let (ops, _) = data.as_chunks::<4>();
+    for op in ops.iter().take(4096) {
+        run.step(*op);
+    }
+    run.commit();
+}
+
+/// Any bytes are a version (or none) and a changelog record, which is refused or restored.
+pub fn buffer_changelogs(data: &[u8]) {
+    let Some((version, value)) = data.split_first() else {
+        return;
+    };
+    let mut headers = Headers::new();
+    if *version > 0 {
+        headers.push("v", Some(Bytes::copy_from_slice(&[*version])));
+    }
+    let mut buffer = buffer();
+    for _ in 0..2 {
+        let record = ChangelogRecord {
+            key: Bytes::from_static(b"k"),
+            value: Some(Bytes::copy_from_slice(value)),
+            timestamp: 1,
+            headers: headers.clone(),
+        };
+        if buffer.restore(record).is_ok() {
+            assert_eq!(buffer.num_records(), 1);
+            // What was read is written as the newest version, and read back.
+            let rows = rows(&buffer);
+            let mut again = self::buffer();
+            for row in rows.clone() {
+                again.restore(row).expect("its own bytes");
+            }
+            assert_eq!(self::rows(&again), rows);
+            assert_eq!(again.buffer_size(), buffer.buffer_size());
+        }
+    }
+}
+
+type Buffer = TimeOrderedKeyValueChangeBuffer<Bytes, Bytes>;
+type Change = (Option<Bytes>, Option<Bytes>);
+
+fn buffer() -> Buffer {
+    let (keys, values) = (Bytes::default_serde(), Bytes::default_serde());
+    Buffer::new("buffer", keys, values, true)
+}
+
+fn rows(buffer: &Buffer) -> Vec<ChangelogRecord> {
+    let mut rows = Vec::new();
+    let visited = buffer.visit_rows(&mut |row| {
+        rows.push(ChangelogRecord {
+            key: Bytes::copy_from_slice(row.key),
+            value: row.value.map(Bytes::copy_from_slice),
+            timestamp: row.timestamp,
+            headers: row.headers.clone(),
+        });
+    });
+    visited.expect("in memory");
+    rows
+}
+
+#[derive(Clone, Debug)]
+struct Buffered {
+    time: i64,
+    prior: Option<Bytes>,
+    change: Change,
+    context: RecordContext,
+}
+
+struct Run {
+    buffer: Buffer,
+    model: BTreeMap<Bytes, Buffered>,
+    dirty: BTreeSet<Bytes>,
+    restored: Buffer,
+    sequence: i64,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self {
+            buffer: buffer(),
+            model: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            restored: buffer(),
+            sequence: 0,
+        }
+    }
+}
+
+impl Run {
+    fn step(&mut self, [kind, key, value, time]: [u8; 4]) {
+        self.sequence += 1;
+        let key = Bytes::from(vec![b'k'; usize::from(key % 7)]);
+        match kind % 8 {
+            0..=4 => self.put(key, value, i64::from(time % 16)),
+            5 => self.evict(),
+            6 => self.commit(),
+            _ => {
+                let prior = self.model.get(&key).map(|buffered| buffered.prior.clone());
+                assert_eq!(self.buffer.prior_value_for_buffered(&key), Ok(prior));
+            }
+        }
+        let times = self.model.values().map(|buffered| buffered.time);
+        let earliest = times.min().unwrap_or(i64::MAX);
+        assert_eq!(self.buffer.min_timestamp(), earliest);
+        assert_eq!(self.buffer.num_records(), self.model.len());
+        assert_eq!(self.buffer.buffer_size(), self.size());
+    }
+
+    fn put(&mut self, key: Bytes, value: u8, time: i64) {
+        // Two bits each, so that old and prior values are often the same.
+        let side = |bits: u8| (bits > 0).then(|| Bytes::from(vec![b'v'; usize::from(bits)]));
+        let change = (side(value & 3), side(value >> 2 & 3));
+        let mut headers = Headers::new();
+        if value & 16 > 0 {
+            headers.push("h", (value & 32 > 0).then(|| Bytes::from_static(b"header")));
+        }
+        let context = RecordContext {
+            topic: Some("topic".into()),
+            partition: 3,
+            offset: self.sequence,
+            timestamp: time + 1,
+            headers,
+        };
+        let (new, old) = (change.0.as_ref(), change.1.as_ref());
+        let put = self.buffer.put(time, &key, new, old, &context);
+        put.expect("is buffered");
+        self.dirty.insert(key.clone());
+        let known = self.model.get(&key);
+        let buffered = Buffered {
+            time: known.map_or(time, |known| known.time),
+            prior: known.map_or_else(|| change.1.clone(), |known| known.prior.clone()),
+            change,
+            context,
+        };
+        self.model.insert(key, buffered);
+    }
+
+    fn evict(&mut self) {
+        let first = self
+            .model
+            .iter()
+            .min_by_key(|(key, buffered)| (buffered.time, (*key).clone()));
+        let expected = first.map(|(key, buffered)| Eviction {
+            key: key.clone(),
+            value: buffered.change.clone(),
+            context: buffered.context.clone(),
+        });
+        assert_eq!(self.buffer.first(), Ok(expected.clone()));
+        self.buffer.remove_first();
+        if let Some(evicted) = expected {
+            self.model.remove(&evicted.key);
+            self.dirty.insert(evicted.key);
+        }
+    }
+
+    /// Each dirty key is logged once, and the changelog restores what is buffered.
+    fn commit(&mut self) {
+        let mut log = Vec::new();
+        self.buffer.begin_flush();
+        self.buffer.drain_changelog(&mut log);
+        let keys: BTreeSet<Bytes> = log.iter().map(|record| record.key.clone()).collect();
+        assert_eq!(log.len(), keys.len());
+        assert_eq!(keys, std::mem::take(&mut self.dirty));
+        for record in log {
+            self.restored.restore(record).expect("its own bytes");
+        }
+        // A key that left and came back between two commits left no tombstone: as in Java, restoring
+        // keeps the time at which it came first.
+        let timeless = |buffer: &Buffer| -> BTreeMap<Bytes, Bytes> {
+            let rows = rows(buffer).into_iter();
+            let cut = |value: Bytes| value.slice(..value.len() - 8);
+            rows.map(|row| (row.key, row.value.map(cut).expect("a change")))
+                .collect()
+        };
+        assert_eq!(timeless(&self.restored), timeless(&self.buffer));
+        assert_eq!(self.restored.buffer_size(), self.buffer.buffer_size());
+    }
+
+    fn size(&self) -> usize {
+        let sizes = self.model.iter().map(|(key, buffered)| {
+            let stored = |value: &Option<Bytes>| value.as_deref().map(StoreBytes::new);
+            let value = BufferValue {
+                prior: stored(&buffered.prior),
+                old: stored(&buffered.change.1),
+                new: stored(&buffered.change.0),
+                context: buffered.context.clone(),
+            };
+            8 + key.len() + value.size_bytes()
+        });
+        sizes.sum()
+    }
+}

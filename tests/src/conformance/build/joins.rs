@@ -1,0 +1,95 @@
+//! Joins of streams.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use eddyline_core::dsl::{JoinWindows, KStream, StreamJoined};
+use eddyline_core::serde::SerdeRef;
+use serde_json::Value;
+
+use super::streams::{Stream, datum, key_serde, value_serde};
+use super::{Build, BuildError, Cell, Handle, KeyCell, function, given, name, nullable};
+use crate::conformance::datum::Datum;
+use crate::conformance::{functions, text};
+
+/// A join of a stream with what the call names.
+pub(super) fn join<K: KeyCell, V: Cell>(
+    stream: &Stream<K, V>,
+    op: &Value,
+    build: &Build,
+) -> Result<Option<Handle>, BuildError> {
+    if let Some(other) = build.with::<Stream<K, Datum>>(op)? {
+        return join_streams(stream, &other, op);
+    }
+    if let Some(other) = build.with::<Stream<K, i64>>(op)? {
+        return join_streams(stream, &other, op);
+    }
+    Err(BuildError::unsupported("a join with this operand"))
+}
+
+/// A joiner of nullable values.
+fn of_nullable<K: KeyCell, V: Cell, V2: Cell>(
+    join: functions::Joiner,
+) -> impl Fn(&K, Option<V>, Option<V2>) -> Option<Datum> + Send + Sync + 'static {
+    move |key, left, right| join(key.datum().as_ref(), datum(left), datum(right))
+}
+
+fn millis(value: &Value, field: &str) -> Option<Duration> {
+    let millis = value.get(field).and_then(Value::as_u64);
+    millis.map(Duration::from_millis)
+}
+
+fn join_streams<K: KeyCell, V: Cell, V2: Cell>(
+    stream: &Stream<K, V>,
+    other: &Stream<K, V2>,
+    op: &Value,
+) -> Result<Option<Handle>, BuildError> {
+    let joiner = of_nullable(function(op, "fn", functions::joiner)?);
+    let window = &op["window"];
+    let (before, after) = (millis(window, "before_ms"), millis(window, "after_ms"));
+    let grace = millis(window, "grace_ms").unwrap_or_default();
+    let windows = JoinWindows::of_time_difference_and_grace(before.unwrap_or_default(), grace)
+        .after(after.unwrap_or_default());
+    let given_serde = text(op, "other_serde").map(nullable);
+    let other_serde = given_serde.unwrap_or_else(|| value_serde(other, &Value::Null));
+    let joined = stream_joined(
+        op,
+        (key_serde(stream, op), value_serde(stream, op)),
+        other_serde,
+    );
+    let joined: KStream<K, Option<Datum>> = match name(op) {
+        "join" => stream.join_with(other, joiner, windows, joined),
+        "left_join" => {
+            let joiner =
+                move |key: &K, left, right: Option<Option<V2>>| joiner(key, left, right.flatten());
+            stream.left_join_with(other, joiner, windows, joined)
+        }
+        _ => {
+            let joiner = move |key: &K, left: Option<Option<V>>, right: Option<Option<V2>>| {
+                joiner(key, left.flatten(), right.flatten())
+            };
+            stream.outer_join_with(other, joiner, windows, joined)
+        }
+    };
+    given(joined)
+}
+
+fn stream_joined<K, V, V2>(
+    op: &Value,
+    (keys, values): (SerdeRef<K>, SerdeRef<V>),
+    other_values: SerdeRef<V2>,
+) -> StreamJoined<K, V, V2> {
+    let mut joined = StreamJoined::with(keys, values, other_values);
+    if let Some(name) = text(op, "name") {
+        joined = joined.with_name(name);
+    }
+    let store = op.get("store").unwrap_or(&Value::Null);
+    if let Some(name) = text(store, "name") {
+        joined = joined.with_store_name(name);
+    }
+    match store.get("logging").and_then(Value::as_bool) {
+        Some(true) => joined.with_logging_enabled(BTreeMap::new()),
+        Some(false) => joined.with_logging_disabled(),
+        None => joined,
+    }
+}
