@@ -291,6 +291,13 @@ impl<S> TypedStoreBuilder<S> {
         self
     }
 
+    /// Rows have `format`, which must hold all that values of the store have; what else it has is
+    /// empty. Tables have headers that way where `dsl.store.format` asks for them.
+    pub(crate) fn with_row_format(mut self, format: ValueFormat) -> Self {
+        self.layers.format = format;
+        self
+    }
+
     /// [`StoreBuilder::build`] as what it is.
     pub fn build_typed(&self, budget: &CacheBudget) -> S {
         let layers = Layers {

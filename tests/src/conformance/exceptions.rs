@@ -42,7 +42,13 @@ impl Exception {
 
     /// That a topology cannot be built.
     pub(super) fn of_topology(error: &TopologyError) -> Self {
-        Self::new("TopologyException", error.to_string())
+        let class = match error {
+            TopologyError::InvalidWindows(_) | TopologyError::InvalidStore(_) => {
+                "IllegalArgumentException"
+            }
+            _ => "TopologyException",
+        };
+        Self::new(class, error.to_string())
     }
 
     /// That an event fails.

@@ -29,6 +29,7 @@ fn split(function: &str) -> (&str, String) {
 fn text(value: &Datum) -> &str {
     match value {
         Datum::Text(text) => text,
+        Datum::Null => panic!("NullPointerException: no text"),
         other => panic!("ClassCastException: {other:?} is not text"),
     }
 }
@@ -36,6 +37,7 @@ fn text(value: &Datum) -> &str {
 fn long(value: &Datum) -> i64 {
     match value {
         Datum::Long(number) => *number,
+        Datum::Null => panic!("NullPointerException: no long"),
         other => panic!("ClassCastException: {other:?} is not a long"),
     }
 }

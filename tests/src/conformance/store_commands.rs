@@ -98,8 +98,10 @@ fn dispatch(
         StoreKind::Headers => of!(TimestampedKeyValueStoreWithHeaders<Key, Datum>),
         StoreKind::Window => of!(WindowStore<Key, Datum>),
         StoreKind::TimestampedWindow => of!(TimestampedWindowStore<Key, Datum>),
+        StoreKind::TimestampedWindowLong => of!(TimestampedWindowStore<Key, i64>),
         StoreKind::HeadersWindow => of!(TimestampedWindowStoreWithHeaders<Key, Datum>),
         StoreKind::Session => of!(SessionStore<Key, Datum>),
+        StoreKind::SessionLong => of!(SessionStore<Key, i64>),
         StoreKind::HeadersSession => of!(SessionStoreWithHeaders<Key, Datum>),
         StoreKind::Versioned => of!(VersionedKeyValueStore<Key, Datum>),
     }
@@ -269,6 +271,25 @@ pub(super) fn of_key(key: &Key) -> Value {
 /// A value that was found.
 pub(super) fn found<L: Layout, V: Cell>(value: Option<L::Stored<V>>) -> Value {
     value.as_ref().map_or(Value::Null, L::json::<V>)
+}
+
+/// A result of a table's store that keeps headers, which tables leave empty: the oracle shows them.
+pub(super) fn with_no_headers<L: Layout>(result: Value) -> Value {
+    let shown = |value: Value| match value {
+        Value::Array(mut parts) if L::TOKENS > 1 => {
+            parts.push(json!([]));
+            Value::Array(parts)
+        }
+        value => json!([value, []]),
+    };
+    match result {
+        Value::Array(rows) if rows.iter().all(Value::is_array) => {
+            let row = |row: Value| json!([row[0], shown(row[1].clone())]);
+            rows.into_iter().map(row).collect()
+        }
+        Value::Null => Value::Null,
+        value => shown(value),
+    }
 }
 
 /// What an iterator gives, each key as `of_key` shows it.

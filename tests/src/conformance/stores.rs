@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use eddyline_core::config::StoreType;
 use eddyline_core::dsl::Materialized;
 use eddyline_core::serde::SerdeRef;
 use eddyline_core::state::{StateError, StateStore, StoreBuilder, Stores, TypedStoreBuilder};
@@ -22,10 +24,37 @@ pub(super) enum StoreKind {
     Headers,
     Window,
     TimestampedWindow,
+    TimestampedWindowLong,
     HeadersWindow,
     Session,
+    SessionLong,
     HeadersSession,
     Versioned,
+}
+
+impl StoreKind {
+    /// Of a table of windows with such values.
+    pub(super) const fn of_windows(self) -> Self {
+        match self {
+            Self::TimestampedLong => Self::TimestampedWindowLong,
+            _ => Self::TimestampedWindow,
+        }
+    }
+
+    /// Of a table of sessions with such values.
+    pub(super) const fn of_sessions(self) -> Self {
+        match self {
+            Self::TimestampedLong => Self::SessionLong,
+            _ => Self::Session,
+        }
+    }
+
+    const fn has_longs(self) -> bool {
+        matches!(
+            self,
+            Self::TimestampedLong | Self::TimestampedWindowLong | Self::SessionLong
+        )
+    }
 }
 
 /// What commands have to know of a store.
@@ -203,9 +232,6 @@ pub(super) fn materialized<K: KeyCell, V: Cell>(
     if let Some(other @ ("versioned" | "lru")) = text(store, "type") {
         return Err(BuildError::unsupported(format!("{other} stores")));
     }
-    if store.get("retention_ms").is_some() {
-        return Err(BuildError::unsupported("the retention of a window store"));
-    }
     let mut materialized = match text(store, "name") {
         Some(name) => {
             let serde = |field| {
@@ -216,9 +242,9 @@ pub(super) fn materialized<K: KeyCell, V: Cell>(
             let spec = StoreSpec {
                 kind,
                 keys: Kind::of(serde("key_serde")),
-                values: match kind {
-                    StoreKind::TimestampedLong => Kind::Long,
-                    _ => Kind::of(serde("value_serde")),
+                values: match kind.has_longs() {
+                    true => Kind::Long,
+                    false => Kind::of(serde("value_serde")),
                 },
                 key_serde: serde("key_serde").to_owned(),
             };
@@ -232,6 +258,14 @@ pub(super) fn materialized<K: KeyCell, V: Cell>(
     }
     if let Some(serde) = text(store, "value_serde") {
         materialized = materialized.with_value_serde(V::serde(serde));
+    }
+    if let Some(retention_ms) = store.get("retention_ms").and_then(Value::as_u64) {
+        materialized = materialized.with_retention(Duration::from_millis(retention_ms));
+    }
+    match text(store, "type") {
+        Some("in_memory") => materialized = materialized.with_store_type(StoreType::InMemory),
+        Some("persistent") => materialized = materialized.with_store_type(StoreType::Persistent),
+        _ => {}
     }
     let flag = |field| store.get(field).and_then(Value::as_bool);
     if flag("caching") == Some(false) {

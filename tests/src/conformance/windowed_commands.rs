@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::build::Cell;
 use super::datum::Key;
-use super::store_commands::{Command, Commands, Layout, Refusal, found, of_key, rows};
+use super::store_commands::{
+    Command, Commands, Layout, Refusal, found, of_key, rows, with_no_headers,
+};
 
 fn of_windowed(key: &Windowed<Key>) -> Value {
     json!([of_key(&key.key), key.window.start, key.window.end])
@@ -15,7 +17,8 @@ fn of_windowed(key: &Windowed<Key>) -> Value {
 impl<V: Cell, L: Layout> Commands for TypedWindowStore<Key, V, L> {
     fn command(&mut self, command: &Command<'_>) -> Result<Value, Refusal> {
         let (key, number) = (command.key(2), |at| command.number(at));
-        Ok(match command.name() {
+        let format = self.bytes().options().format;
+        let result = match command.name() {
             ("put", _) => {
                 let (value, start) = (command.value::<L, V>(3), number(3 + L::TOKENS));
                 self.put(&key, value.as_ref(), start, command.context)?;
@@ -49,6 +52,10 @@ impl<V: Cell, L: Layout> Commands for TypedWindowStore<Key, V, L> {
             ("all", false) => rows::<L, V, _>(self.all(), of_windowed)?,
             ("all", true) => rows::<L, V, _>(self.backward_all(), of_windowed)?,
             (other, _) => panic!("unknown store command {other}"),
+        };
+        Ok(match L::FORMAT.holds(format) {
+            true => result,
+            false => with_no_headers::<L>(result),
         })
     }
 }
@@ -56,7 +63,8 @@ impl<V: Cell, L: Layout> Commands for TypedWindowStore<Key, V, L> {
 impl<V: Cell, L: Layout> Commands for TypedSessionStore<Key, V, L> {
     fn command(&mut self, command: &Command<'_>) -> Result<Value, Refusal> {
         let (key, number) = (command.key(2), |at| command.number(at));
-        Ok(match command.name() {
+        let format = self.bytes().options().format;
+        let result = match command.name() {
             ("put", _) => {
                 let value = command.value::<L, V>(5);
                 self.put(&session(command)?, value.as_ref(), command.context)?;
@@ -96,6 +104,10 @@ impl<V: Cell, L: Layout> Commands for TypedSessionStore<Key, V, L> {
                 found::<L, V>(self.fetch_session(&key, number(3), number(4))?)
             }
             (other, _) => panic!("unknown store command {other}"),
+        };
+        Ok(match L::FORMAT.holds(format) {
+            true => result,
+            false => with_no_headers::<L>(result),
         })
     }
 }

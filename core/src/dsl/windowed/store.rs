@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::windows::EmitStrategy;
-use crate::config::StoreType;
+use crate::config::{DslStoreFormat, StoreType};
 use crate::dsl::configured_store::ConfiguredStore;
 use crate::dsl::options::Materialized;
 use crate::serde::SerdeRef;
 use crate::state::{
-    SessionBytesStoreSupplier, StateError, StoreBuilder, Stores, WindowBytesStoreSupplier,
+    SessionBytesStoreSupplier, StateError, StoreBuilder, Stores, ValueFormat,
+    WindowBytesStoreSupplier,
 };
 
 /// What a windowed table needs of its store (Java: `WindowStoreMaterializer`,
@@ -68,20 +69,27 @@ impl<K: 'static, V: 'static> WindowedStore<K, V> {
             is_cached: materialized.caching && is_cacheable,
             logging: materialized.logging.clone(),
         };
-        ConfiguredStore::builder(materialized.store_type, |store_type, _| {
-            self.recipe(store_type, options.clone())
+        ConfiguredStore::builder(materialized.store_type, |store_type, format| {
+            self.recipe(store_type, format, options.clone())
         })
     }
 
     fn recipe(
         &self,
         store_type: StoreType,
+        format: DslStoreFormat,
         options: Options,
     ) -> Result<Arc<dyn StoreBuilder>, StateError> {
         let (keys, values) = (Arc::clone(&self.keys), Arc::clone(&self.values));
+        // Java's suppliers of stores in memory do not know headers.
+        let has_headers = (store_type, format) == (StoreType::Persistent, DslStoreFormat::Headers);
         macro_rules! with_options {
-            ($builder:expr) => {{
+            ($builder:expr, $with_headers:expr) => {{
                 let builder = $builder;
+                let builder = match has_headers {
+                    true => builder.with_row_format($with_headers),
+                    false => builder,
+                };
                 let builder = match options.logging {
                     Some(config) => builder.with_logging_enabled(config),
                     None => builder.with_logging_disabled(),
@@ -97,11 +105,12 @@ impl<K: 'static, V: 'static> WindowedStore<K, V> {
             Rows::Windows { size_ms } | Rows::Sliding { size_ms } => {
                 let supplier = self.windows(store_type, options.retention_ms, size_ms)?;
                 let builder = Stores::timestamped_window_store_builder(supplier, keys, values);
-                with_options!(builder)
+                with_options!(builder, ValueFormat::TimestampedWithHeaders)
             }
             Rows::Sessions => {
                 let supplier = self.sessions(store_type, options.retention_ms)?;
-                with_options!(Stores::session_store_builder(supplier, keys, values))
+                let builder = Stores::session_store_builder(supplier, keys, values);
+                with_options!(builder, ValueFormat::WithHeaders)
             }
         })
     }

@@ -10,6 +10,7 @@ mod serdes;
 mod sources;
 mod streams;
 mod tables;
+mod windows;
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -114,9 +115,6 @@ pub(super) fn build(scenario: &Value) -> Result<Built, BuildError> {
 fn streams_config(config: &Value) -> Result<StreamsConfig, BuildError> {
     let has = |field, value: &str| text(config, field).is_some_and(|set| set == value);
     // Settings that make a difference and are not there yet.
-    if has("dsl_store_format", "headers") {
-        return Err(BuildError::unsupported("dsl.store.format=headers"));
-    }
     if has("deserialization_handler", "continue") || has("processing_handler", "continue") {
         return Err(BuildError::unsupported("exception handlers"));
     }
@@ -133,11 +131,18 @@ fn streams_config(config: &Value) -> Result<StreamsConfig, BuildError> {
         Some(Value::Bool(true)) => "all",
         _ => "none",
     };
+    let store_type = match text(config, "dsl_store_type") {
+        Some("in_memory") => "in_memory",
+        _ => "rocksDB",
+    };
+    let store_format = text(config, "dsl_store_format").unwrap_or("default");
     // Scenarios without it have none, unlike applications.
     let emit_interval_ms = config.get("emit_interval_ms").and_then(Value::as_u64);
     let emit_interval_ms = emit_interval_ms.unwrap_or(0);
     StreamsConfig::new(application_id, "localhost:9092")
         .and_then(|config| config.set("topology.optimization", optimization))
+        .and_then(|config| config.set("default.dsl.store", store_type))
+        .and_then(|config| config.set("dsl.store.format", store_format))
         .and_then(|config| config.set(JOIN_EMIT_INTERVAL, emit_interval_ms))
         .and_then(|config| config.set(WINDOW_EMIT_INTERVAL, emit_interval_ms))
         .map_err(|error| BuildError::unsupported(format!("this configuration: {error}")))
