@@ -86,7 +86,8 @@ impl RecordCollector {
         }
     }
 
-    pub(crate) const fn set_now(&mut self, now: Now) {
+    /// The time of what is sent from now on.
+    pub const fn set_now(&mut self, now: Now) {
         self.now = now;
     }
 

@@ -12,7 +12,6 @@ mod exceptions;
 mod extractors;
 mod functions;
 mod known;
-mod queues;
 mod report;
 mod scripts;
 mod store_commands;
