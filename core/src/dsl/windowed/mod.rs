@@ -8,6 +8,7 @@ mod store;
 mod table;
 mod time;
 mod time_stream;
+mod view;
 mod windows;
 
 #[cfg(test)]
