@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::state::storage::StorageError;
 use crate::types::{TaskId, TopicPartition};
 
 /// What stopped a stream thread (Java: `StreamsException` and its subclasses).
@@ -57,6 +58,9 @@ pub enum StreamsError {
     },
     /// A committed or fetched position lies outside the log and `auto.offset.reset` is `none`.
     OffsetOutOfRange(TopicPartition),
+    /// The storage of persistent stores cannot be used (Java: `ProcessorStateException`,
+    /// `LockException`).
+    Storage(StorageError),
     /// Records could not be delivered in time.
     Delivery {
         /// Where to.
@@ -120,6 +124,7 @@ impl fmt::Display for StreamsError {
                     "records for {partition} could not be delivered: {message}"
                 )
             }
+            Self::Storage(error) => error.fmt(f),
             Self::ShutdownRequested => {
                 f.write_str("a member of the group asked the whole application to shut down")
             }

@@ -10,11 +10,12 @@ use eddyline_core::config::StreamsConfig;
 use eddyline_core::dsl::StreamsBuilder;
 use eddyline_core::processor::{Processor, ProcessorContext, ProcessorError, Record};
 use eddyline_core::serde::DefaultSerde;
+use eddyline_core::state::storage::{InMemoryStorage, TaskStorage};
 use eddyline_core::state::{
     CacheBudget, ChangelogRecord, SessionStore, StateError, StateStore, StoreBuilder, Stores,
     TimestampedWindowStore, ValueAndTimestamp, WindowStore,
 };
-use eddyline_core::types::{Headers, RecordContext};
+use eddyline_core::types::{Headers, RecordContext, TaskId};
 use eddyline_core::window::{Window, Windowed};
 use serde_json::{Value, json};
 
@@ -24,6 +25,7 @@ type Key = Option<String>;
 struct Task {
     /// In the order of registration.
     stores: Vec<(String, Box<dyn StateStore>)>,
+    storage: TaskStorage,
     changelogs: BTreeMap<String, Vec<ChangelogRecord>>,
 }
 
@@ -32,6 +34,9 @@ impl Task {
         let cache_bytes = scenario["config"]["cache_bytes"].as_u64().unwrap_or(0);
         let budget = CacheBudget::new(cache_bytes as usize);
         let mut stores = Vec::new();
+        let storage = Box::new(InMemoryStorage::new());
+        let storage = TaskStorage::open(storage, "app", TaskId::new(0, 0));
+        let storage = storage.expect("memory does not fail");
         for op in scenario["topology"].as_array().expect("a list") {
             if op["op"] != "add_store" {
                 continue;
@@ -41,12 +46,17 @@ impl Task {
                 continue;
             };
             let mut store = builder.build(&budget);
+            store.init(&storage).expect("memory does not fail");
             for record in changelogs.get(name).into_iter().flatten() {
                 store.restore(record.clone()).expect("is restored");
             }
             stores.push((name.to_owned(), store));
         }
-        Self { stores, changelogs }
+        Self {
+            stores,
+            storage,
+            changelogs,
+        }
     }
 
     fn commit(&mut self, step: &mut Step) {
@@ -56,6 +66,8 @@ impl Task {
             assert_eq!(flushed, None, "nobody listens");
         }
         self.log(step);
+        let committed = self.storage.commit_restored(|_| None);
+        committed.expect("memory does not fail");
     }
 
     fn log(&mut self, step: &mut Step) {
@@ -117,7 +129,7 @@ fn builder(store: &Value, name: &str) -> Option<Box<dyn StoreBuilder>> {
         let supplier = if is_in_memory {
             Stores::in_memory_window_store(name, retention_ms, size_ms, duplicates)
         } else {
-            Stores::segmented_window_store(name, retention_ms, size_ms, duplicates)
+            Stores::persistent_window_store(name, retention_ms, size_ms, duplicates)
         };
         supplier.expect("settings that go together")
     };
@@ -145,7 +157,7 @@ fn builder(store: &Value, name: &str) -> Option<Box<dyn StoreBuilder>> {
             let supplier = if is_in_memory {
                 Stores::in_memory_session_store(name, retention_ms)
             } else {
-                Stores::segmented_session_store(name, retention_ms)
+                Stores::persistent_session_store(name, retention_ms)
             };
             let supplier = supplier.expect("settings that go together");
             finish!(Stores::session_store_builder(supplier, keys, values))

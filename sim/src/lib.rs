@@ -1,4 +1,6 @@
-//! A seeded simulation of Kafka Streams clusters, and an embedded broker for tests.
+//! A seeded simulation of Kafka Streams clusters, an embedded broker and a test driver for topologies.
+//!
+//! [`test_driver`] runs a topology record by record in a unit test.
 //!
 //! [`broker`] is a Kafka cluster as a machine without input or output. With the feature `serve`,
 //! `serve` puts it on real sockets. [`run_seed`] and [`Simulation`] put it together with the
@@ -26,6 +28,11 @@
 pub mod broker;
 #[cfg(feature = "serve")]
 pub mod serve;
+pub mod test_driver;
 pub mod world;
 
+pub use test_driver::{
+    CommitMode, ProducedRecord, TestDriverError, TestDriverOptions, TestInputTopic,
+    TestOutputTopic, TestRecord, TestStore, TopologyTestDriver,
+};
 pub use world::{Outcome, Simulation, Violation, replay, run_seed};

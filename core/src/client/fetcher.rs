@@ -33,8 +33,9 @@ pub(crate) enum FetchStart {
     At { offset: i64 },
     /// By `auto.offset.reset`.
     Reset,
-    /// A changelog, from its beginning to what is its end now.
-    Restore,
+    /// A changelog to what is its end now, from an offset or, where that is outside the log, from
+    /// the beginning.
+    Restore { from: i64 },
 }
 
 /// What was fetched, and what went wrong.
@@ -189,8 +190,9 @@ impl Fetcher {
                     return self.events.push_back(FetcherEvent::Failed(error));
                 }
             },
-            FetchStart::Restore => {
+            FetchStart::Restore { from } => {
                 state.restore = true;
+                state.position = from;
                 state.stage = Stage::End;
             }
         }
@@ -513,13 +515,17 @@ impl Fetcher {
                 return;
             }
             Stage::Position { .. } => {
-                state.position = offset;
+                let known = offset..=state.end.unwrap_or(-1);
+                if !(state.restore && !state.started && known.contains(&state.position)) {
+                    state.position = offset;
+                }
                 state.stage = Stage::Fetching;
             }
         }
         let (offset, end, again) = (state.position, state.end, state.started);
         state.started = true;
-        if again {
+        let is_restore = state.restore;
+        if again && !is_restore {
             let message = format!(
                 "the position in {partition} was outside its log: reading goes on at {offset} \
                  (auto.offset.reset is {reset:?})"

@@ -183,6 +183,10 @@ streams_config! {
     commit_interval_ms: u64 = "commit.interval.ms", 30_000, 0, i64::MAX as u64;
     /// Bytes of record cache over all threads of this instance.
     statestore_cache_max_bytes: usize = "statestore.cache.max.bytes", 10 * 1024 * 1024, 0, isize::MAX as usize;
+    /// Bytes of uncommitted writes to persistent stores over all threads of this instance, which
+    /// wait in memory: above it a thread commits early, and above twice as many it processes no
+    /// more until that commit is over, whatever the guarantee (KIP-892).
+    statestore_uncommitted_max_bytes: usize = "statestore.uncommitted.max.bytes", 64 * 1024 * 1024, 1, isize::MAX as usize / 2;
     /// The longest that user code may keep a thread busy before the member leaves the group.
     max_poll_interval_ms: u64 = "max.poll.interval.ms", 300_000, 1, i32::MAX as u64;
     /// Most records processed before outputs and messages are looked at again.

@@ -11,6 +11,7 @@ use super::punctuation::{PunctuationQueue, PunctuationType};
 use super::{Failure, OutgoingRecord, ProcessorError, Record, RecordSink};
 use crate::config::StreamsConfig;
 use crate::error::StreamsError;
+use crate::state::storage::{InMemoryStorageFactory, StorageFactory, TaskStorage};
 use crate::state::{CacheBudget, ChangelogRecord, FlushedEntry, StateError, StateStore};
 use crate::time::{Now, StreamTime, WallClock};
 use crate::topology::Topology;
@@ -367,18 +368,36 @@ fn streams_error(task: TaskId, error: ProcessorError) -> StreamsError {
     }
 }
 
+/// Gives persistent stores their places in the storage of the task.
+fn open_storage(
+    stores: &mut [StoreSlot],
+    task: TaskId,
+    application_id: &str,
+    storages: &dyn StorageFactory,
+) -> Result<Option<TaskStorage>, StreamsError> {
+    let stores = stores.iter_mut().filter_map(|slot| slot.store.as_mut());
+    let mut persistent = stores.filter(|store| store.is_persistent()).peekable();
+    if persistent.peek().is_none() {
+        return Ok(None);
+    }
+    let storage = TaskStorage::open(storages.open(task)?, application_id, task)?;
+    persistent.try_for_each(|store| store.init(&storage))?;
+    Ok(Some(storage))
+}
+
 /// One task's nodes and stores, made from a topology (the run time of Java's `ProcessorTopology`).
 pub struct ProcessorGraph {
     task: TaskContext,
+    /// Of persistent stores, where there are any.
+    storage: Option<TaskStorage>,
     sources: BTreeMap<TopicName, usize>,
 }
 
 impl ProcessorGraph {
-    /// The nodes and stores of `subtopologies` for `task`: one sub-topology in production, any set
-    /// of them in a test.
+    /// As [`open`](Self::open), with persistent stores in memory.
     ///
     /// # Errors
-    /// When the topology has no such sub-topology.
+    /// As there.
     pub fn new(
         topology: &Topology,
         task: TaskId,
@@ -386,6 +405,32 @@ impl ProcessorGraph {
         config: &StreamsConfig,
         budget: &CacheBudget,
         sink: Rc<RefCell<dyn RecordSink>>,
+    ) -> Result<Self, StreamsError> {
+        let storages = &InMemoryStorageFactory;
+        Self::open(
+            topology,
+            task,
+            subtopologies,
+            config,
+            budget,
+            sink,
+            storages,
+        )
+    }
+
+    /// The nodes and stores of `subtopologies` for `task`: one sub-topology in production, any set
+    /// of them in a test. Where a store is persistent, `storages` gives the task its storage.
+    ///
+    /// # Errors
+    /// When the topology has no such sub-topology, or the storage cannot be opened.
+    pub fn open(
+        topology: &Topology,
+        task: TaskId,
+        subtopologies: &[i32],
+        config: &StreamsConfig,
+        budget: &CacheBudget,
+        sink: Rc<RefCell<dyn RecordSink>>,
+        storages: &dyn StorageFactory,
     ) -> Result<Self, StreamsError> {
         let application_id = config.application_id();
         let members = topology.nodes_of(subtopologies);
@@ -418,6 +463,7 @@ impl ProcessorGraph {
                 draining: false,
             });
         }
+        let storage = open_storage(&mut stores, task, application_id, storages)?;
         let mut nodes = Vec::with_capacity(members.len());
         let mut sources = BTreeMap::new();
         for (at, &id) in members.iter().enumerate() {
@@ -460,7 +506,11 @@ impl ProcessorGraph {
             dropped_records: 0,
             last_drop: None,
         };
-        Ok(Self { task, sources })
+        Ok(Self {
+            task,
+            sources,
+            storage,
+        })
     }
 
     /// The changelog partitions of logged stores, with the index that [`Self::restore`] wants.
@@ -608,7 +658,37 @@ impl ProcessorGraph {
         std::mem::take(&mut self.task.commit_requested)
     }
 
-    /// Closes the processors; a dirty close also empties caches and stores without a trace.
+    /// The last record of its changelog that the rows of a store reflect already: see
+    /// [`TaskStorage::committed_offset`].
+    pub(crate) fn committed_offset(&self, store: usize) -> Option<i64> {
+        let slot = self.task.stores.get(store)?;
+        self.storage.as_ref()?.committed_offset(&slot.name)
+    }
+
+    pub(crate) fn store_name(&self, store: usize) -> Arc<str> {
+        let slot = self.task.stores.get(store);
+        slot.map_or_else(|| Arc::from(""), |slot| Arc::clone(&slot.name))
+    }
+
+    /// The storage of the persistent stores, where there are any.
+    pub(crate) const fn storage(&self) -> Option<&TaskStorage> {
+        self.storage.as_ref()
+    }
+
+    /// Empties a store that cannot go on from what it has.
+    ///
+    /// # Errors
+    /// When its storage fails.
+    pub(crate) fn clear_store(&mut self, store: usize) -> Result<(), StreamsError> {
+        let slot = self.task.stores.get_mut(store);
+        match slot.and_then(|slot| slot.store.as_mut()) {
+            Some(state) => state.clear().map_err(state_error),
+            None => Ok(()),
+        }
+    }
+
+    /// Closes the processors and drops the stores with what was not committed of them. A clean
+    /// close sees to it that no crash takes anything from the storage afterwards.
     pub fn close(&mut self, clean: bool) {
         for slot in &mut self.task.nodes {
             if let Some(node) = &mut slot.node {
@@ -616,12 +696,13 @@ impl ProcessorGraph {
             }
         }
         for slot in &mut self.task.stores {
-            if let Some(mut store) = slot.store.take()
-                && !clean
-            {
-                // Nothing can be done about rows that cannot be dropped: they go with the store.
-                store.clear().ok();
-            }
+            slot.store = None;
+        }
+        if let Some(storage) = self.storage.take()
+            && clean
+        {
+            // Where that fails, less is there than could be, and the changelog has the rest.
+            storage.flush().ok();
         }
     }
 

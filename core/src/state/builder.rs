@@ -10,6 +10,7 @@ use super::key_value::{
 };
 use super::lru::LruMap;
 use super::stack::{KeyValueBytesStore, KeyValueStoreOptions};
+use super::storage::PersistentKeyValueStore;
 use super::value::{ValueFormat, ValueLayout};
 use super::{CacheBudget, StateStore};
 use crate::config::StreamsConfig;
@@ -122,6 +123,18 @@ impl Stores {
     ) -> Arc<dyn KeyValueBytesStoreSupplier> {
         Arc::new(Supplier::new(name, move || {
             Box::new(LruMap::new(max_entries))
+        }))
+    }
+
+    /// Rows in the storage of the task, which outlives the process where the application has a
+    /// `state.dir` (Java: `persistentKeyValueStore`).
+    pub fn persistent_key_value_store(
+        name: impl Into<Arc<str>>,
+    ) -> Arc<dyn KeyValueBytesStoreSupplier> {
+        let name = name.into();
+        let store = Arc::clone(&name);
+        Arc::new(Supplier::new(name, move || {
+            Box::new(PersistentKeyValueStore::new(&store))
         }))
     }
 

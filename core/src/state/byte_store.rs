@@ -5,12 +5,27 @@ use std::ops::Bound;
 use super::StateError;
 use super::bytes::StoreBytes;
 use super::slab::{Payload, Slab, SlotRange};
+use super::storage::StoreInit;
 
 /// Rows of bytes, ordered by unsigned bytes of the key (Java: `KeyValueStore<Bytes, byte[]>`).
 ///
 /// Processors call stores synchronously, and so is this trait. The in-memory rows are
 /// [`InMemoryKeyValueStore`]; an engine on disk is one more implementation.
 pub trait ByteKeyValueStore {
+    /// Takes its place in the storage of the task (Java: `StateStore.init`). Rows in memory have
+    /// none.
+    ///
+    /// # Errors
+    /// When the storage fails, or has rows that are not of this store.
+    fn init(&mut self, _init: &StoreInit<'_>) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    /// True for rows in the storage of the task (Java: `StateStore.persistent`).
+    fn is_persistent(&self) -> bool {
+        false
+    }
+
     /// The value of `key`.
     fn get(&self, key: &[u8]) -> Result<Option<StoreBytes>, StateError>;
 
@@ -124,6 +139,15 @@ impl InMemoryKeyValueStore {
 
     fn remove(&mut self, key: &[u8]) {
         if let Some(slot) = self.rows.find(key) {
+            self.rows.remove(slot);
+        }
+    }
+
+    /// Removes every row below `key`.
+    pub(super) fn remove_below(&mut self, key: &[u8]) {
+        let bounds = (Bound::Unbounded, Bound::Excluded(key));
+        let slots: Vec<u32> = self.rows.range(bounds, Direction::Forward).collect();
+        for slot in slots {
             self.rows.remove(slot);
         }
     }

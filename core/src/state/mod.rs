@@ -31,6 +31,7 @@ mod merged;
 mod serdes;
 mod slab;
 mod stack;
+pub mod storage;
 mod typed;
 mod value;
 mod versioned;
@@ -64,6 +65,7 @@ pub use self::key_value::{
 };
 pub use self::lru::LruMap;
 pub use self::stack::{KeyValueBytesStore, KeyValueStoreOptions};
+use self::storage::TaskStorage;
 pub use self::typed::FlushedChange;
 pub use self::value::{
     AggregationWithHeaders, Plain, Timestamped, TimestampedWithHeaders, ValueAndTimestamp,
@@ -95,6 +97,20 @@ pub trait StateStore: Any {
     /// True when writes stay in the record cache until a flush.
     fn is_cached(&self) -> bool {
         false
+    }
+
+    /// True when the rows are in the storage of the task (Java: `StateStore.persistent`).
+    fn is_persistent(&self) -> bool {
+        false
+    }
+
+    /// Takes its place in the storage of the task; before the first access where
+    /// [`is_persistent`](Self::is_persistent).
+    ///
+    /// # Errors
+    /// When the storage fails, or has rows that are not of this store.
+    fn init(&mut self, _storage: &TaskStorage) -> Result<(), StateError> {
+        Ok(())
     }
 
     /// Names the changelog topic, which serdes are told; the store's name until then.
@@ -148,7 +164,7 @@ pub trait StateStore: Any {
     /// called for one store after the other when the budget was made smaller.
     fn shrink_cache(&mut self) {}
 
-    /// Drops cache, rows and changelog buffer: for a dirty close.
+    /// Drops cache, rows and changelog buffer.
     fn clear(&mut self) -> Result<(), StateError>;
 
     /// About how many rows there are, without the cache (Java: `approximateNumEntries`).

@@ -10,6 +10,7 @@ use super::bytes::StoreBytes;
 use super::cache::{CachedEntry, RecordCache};
 use super::changelog::{ChangelogBuffer, ChangelogEntry};
 use super::merged::MergedRows;
+use super::storage::{StoreInit, TaskStorage};
 use super::value::{NO_HEADERS, ValueFormat};
 use super::{ChangelogRecord, FlushedEntry, StateError};
 use crate::types::RecordContext;
@@ -62,6 +63,17 @@ impl KeyValueBytesStore {
     /// The name of the store.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// See [`StateStore::init`](super::StateStore::init).
+    pub fn init(&mut self, storage: &TaskStorage) -> Result<(), StateError> {
+        let is_logged = self.is_logged();
+        self.rows.init(&StoreInit {
+            storage,
+            store: &self.name,
+            format: self.format.name(),
+            is_logged,
+        })
     }
 
     /// True when there is a changelog.

@@ -196,6 +196,17 @@ macro_rules! typed_state_store {
                 self.bytes.is_cached()
             }
 
+            fn is_persistent(&self) -> bool {
+                self.bytes.rows().is_persistent()
+            }
+
+            fn init(
+                &mut self,
+                storage: &crate::state::storage::TaskStorage,
+            ) -> Result<(), StateError> {
+                self.bytes.init(storage)
+            }
+
             fn set_changelog_topic(&mut self, topic: &TopicName) {
                 self.serdes.set_topic(topic);
             }

@@ -22,6 +22,18 @@ pub enum ValueFormat {
 }
 
 impl ValueFormat {
+    /// What a storage keeps of it: rows of another format are not read.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain values",
+            Self::Timestamped => "timestamped values",
+            Self::WithHeaders => "values with headers",
+            Self::TimestampedWithHeaders => "timestamped values with headers",
+        }
+    }
+}
+
+impl ValueFormat {
     /// True where the value has its own timestamp.
     pub const fn has_timestamp(self) -> bool {
         matches!(self, Self::Timestamped | Self::TimestampedWithHeaders)

@@ -1,12 +1,14 @@
 //! One task: its graph, its input, its restoring (Java: `StreamTask`).
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::TaskState;
 use super::partition_group::PartitionGroup;
 use crate::error::StreamsError;
 use crate::processor::{ProcessorGraph, PunctuationType};
 use crate::state::ChangelogRecord;
+use crate::state::storage::TaskStorage;
 use crate::time::{Now, WallClock};
 use crate::types::{OffsetAndMetadata, TaskId, TopicPartition};
 use crate::wire::{RecordBatch, Records};
@@ -14,6 +16,7 @@ use crate::wire::{RecordBatch, Records};
 /// A changelog on its way into a store.
 struct Changelog {
     store: usize,
+    store_name: Arc<str>,
     partition: TopicPartition,
     /// The log end when restoring began; `None` before that.
     end: Option<i64>,
@@ -23,6 +26,31 @@ struct Changelog {
     current: Option<(Records, usize)>,
     restored: u64,
     done: bool,
+    /// Reading began elsewhere than the store ends: it is emptied first.
+    must_clear: bool,
+    /// Bytes of batches that were dropped unread.
+    dropped_bytes: usize,
+    /// Where the changelog is an input, too: the last record of the commit that is under way.
+    input_offset: Option<i64>,
+}
+
+impl Changelog {
+    fn start(&mut self, offset: i64, end: i64) -> Result<(), String> {
+        let reached = std::mem::replace(&mut self.position, offset);
+        (self.end, self.next_offset) = (Some(end), offset);
+        if reached == 0 || reached == offset {
+            return Ok(());
+        }
+        self.must_clear = true;
+        let current = self.current.take().map(|(_, bytes)| bytes);
+        let waiting = self.batches.drain(..).map(|batch| batch.size_bytes());
+        self.dropped_bytes += waiting.chain(current).sum::<usize>();
+        Err(format!(
+            "{} has no offset {reached} any more, up to which store {} was restored: it is restored \
+             from the beginning, at {offset}",
+            self.partition, self.store_name
+        ))
+    }
 }
 
 /// What a step of restoring did.
@@ -46,6 +74,8 @@ pub struct StreamTask {
     group: PartitionGroup,
     changelogs: Vec<Changelog>,
     commit_needed: bool,
+    /// Persistent stores wait for the end of a commit.
+    is_sealed: bool,
 }
 
 impl StreamTask {
@@ -62,14 +92,18 @@ impl StreamTask {
             .into_iter()
             .map(|(store, partition)| Changelog {
                 store,
+                store_name: graph.store_name(store),
                 partition,
                 end: None,
-                position: 0,
+                position: graph.committed_offset(store).map_or(0, |offset| offset + 1),
                 next_offset: 0,
                 batches: VecDeque::new(),
                 current: None,
                 restored: 0,
                 done: false,
+                must_clear: false,
+                dropped_bytes: 0,
+                input_offset: None,
             });
         Self {
             id,
@@ -78,6 +112,7 @@ impl StreamTask {
             graph,
             group: PartitionGroup::new(partitions, max_task_idle_ms),
             commit_needed: false,
+            is_sealed: false,
         }
     }
 
@@ -91,6 +126,14 @@ impl StreamTask {
         self.changelogs
             .iter()
             .map(|changelog| changelog.partition.clone())
+            .collect()
+    }
+
+    /// Where reading of each changelog has to begin: behind what the stores kept of it.
+    pub fn restore_positions(&self) -> Vec<(TopicPartition, i64)> {
+        self.changelogs
+            .iter()
+            .map(|changelog| (changelog.partition.clone(), changelog.position))
             .collect()
     }
 
@@ -112,7 +155,8 @@ impl StreamTask {
     /// committed with it.
     ///
     /// # Errors
-    /// Something to warn about: the metadata cannot be understood.
+    /// Something to warn about: the metadata cannot be understood, or the changelog no longer goes
+    /// on from where its store ends, which is restored from the beginning.
     pub fn started(
         &mut self,
         partition: &TopicPartition,
@@ -123,9 +167,7 @@ impl StreamTask {
         if let Some(end) = end
             && let Some(changelog) = self.changelog(partition)
         {
-            changelog.end = Some(end);
-            (changelog.position, changelog.next_offset) = (offset, offset);
-            return Ok(());
+            return changelog.start(offset, end);
         }
         self.group.start(partition, offset, metadata)
     }
@@ -165,7 +207,10 @@ impl StreamTask {
         } = self;
         for changelog in changelogs.iter_mut().filter(|c| !c.done) {
             let Some(end) = changelog.end else { continue };
-            let mut consumed = 0;
+            if std::mem::take(&mut changelog.must_clear) {
+                graph.clear_store(changelog.store)?;
+            }
+            let mut consumed = std::mem::take(&mut changelog.dropped_bytes);
             while progress.records < max_records && changelog.position < end {
                 let Some((records, bytes)) = &mut changelog.current else {
                     let Some(batch) = changelog.batches.pop_front() else {
@@ -220,7 +265,19 @@ impl StreamTask {
                     .push((changelog.partition.clone(), consumed));
             }
         }
+        let is_complete = !progress.completed.is_empty();
+        if let Some(storage) = self.graph.storage()
+            && (is_complete || storage.uncommitted_bytes() >= RESTORED_BYTES_MAX)
+        {
+            storage.commit_restored(|store| self.restored_offset(store))?;
+        }
         Ok(progress)
+    }
+
+    /// The last changelog record that `store` was restored from.
+    fn restored_offset(&self, store: &str) -> Option<i64> {
+        let changelog = self.changelogs.iter().find(|c| &*c.store_name == store)?;
+        (changelog.position > 0).then(|| changelog.position - 1)
     }
 
     /// Its nodes and stores.
@@ -310,7 +367,7 @@ impl StreamTask {
     }
 
     /// Flushes the caches and gives the offsets that may be committed once everything produced so
-    /// far is written.
+    /// far is written. When that has succeeded, call [`post_commit`](Self::post_commit).
     ///
     /// # Errors
     /// Whatever a store or a processor downstream fails with.
@@ -320,7 +377,48 @@ impl StreamTask {
     ) -> Result<Vec<(TopicPartition, OffsetAndMetadata)>, StreamsError> {
         self.graph.flush(now)?;
         self.commit_needed = false;
-        Ok(self.group.positions())
+        let positions = self.group.positions();
+        if let Some(storage) = self.graph.storage() {
+            storage.seal();
+            for changelog in &mut self.changelogs {
+                let mut inputs = positions.iter();
+                let input = inputs.find(|(partition, _)| *partition == changelog.partition);
+                changelog.input_offset = input.map(|(_, position)| position.offset - 1);
+            }
+            self.is_sealed = true;
+        }
+        Ok(positions)
+    }
+
+    /// Puts what was committed into the storage of persistent stores, with the last offset that
+    /// was written to each changelog, as `last_written` tells it (Java: `postCommit`).
+    ///
+    /// # Errors
+    /// When the storage cannot be written.
+    pub fn post_commit(
+        &mut self,
+        last_written: impl Fn(&TopicPartition) -> Option<i64>,
+    ) -> Result<(), StreamsError> {
+        if let Some(storage) = self.graph.storage()
+            && std::mem::take(&mut self.is_sealed)
+        {
+            storage.commit(|store| {
+                let changelog = self.changelogs.iter().find(|c| &*c.store_name == store)?;
+                last_written(&changelog.partition).max(changelog.input_offset)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A commit was refused: what persistent stores have for it belongs to the next one.
+    pub(crate) fn commit_refused(&mut self) {
+        self.commit_needed |= self.is_sealed;
+    }
+
+    /// About how many bytes of persistent stores wait in memory to be committed.
+    pub fn uncommitted_bytes(&self) -> usize {
+        let storage = self.graph.storage();
+        storage.map_or(0, TaskStorage::uncommitted_bytes)
     }
 
     pub(crate) fn take_consumed(&mut self) -> Vec<(TopicPartition, usize)> {
@@ -337,3 +435,6 @@ impl StreamTask {
         self.state = TaskState::Closed;
     }
 }
+
+/// Restored bytes in memory above which they go to the storage.
+const RESTORED_BYTES_MAX: usize = 16 << 20;

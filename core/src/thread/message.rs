@@ -29,8 +29,9 @@ impl ToClient {
 pub(crate) enum StartFrom {
     /// At the group's committed offset; without one, by `auto.offset.reset`.
     Committed,
-    /// A changelog, from the first record there is to what is its end now.
-    Restore,
+    /// A changelog to what is its end now, from an offset or, where that is outside the log, from
+    /// the first record there is.
+    Restore { from: i64 },
 }
 
 #[derive(Debug)]

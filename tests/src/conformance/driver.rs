@@ -1,181 +1,120 @@
-//! Runs a scenario as `TopologyTestDriver` does: one task, every sub-topology, what is produced for
-//! a topic that the topology reads comes back as input.
+//! Runs the events of a scenario through [`TopologyTestDriver`].
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use eddyline_core::error::StreamsError;
-use eddyline_core::processor::{OutgoingRecord, ProcessorGraph, PunctuationType, RecordSink};
-use eddyline_core::state::{CacheBudget, ChangelogRecord};
-use eddyline_core::time::{Instant, Now, StreamTime, WallClock};
-use eddyline_core::types::{Headers, NO_TIMESTAMP, TaskId, TopicName, TopicPartition};
-use eddyline_core::wire::Record;
+use eddyline_core::time::WallClock;
+use eddyline_core::types::Headers;
+use eddyline_sim::{
+    CommitMode, ProducedRecord, TestDriverError, TestDriverOptions, TestRecord, TopologyTestDriver,
+};
 use serde_json::{Value, json};
 
 use super::build::Built;
 use super::compare::Step;
+use super::datum::Kind;
 use super::exceptions::Exception;
-use super::hex;
-use super::queues::{LoggedRecord, Queues};
-use super::store_commands::{self, Outside};
+use super::{hex, store_commands};
 
 /// Runs all events, up to the first one that fails.
 pub(super) fn run(built: Built, scenario: &Value) -> Vec<Step> {
-    let mut steps = Vec::new();
     let config = &scenario["config"];
-    let mut driver = match Driver::new(built, config) {
-        Ok(driver) => driver,
-        Err(error) => {
-            steps.push(failed(Exception::of_event(&error)));
-            return steps;
-        }
+    let start_ms = config.get("start_time_ms").and_then(Value::as_i64);
+    let options = TestDriverOptions {
+        wall_clock: WallClock(start_ms.unwrap_or(0)),
+        commit_mode: match config.get("commit").and_then(Value::as_str) {
+            Some("manual") => CommitMode::Manual,
+            _ => CommitMode::EachRecord,
+        },
+        emit_intervals: true,
+        ..TestDriverOptions::default()
     };
+    let mut run = match TopologyTestDriver::with_options(built.topology, built.config, options) {
+        Ok(driver) => Run {
+            driver,
+            inputs: built.inputs,
+            specs: built.specs,
+        },
+        Err(error) => return vec![run_step(Vec::new(), Err(Exception::of_driver(&error)))],
+    };
+    let mut steps = Vec::new();
     for event in scenario["events"].as_array().into_iter().flatten() {
-        let result = catch_unwind(AssertUnwindSafe(|| driver.event(event)));
-        let error = match result {
-            Ok(Ok(result)) => {
-                let produced = std::mem::take(&mut driver.produced);
-                steps.push(Step {
-                    produced,
-                    result,
-                    error: None,
-                });
-                continue;
-            }
-            Ok(Err(exception)) => exception,
-            Err(panic) => Exception::of_panic(&*panic),
+        let result = catch_unwind(AssertUnwindSafe(|| run.event(event)));
+        let result = match result {
+            Ok(result) => result.map_err(|error| Exception::of_driver(&error)),
+            Err(panic) => Err(Exception::of_panic(&*panic)),
         };
-        driver.capture(false);
-        let produced = std::mem::take(&mut driver.produced);
-        steps.push(Step {
-            produced,
-            ..failed(error)
-        });
-        break;
+        let failed = result.is_err();
+        let produced = run.driver.take_produced();
+        steps.push(run_step(produced.iter().map(json_of).collect(), result));
+        if failed {
+            break;
+        }
     }
     steps
 }
 
-fn failed(error: Exception) -> Step {
+fn run_step(produced: Vec<Value>, result: Result<Option<Value>, Exception>) -> Step {
+    let (result, error) = match result {
+        Ok(result) => (result, None),
+        Err(exception) => (None, Some(exception)),
+    };
     Step {
-        error: Some(error),
-        ..Step::default()
+        produced,
+        result,
+        error,
     }
 }
 
-#[derive(Default)]
-struct Sink(Vec<LoggedRecord>);
-
-impl RecordSink for Sink {
-    fn send(&mut self, record: OutgoingRecord<'_>) -> Result<(), StreamsError> {
-        self.0.push(LoggedRecord {
-            topic: record.topic.clone(),
-            offset: 0,
-            key: record.key.map(Bytes::copy_from_slice),
-            value: record.value.map(Bytes::copy_from_slice),
-            timestamp: record.timestamp,
-            headers: record.headers.clone(),
-        });
-        Ok(())
+/// A produced record as results show it.
+fn json_of(produced: &ProducedRecord) -> Value {
+    let bytes = |bytes: &Option<Bytes>| bytes.as_ref().map(|bytes| hex(bytes));
+    let record = &produced.record;
+    let mut fields = json!({
+        "topic": produced.partition.topic.as_str(),
+        "key_hex": bytes(&record.key),
+        "value_hex": bytes(&record.value),
+        "ts": (!produced.is_stamped).then_some(record.timestamp),
+    });
+    if !record.headers.is_empty() {
+        let headers = record.headers.as_slice().iter();
+        let header = headers.map(|h| json!([&*h.key, bytes(&h.value)]));
+        fields["headers"] = header.collect();
     }
+    fields
 }
 
-struct Driver {
-    built: Built,
-    cache_bytes: usize,
-    commit_each: bool,
-    sources: Vec<TopicName>,
-    graph: ProcessorGraph,
-    sink: Rc<RefCell<Sink>>,
-    queues: Queues,
-    /// Every record of every topic.
-    log: BTreeMap<TopicName, Vec<LoggedRecord>>,
-    produced: Vec<Value>,
-    wall_clock_ms: i64,
-    stream_time: StreamTime,
-    commit_needed: bool,
+struct Run {
+    driver: TopologyTestDriver,
+    inputs: std::collections::BTreeMap<String, (Kind, Kind)>,
+    specs: super::stores::SharedSpecs,
 }
 
-impl Driver {
-    fn new(built: Built, config: &Value) -> Result<Self, StreamsError> {
-        let number = |field| config.get(field).and_then(Value::as_i64).unwrap_or(0);
-        let (cache_bytes, start) = (number("cache_bytes") as usize, number("start_time_ms"));
-        let sink = Rc::new(RefCell::new(Sink::default()));
-        let graph = graph(&built, cache_bytes, &sink)?;
-        let subtopologies = built.topology.subtopologies(&built.config);
-        let sources = subtopologies.iter().flat_map(|sub| sub.inputs().cloned());
-        let mut driver = Self {
-            cache_bytes,
-            commit_each: config.get("commit").and_then(Value::as_str) != Some("manual"),
-            sources: sources.collect(),
-            graph,
-            sink,
-            queues: Queues::default(),
-            log: BTreeMap::new(),
-            produced: Vec::new(),
-            wall_clock_ms: start,
-            stream_time: StreamTime::UNKNOWN,
-            commit_needed: false,
-            built,
-        };
-        let now = driver.now();
-        driver.graph.init(now)?;
-        Ok(driver)
-    }
-
-    fn now(&self) -> Now {
-        Now {
-            instant: Instant::default(),
-            wall_clock: WallClock(self.wall_clock_ms),
-        }
-    }
-
-    fn event(&mut self, event: &Value) -> Result<Option<Value>, Exception> {
-        if let Some(topic) = event["record"]["topic"].as_str()
-            && !self.built.inputs.contains_key(topic)
-        {
-            let message = format!("{topic} is not read");
-            return Err(Exception::new("IllegalArgumentException", message));
-        }
-        self.handle(event)
-            .map_err(|error| Exception::of_event(&error))
-    }
-
-    fn handle(&mut self, event: &Value) -> Result<Option<Value>, StreamsError> {
-        let mut result = None;
+impl Run {
+    fn event(&mut self, event: &Value) -> Result<Option<Value>, TestDriverError> {
         if let Some(record) = event.get("record") {
             self.record(record)?;
-        } else if let Some(by) = event.get("advance_wall_clock_ms").and_then(Value::as_i64) {
-            self.wall_clock_ms += by;
-            self.punctuate(PunctuationType::WallClockTime)?;
-            if self.commit_each {
-                self.commit()?;
-            }
+        } else if let Some(by_ms) = event.get("advance_wall_clock_ms").and_then(Value::as_u64) {
+            let by = Duration::from_millis(by_ms);
+            self.driver.advance_wall_clock_time(by)?;
         } else if event.get("commit").is_some() {
-            self.commit()?;
+            self.driver.commit()?;
         } else if event.get("restart").is_some() {
-            self.restart()?;
+            self.driver.restart()?;
         } else if let Some(query) = event.get("query").and_then(Value::as_str) {
-            let mut outside = Outside {
-                now: self.now(),
-                graph: &mut self.graph,
-            };
-            let specs = self.built.specs.get().expect("the topology is complete");
-            let answer = store_commands::run(&mut outside, specs, query);
-            let answer = answer.map_err(|error| StreamsError::Panicked(format!("{error:?}")))?;
-            result = Some(answer);
+            let specs = self.specs.get().expect("the topology is complete");
+            let answer = store_commands::run(&mut self.driver, specs, query);
+            return Ok(Some(answer.expect("stores of queries are there")));
         }
-        self.complete()?;
-        Ok(result)
+        Ok(None)
     }
 
-    fn record(&mut self, record: &Value) -> Result<(), StreamsError> {
+    fn record(&self, record: &Value) -> Result<(), TestDriverError> {
         let topic = record["topic"].as_str().unwrap_or_default();
-        let (keys, values) = self.built.inputs[topic];
-        let bytes = |field: &str, kind: super::datum::Kind| -> Option<Bytes> {
+        let kinds = self.inputs.get(topic).copied();
+        let (keys, values) = kinds.unwrap_or((Kind::Text, Kind::Text));
+        let bytes = |field: &str, kind: Kind| -> Option<Bytes> {
             if let Some(hex) = record.get(format!("{field}_hex")).and_then(Value::as_str) {
                 return Some(super::unhex(hex).into());
             }
@@ -187,136 +126,11 @@ impl Driver {
             let value = header[1].as_str().map(|text| Bytes::from(text.to_owned()));
             headers.push(header[0].as_str().unwrap_or_default(), value);
         }
-        let record = LoggedRecord {
-            topic: topic.into(),
-            offset: 0,
-            key: bytes("key", keys),
-            value: bytes("value", values),
-            timestamp: record["ts"].as_i64().unwrap_or(-1),
-            headers,
-        };
-        if record.timestamp < 0 {
-            let message = "the record has a negative timestamp";
-            return Err(StreamsError::Protocol(message.to_owned()));
-        }
-        let record = self.append(record);
-        self.queues.push(record);
-        Ok(())
+        let timestamp = record["ts"].as_i64().unwrap_or(-1);
+        let record = TestRecord::new(bytes("key", keys), bytes("value", values));
+        let input = self
+            .driver
+            .create_input_topic::<Option<Bytes>, Option<Bytes>>(topic);
+        input.pipe_record(record.at(timestamp).with_headers(headers))
     }
-
-    /// Gives a record its offset.
-    fn append(&mut self, mut record: LoggedRecord) -> LoggedRecord {
-        let log = self.log.entry(record.topic.clone()).or_default();
-        record.offset = log.len() as i64;
-        log.push(record.clone());
-        record
-    }
-
-    /// Notes what was produced, and hands it back as input.
-    fn capture(&mut self, as_input: bool) {
-        let records = std::mem::take(&mut self.sink.borrow_mut().0);
-        for mut record in records {
-            let bytes = |bytes: &Option<Bytes>| bytes.as_ref().map(|bytes| hex(bytes));
-            let mut fields = json!({
-                "topic": record.topic.as_str(),
-                "key_hex": bytes(&record.key),
-                "value_hex": bytes(&record.value),
-                "ts": (record.timestamp != NO_TIMESTAMP).then_some(record.timestamp),
-            });
-            if !record.headers.is_empty() {
-                let headers = record.headers.as_slice().iter();
-                let header = headers.map(|h| json!([&*h.key, bytes(&h.value)]));
-                fields["headers"] = header.collect();
-            }
-            self.produced.push(fields);
-            if record.timestamp == NO_TIMESTAMP {
-                record.timestamp = self.wall_clock_ms;
-            }
-            let record = self.append(record);
-            if as_input && self.sources.contains(&record.topic) {
-                self.queues.push(record);
-            }
-        }
-    }
-
-    /// Processes until every queue is empty.
-    fn complete(&mut self) -> Result<(), StreamsError> {
-        self.capture(true);
-        while let Some(record) = self.queues.pop() {
-            self.stream_time.advance_to(record.timestamp);
-            let partition = TopicPartition::new(record.topic, 0);
-            let timestamp = record.timestamp;
-            let record = Record {
-                offset: record.offset,
-                timestamp,
-                key: record.key,
-                value: record.value,
-                headers: record.headers,
-            };
-            let (now, stream_time) = (self.now(), self.stream_time);
-            self.commit_needed = true;
-            self.graph
-                .process(now, &partition, record, timestamp, stream_time)?;
-            self.punctuate(PunctuationType::StreamTime)?;
-            if self.commit_each {
-                self.commit()?;
-            }
-            self.capture(true);
-        }
-        Ok(())
-    }
-
-    fn punctuate(&mut self, kind: PunctuationType) -> Result<(), StreamsError> {
-        let now = self.now();
-        self.commit_needed |= self.graph.punctuate(kind, now, self.stream_time)?;
-        Ok(())
-    }
-
-    fn commit(&mut self) -> Result<(), StreamsError> {
-        if std::mem::take(&mut self.commit_needed) {
-            self.graph.flush(self.now())?;
-        }
-        Ok(())
-    }
-
-    /// A clean shutdown, the loss of all state, and a new start.
-    fn restart(&mut self) -> Result<(), StreamsError> {
-        loop {
-            let before = self.produced.len();
-            self.commit()?;
-            self.complete()?;
-            if self.produced.len() == before {
-                break;
-            }
-        }
-        self.graph.close(true);
-        self.graph = graph(&self.built, self.cache_bytes, &self.sink)?;
-        for (store, changelog) in self.graph.changelogs() {
-            for record in self.log.get(&changelog.topic).into_iter().flatten() {
-                let Some(key) = record.key.clone() else {
-                    continue;
-                };
-                let record = ChangelogRecord {
-                    key,
-                    value: record.value.clone(),
-                    timestamp: record.timestamp,
-                    headers: record.headers.clone(),
-                };
-                self.graph.restore(store, record)?;
-            }
-        }
-        self.graph.init(self.now())
-    }
-}
-
-fn graph(
-    built: &Built,
-    cache_bytes: usize,
-    sink: &Rc<RefCell<Sink>>,
-) -> Result<ProcessorGraph, StreamsError> {
-    let all: Vec<i32> = (0..built.topology.subtopology_count()).collect();
-    let sink: Rc<RefCell<dyn RecordSink>> = Rc::<RefCell<Sink>>::clone(sink);
-    let budget = CacheBudget::new(cache_bytes);
-    let task = TaskId::new(0, 0);
-    ProcessorGraph::new(&built.topology, task, &all, &built.config, &budget, sink)
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use eddyline_core::error::StreamsError;
 use eddyline_core::topology::TopologyError;
+use eddyline_sim::TestDriverError;
 use serde_json::Value;
 
 /// An exception: its class and, where that is another one, the class of its root cause.
@@ -27,7 +28,7 @@ impl fmt::Display for Exception {
 
 impl Exception {
     /// An exception without a cause.
-    pub(super) fn new(class: &'static str, message: impl Into<String>) -> Self {
+    fn new(class: &'static str, message: impl Into<String>) -> Self {
         Self {
             class,
             cause: None,
@@ -52,7 +53,7 @@ impl Exception {
     }
 
     /// That an event fails.
-    pub(super) fn of_event(error: &StreamsError) -> Self {
+    fn of_event(error: &StreamsError) -> Self {
         let message = error.to_string();
         let of = |class| Self::new(class, message.clone());
         match error {
@@ -61,6 +62,17 @@ impl Exception {
             }
             StreamsError::State { .. } => of("ProcessorStateException"),
             _ => of("StreamsException"),
+        }
+    }
+
+    /// That the test driver, or what it drives, fails.
+    pub(super) fn of_driver(error: &TestDriverError) -> Self {
+        match error {
+            TestDriverError::Streams(error) => Self::of_event(error),
+            TestDriverError::UnknownTopic(_) => {
+                Self::new("IllegalArgumentException", error.to_string())
+            }
+            other => Self::new("StreamsException", other.to_string()),
         }
     }
 

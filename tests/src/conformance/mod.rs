@@ -11,7 +11,6 @@ mod driver;
 mod exceptions;
 mod functions;
 mod known;
-mod queues;
 mod report;
 mod scripts;
 mod store_commands;

@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use eddyline_core::processor::{ProcessingContext, ProcessorError, ProcessorGraph};
+use eddyline_core::processor::{ProcessingContext, ProcessorError};
 use eddyline_core::serde::SerdeError;
 use eddyline_core::state::{
     AggregationWithHeaders, KeyValueStore, Plain, PutReturn, SessionStore, SessionStoreWithHeaders,
@@ -12,8 +12,8 @@ use eddyline_core::state::{
     ValueTimestampHeaders, VersionedKeyValueStore, VersionedRecord, VersionedRecordIterator,
     WindowStore, WithHeaders,
 };
-use eddyline_core::time::Now;
 use eddyline_core::types::{Headers, RecordContext};
+use eddyline_sim::TopologyTestDriver;
 use serde_json::{Value, json};
 
 use super::build::{Cell, nullable};
@@ -40,19 +40,13 @@ impl Access for ProcessingContext<'_> {
     }
 }
 
-/// A reader from outside.
-pub(super) struct Outside<'a> {
-    pub(super) graph: &'a mut ProcessorGraph,
-    pub(super) now: Now,
-}
-
-impl Access for Outside<'_> {
+impl Access for TopologyTestDriver {
     fn with<S: StateStore, R>(
         &mut self,
         store: &str,
         access: impl FnOnce(&mut S, &RecordContext) -> R,
     ) -> Result<R, ProcessorError> {
-        Ok(self.graph.with_store(self.now, store, access)?)
+        Ok(self.state_store::<S>(store)?.with(access)?)
     }
 }
 

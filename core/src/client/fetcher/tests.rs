@@ -217,7 +217,7 @@ impl World {
         let reader = std::mem::take(&mut self.readers[partition]);
         let start = match reader.next {
             Some(offset) if !by_policy => FetchStart::At { offset },
-            _ if self.reset == AutoOffsetReset::None => FetchStart::Restore,
+            _ if self.reset == AutoOffsetReset::None => FetchStart::Restore { from: 0 },
             _ => FetchStart::Reset,
         };
         self.fetcher.start(self.now, name(partition), start);

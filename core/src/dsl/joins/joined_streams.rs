@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::super::configured_store::ConfiguredStore;
 use super::super::graph::{GraphNode, GraphNodeId, StreamsGraph, Writer};
 use super::super::operators::Pass;
 use super::self_join::SelfJoin;
@@ -9,6 +10,7 @@ use super::stream_stream::{Left, Right, StreamStreamJoin, StreamStreamJoinSide};
 use super::unmatched::unmatched_store_builder;
 use super::window::JoinWindow;
 use super::{JoinWindows, Joiner, StreamJoined};
+use crate::config::StoreType;
 use crate::serde::SerdeRef;
 use crate::state::{StateError, StoreBuilder, Stores, WindowBytesStoreSupplier};
 use crate::topology::TopologyError;
@@ -194,28 +196,38 @@ where
         given: &Option<Arc<dyn WindowBytesStoreSupplier>>,
         (keys, values): (&SerdeRef<K>, &SerdeRef<V>),
     ) -> Result<Arc<dyn StoreBuilder>, String> {
-        let (retention_ms, size_ms) = (self.windows.retention_ms(), self.windows.size_ms());
-        let (keys, values) = (Arc::clone(keys), Arc::clone(values));
+        let recipe = |supplier| {
+            let (keys, values) = (Arc::clone(keys), Arc::clone(values));
+            Stores::timestamped_window_store_with_headers_builder(supplier, keys, values)
+        };
         if let Some(supplier) = given {
             self.check(supplier.as_ref())?;
-            let supplier = Arc::clone(supplier);
-            return Ok(Arc::new(Stores::window_store_builder(
-                supplier, keys, values,
-            )));
+            return Ok(Arc::new(recipe(Arc::clone(supplier))));
         }
-        let supplier =
-            Stores::segmented_window_store(Arc::clone(name), retention_ms, size_ms, true);
-        let supplier = supplier.map_err(|error: StateError| error.to_string())?;
-        let builder = Stores::window_store_builder(supplier, keys, values);
-        Ok(Arc::new(match &self.joined.logging {
-            Some(config) => {
-                let mut config = config.clone();
-                // What is put under a key and a time is no update of what was there.
-                config.insert("cleanup.policy".to_owned(), "delete".to_owned());
-                builder.with_logging_enabled(config)
-            }
-            None => builder.with_logging_disabled(),
-        }))
+        let (retention_ms, size_ms) = (self.windows.retention_ms(), self.windows.size_ms());
+        let builder = ConfiguredStore::builder(self.joined.store_type, |store_type, _| {
+            let name = Arc::clone(name);
+            let supplier = match store_type {
+                StoreType::InMemory => {
+                    Stores::in_memory_window_store(name, retention_ms, size_ms, true)
+                }
+                StoreType::Persistent => {
+                    Stores::segmented_window_store(name, retention_ms, size_ms, true)
+                }
+            };
+            let builder = recipe(supplier?);
+            let builder: Arc<dyn StoreBuilder> = Arc::new(match &self.joined.logging {
+                Some(config) => {
+                    let mut config = config.clone();
+                    // What is put under a key and a time is no update of what was there.
+                    config.insert("cleanup.policy".to_owned(), "delete".to_owned());
+                    builder.with_logging_enabled(config)
+                }
+                None => builder.with_logging_disabled(),
+            });
+            Ok(builder)
+        });
+        builder.map_err(|error: StateError| error.to_string())
     }
 
     fn check(&self, supplier: &dyn WindowBytesStoreSupplier) -> Result<(), String> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::config::StoreType;
 use crate::serde::{DefaultSerde, SerdeRef};
 use crate::state::WindowBytesStoreSupplier;
 
@@ -13,6 +14,7 @@ pub struct StreamJoined<K, V1, V2> {
     pub(in crate::dsl) other_values: SerdeRef<V2>,
     pub(in crate::dsl) name: Option<String>,
     pub(in crate::dsl) store_name: Option<String>,
+    pub(in crate::dsl) store_type: Option<StoreType>,
     pub(in crate::dsl) this_store: Option<Arc<dyn WindowBytesStoreSupplier>>,
     pub(in crate::dsl) other_store: Option<Arc<dyn WindowBytesStoreSupplier>>,
     pub(in crate::dsl) logging: Option<BTreeMap<String, String>>,
@@ -27,6 +29,7 @@ impl<K, V1, V2> StreamJoined<K, V1, V2> {
             other_values,
             name: None,
             store_name: None,
+            store_type: None,
             this_store: None,
             other_store: None,
             logging: Some(BTreeMap::new()),
@@ -44,6 +47,13 @@ impl<K, V1, V2> StreamJoined<K, V1, V2> {
     #[must_use]
     pub fn with_store_name(mut self, name: impl Into<String>) -> Self {
         self.store_name = Some(name.into());
+        self
+    }
+
+    /// In stores of this type, whatever `dsl.store.suppliers.class` says.
+    #[must_use]
+    pub fn with_store_type(mut self, store_type: StoreType) -> Self {
+        self.store_type = Some(store_type);
         self
     }
 

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use crate::processor::{Processor, ProcessorContext, ProcessorError, Record, TaskContext};
 use crate::serde::SerdeRef;
-use crate::state::{StateError, WindowStore};
+use crate::state::{StateError, TimestampedWindowStoreWithHeaders, ValueTimestampHeaders};
+
+/// The records of one side, with duplicates. Java keeps headers beside them, for the changelog.
+type JoinWindowStore<K, V> = TimestampedWindowStoreWithHeaders<K, V>;
 
 /// Passes every record on and keeps it, as the start of a window of its own (Java:
 /// `KStreamJoinWindow`).
@@ -48,8 +51,10 @@ impl<K: Clone + 'static, V: Clone + 'static> Processor<K, V, K, V> for JoinWindo
             timestamp,
         } = record;
         let (task, _) = context.parts();
-        task.with_store::<WindowStore<K, V>, _>(self.store, |store, context| {
-            store.put(&key, Some(&value), timestamp, context)
+        task.with_store::<JoinWindowStore<K, V>, _>(self.store, |store, context| {
+            let headers = context.headers.clone();
+            let kept = ValueTimestampHeaders::new(value, timestamp, headers);
+            store.put(&key, Some(&kept), timestamp, context)
         })??;
         Ok(())
     }
@@ -63,9 +68,10 @@ pub(super) fn fetch<K: 'static, V: 'static>(
     (from, to): (i64, i64),
     found: &mut Vec<(i64, V)>,
 ) -> Result<(), ProcessorError> {
-    task.with_store::<WindowStore<K, V>, _>(store, |store, _| {
+    task.with_store::<JoinWindowStore<K, V>, _>(store, |store, _| {
         for row in store.fetch(key, from, to)? {
-            found.push(row?);
+            let (timestamp, kept) = row?;
+            found.push((timestamp, kept.value));
         }
         Ok::<(), StateError>(())
     })??;

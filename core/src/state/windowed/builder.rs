@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::builder::TypedStoreBuilder;
+use super::super::storage::PersistentWindowStore;
 use super::super::value::ValueLayout;
 use super::super::{StateError, Stores};
 use super::keys::KeySchema;
@@ -62,7 +63,7 @@ impl Stores {
         window_size_ms: i64,
         retain_duplicates: bool,
     ) -> Result<Arc<dyn WindowBytesStoreSupplier>, StateError> {
-        let supplier = InMemorySupplier::new(
+        let supplier = Supplier::new(
             name.into(),
             KeySchema::Window,
             RowOrder::TimeFirst,
@@ -85,7 +86,7 @@ impl Stores {
         retain_duplicates: bool,
     ) -> Result<Arc<dyn WindowBytesStoreSupplier>, StateError> {
         let order = segmented(retention_ms);
-        let supplier = InMemorySupplier::new(name.into(), KeySchema::Window, order, retention_ms)?;
+        let supplier = Supplier::new(name.into(), KeySchema::Window, order, retention_ms)?;
         Ok(Arc::new(
             supplier.of_windows(window_size_ms, retain_duplicates)?,
         ))
@@ -102,7 +103,7 @@ impl Stores {
         window_size_ms: i64,
     ) -> Result<Arc<dyn WindowBytesStoreSupplier>, StateError> {
         let order = time_ordered(retention_ms);
-        let supplier = InMemorySupplier::new(name.into(), KeySchema::Window, order, retention_ms)?;
+        let supplier = Supplier::new(name.into(), KeySchema::Window, order, retention_ms)?;
         Ok(Arc::new(supplier.of_windows(window_size_ms, false)?))
     }
 
@@ -116,8 +117,27 @@ impl Stores {
         retention_ms: i64,
     ) -> Result<Arc<dyn SessionBytesStoreSupplier>, StateError> {
         let order = time_ordered(retention_ms);
-        let supplier = InMemorySupplier::new(name.into(), KeySchema::Session, order, retention_ms);
+        let supplier = Supplier::new(name.into(), KeySchema::Session, order, retention_ms);
         Ok(Arc::new(supplier?))
+    }
+
+    /// Windows in the storage of the task, in segments of half the retention and at least a minute
+    /// (Java: `persistentWindowStore`).
+    ///
+    /// # Errors
+    /// As for [`in_memory_window_store`](Self::in_memory_window_store).
+    pub fn persistent_window_store(
+        name: impl Into<Arc<str>>,
+        retention_ms: i64,
+        window_size_ms: i64,
+        retain_duplicates: bool,
+    ) -> Result<Arc<dyn WindowBytesStoreSupplier>, StateError> {
+        let order = segmented(retention_ms);
+        let supplier = Supplier::new(name.into(), KeySchema::Window, order, retention_ms)?;
+        let supplier = supplier.persistent();
+        Ok(Arc::new(
+            supplier.of_windows(window_size_ms, retain_duplicates)?,
+        ))
     }
 
     /// Sessions in memory, ordered by end and then key. `retention_ms` is how long a session lives
@@ -130,7 +150,7 @@ impl Stores {
         retention_ms: i64,
     ) -> Result<Arc<dyn SessionBytesStoreSupplier>, StateError> {
         let order = RowOrder::TimeFirst;
-        let supplier = InMemorySupplier::new(name.into(), KeySchema::Session, order, retention_ms);
+        let supplier = Supplier::new(name.into(), KeySchema::Session, order, retention_ms);
         Ok(Arc::new(supplier?))
     }
 
@@ -144,8 +164,22 @@ impl Stores {
         retention_ms: i64,
     ) -> Result<Arc<dyn SessionBytesStoreSupplier>, StateError> {
         let order = segmented(retention_ms);
-        let supplier = InMemorySupplier::new(name.into(), KeySchema::Session, order, retention_ms);
+        let supplier = Supplier::new(name.into(), KeySchema::Session, order, retention_ms);
         Ok(Arc::new(supplier?))
+    }
+
+    /// Sessions in the storage of the task, in segments of half the retention and at least a minute
+    /// (Java: `persistentSessionStore`).
+    ///
+    /// # Errors
+    /// When the retention is negative.
+    pub fn persistent_session_store(
+        name: impl Into<Arc<str>>,
+        retention_ms: i64,
+    ) -> Result<Arc<dyn SessionBytesStoreSupplier>, StateError> {
+        let order = segmented(retention_ms);
+        let supplier = Supplier::new(name.into(), KeySchema::Session, order, retention_ms)?;
+        Ok(Arc::new(supplier.persistent()))
     }
 
     /// A store of values by key and window: logged, not cached.
@@ -290,16 +324,17 @@ fn segment_interval_ms(retention_ms: i64) -> i64 {
     (retention_ms / 2).max(SEGMENT_INTERVAL_MIN_MS)
 }
 
-struct InMemorySupplier {
+struct Supplier {
     name: Arc<str>,
     schema: KeySchema,
     order: RowOrder,
+    is_persistent: bool,
     retention_ms: i64,
     window_size_ms: i64,
     retain_duplicates: bool,
 }
 
-impl InMemorySupplier {
+impl Supplier {
     fn new(
         name: Arc<str>,
         schema: KeySchema,
@@ -316,10 +351,16 @@ impl InMemorySupplier {
             name,
             schema,
             order,
+            is_persistent: false,
             retention_ms,
             window_size_ms: 0,
             retain_duplicates: false,
         })
+    }
+
+    fn persistent(mut self) -> Self {
+        self.is_persistent = true;
+        self
     }
 
     fn of_windows(
@@ -343,15 +384,17 @@ impl InMemorySupplier {
     }
 
     fn rows(&self) -> Box<dyn ByteWindowStore> {
-        Box::new(InMemoryWindowStore::new(
-            self.schema,
-            self.order,
-            self.retention_ms,
-        ))
+        let (schema, retention_ms) = (self.schema, self.retention_ms);
+        match self.order {
+            RowOrder::Segmented { interval_ms } if self.is_persistent => Box::new(
+                PersistentWindowStore::new(&self.name, schema, interval_ms, retention_ms),
+            ),
+            order => Box::new(InMemoryWindowStore::new(schema, order, retention_ms)),
+        }
     }
 }
 
-impl WindowBytesStoreSupplier for InMemorySupplier {
+impl WindowBytesStoreSupplier for Supplier {
     fn name(&self) -> &str {
         &self.name
     }
@@ -377,7 +420,7 @@ impl WindowBytesStoreSupplier for InMemorySupplier {
     }
 }
 
-impl SessionBytesStoreSupplier for InMemorySupplier {
+impl SessionBytesStoreSupplier for Supplier {
     fn name(&self) -> &str {
         &self.name
     }

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::super::byte_store::Direction;
+use super::super::storage::{InMemoryStorage, PersistentWindowStore, TaskStorage};
 use super::super::value::ValueFormat;
 use super::super::{CacheBudget, ChangelogRecord};
 use super::keys::{KeySchema, RowKey, WindowQuery};
-use super::rows::{InMemoryWindowStore, RowOrder, WindowRows};
+use super::rows::{ByteWindowStore, InMemoryWindowStore, RowOrder, WindowRows};
 use super::stack::{WindowBytesStore, WindowStoreOptions};
-use crate::types::{Headers, RecordContext};
+use crate::types::{Headers, RecordContext, TaskId};
 
 /// Any bytes are a history.
 pub fn windows(data: &[u8]) {
@@ -43,6 +44,8 @@ struct Kind {
     options: WindowStoreOptions,
     /// Whether old values are sent.
     listener: Option<bool>,
+    /// Rows in the storage of a task.
+    is_persistent: bool,
 }
 
 const fn kind(
@@ -62,7 +65,13 @@ const fn kind(
             is_logged: true,
         },
         listener,
+        is_persistent: false,
     }
+}
+
+const fn persistent(mut kind: Kind) -> Kind {
+    kind.is_persistent = true;
+    kind
 }
 
 const fn duplicates(order: RowOrder) -> Kind {
@@ -74,7 +83,7 @@ const fn duplicates(order: RowOrder) -> Kind {
 const SEGMENTED: RowOrder = RowOrder::Segmented { interval_ms: 4 };
 const TIME_ORDERED: RowOrder = RowOrder::TimeOrdered { interval_ms: 4 };
 
-const KINDS: [Kind; 18] = {
+const KINDS: [Kind; 23] = {
     use KeySchema::{Session, Window};
     use RowOrder::TimeFirst;
     use ValueFormat::{Plain, Timestamped, TimestampedWithHeaders, WithHeaders};
@@ -97,6 +106,11 @@ const KINDS: [Kind; 18] = {
         kind(Window, TIME_ORDERED, Timestamped, false, None),
         kind(Window, TIME_ORDERED, Plain, true, None),
         kind(Session, TIME_ORDERED, Plain, false, None),
+        persistent(kind(Window, SEGMENTED, Timestamped, false, Some(true))),
+        persistent(kind(Session, SEGMENTED, Plain, false, None)),
+        persistent(kind(Session, SEGMENTED, WithHeaders, true, Some(false))),
+        persistent(kind(Window, SEGMENTED, Plain, true, None)),
+        persistent(duplicates(SEGMENTED)),
     ]
 };
 
@@ -132,14 +146,22 @@ fn collect(rows: WindowRows<'_>) -> Vec<(Row, Vec<u8>)> {
         .collect()
 }
 
-fn build(kind: Kind, budget: &CacheBudget) -> WindowBytesStore {
+fn build(kind: Kind, budget: &CacheBudget) -> (WindowBytesStore, TaskStorage) {
     let WindowStoreOptions { schema, order, .. } = kind.options;
-    let rows = Box::new(InMemoryWindowStore::new(schema, order, RETENTION_MS));
+    let rows: Box<dyn ByteWindowStore> = match order {
+        RowOrder::Segmented { interval_ms } if kind.is_persistent => Box::new(
+            PersistentWindowStore::new("store", schema, interval_ms, RETENTION_MS),
+        ),
+        order => Box::new(InMemoryWindowStore::new(schema, order, RETENTION_MS)),
+    };
+    let storage = TaskStorage::open(Box::new(InMemoryStorage::new()), "app", TaskId::new(0, 0));
+    let storage = storage.expect("memory does not fail");
     let mut store = WindowBytesStore::new("store", rows, kind.options, budget);
+    store.init(&storage).expect("memory does not fail");
     if let Some(send_old_values) = kind.listener {
         store.set_flush_listener(send_old_values);
     }
-    store
+    (store, storage)
 }
 
 /// Rows as naive as can be.
@@ -259,6 +281,7 @@ impl Model {
 struct Run {
     kind: Kind,
     store: WindowBytesStore,
+    storage: TaskStorage,
     /// The rows below the cache.
     model: Model,
     /// The last write of every row, by its number.
@@ -271,9 +294,11 @@ struct Run {
 
 impl Run {
     fn new(kind: Kind, budget: &CacheBudget) -> Self {
+        let (store, storage) = build(kind, budget);
         Self {
             kind,
-            store: build(kind, budget),
+            store,
+            storage,
             model: Model::new(kind.options),
             writes: BTreeMap::new(),
             down: BTreeMap::new(),
@@ -315,6 +340,14 @@ impl Run {
             }
             14..=18 => self.check_get(&row),
             19..=26 => self.check_scans(op),
+            27 if op[3].is_multiple_of(2) => {
+                // Commits come and go without being seen.
+                self.storage.seal();
+                if op[3].is_multiple_of(4) {
+                    let committed = self.storage.commit(|_| None);
+                    committed.expect("memory does not fail");
+                }
+            }
             27 => self.store.begin_flush(),
             28..=29 => {
                 self.pull();
@@ -369,8 +402,10 @@ impl Run {
             self.log.push(record);
         }
         assert_eq!(self.store.dropped_records(), self.model.dropped);
-        let num_entries = self.store.approximate_num_entries();
-        assert_eq!(num_entries, self.model.rows.len() as u64);
+        if !self.kind.is_persistent {
+            let num_entries = self.store.approximate_num_entries();
+            assert_eq!(num_entries, self.model.rows.len() as u64);
+        }
     }
 
     fn learn_removal(&mut self) {
@@ -534,7 +569,7 @@ impl Run {
 
     /// A store that reads the changelog is what the model makes of it.
     fn check_restored(&self) {
-        let mut store = build(self.kind, &CacheBudget::new(0));
+        let (mut store, _storage) = build(self.kind, &CacheBudget::new(0));
         let mut model = Model::new(self.kind.options);
         for record in &self.log {
             let restored = store.restore(record);

@@ -169,7 +169,7 @@ impl<'a> WindowQuery<'a> {
 
     /// The least bytes that a matching row of `schema` can have, and the highest with anything
     /// behind them left out. Other rows may lie between, where keys differ in length.
-    pub(super) fn byte_bounds(&self, schema: KeySchema) -> (Vec<u8>, Option<Vec<u8>>) {
+    pub(in crate::state) fn byte_bounds(&self, schema: KeySchema) -> (Vec<u8>, Option<Vec<u8>>) {
         if let Some(key) = self.single_key() {
             let bytes = |time, tail| schema.to_bytes(RowKey { key, time, tail });
             let from = bytes(self.time_from.max(0), 0);

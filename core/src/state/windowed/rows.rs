@@ -8,6 +8,7 @@ use super::super::StateError;
 use super::super::byte_store::Direction;
 use super::super::bytes::StoreBytes;
 use super::super::slab::{Slab, SlotRange};
+use super::super::storage::StoreInit;
 use super::keys::{KeySchema, RowKey, WindowQuery};
 
 /// Rows of windows, which expire as time goes on (Java: `WindowStore<Bytes, byte[]>`,
@@ -16,6 +17,20 @@ use super::keys::{KeySchema, RowKey, WindowQuery};
 /// The time of a store is the highest time of any row written; rows that are older than it by the
 /// retention or more are not there any longer.
 pub trait ByteWindowStore {
+    /// Takes its place in the storage of the task (Java: `StateStore.init`). Rows in memory have
+    /// none.
+    ///
+    /// # Errors
+    /// When the storage fails, or has rows that are not of this store.
+    fn init(&mut self, _init: &StoreInit<'_>) -> Result<(), StateError> {
+        Ok(())
+    }
+
+    /// True for rows in the storage of the task (Java: `StateStore.persistent`).
+    fn is_persistent(&self) -> bool {
+        false
+    }
+
     /// The value of `row`.
     fn get(&self, row: RowKey<&[u8]>) -> Result<Option<StoreBytes>, StateError>;
 

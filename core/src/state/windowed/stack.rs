@@ -8,6 +8,7 @@ use super::super::byte_store::Direction;
 use super::super::bytes::StoreBytes;
 use super::super::cache::{CachedEntry, RecordCache};
 use super::super::changelog::{ChangelogBuffer, ChangelogEntry};
+use super::super::storage::{StoreInit, TaskStorage};
 use super::super::value::ValueFormat;
 use super::super::{ChangelogRecord, FlushedEntry, StateError};
 use super::keys::{CACHE_SUFFIX_BYTES, KeySchema, RowKey, WindowQuery};
@@ -82,6 +83,17 @@ impl WindowBytesStore {
     /// The name of the store.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// See [`StateStore::init`](super::super::StateStore::init).
+    pub fn init(&mut self, storage: &TaskStorage) -> Result<(), StateError> {
+        let is_logged = self.is_logged();
+        self.rows.init(&StoreInit {
+            storage,
+            store: &self.name,
+            format: self.options.format.name(),
+            is_logged,
+        })
     }
 
     /// True when there is a changelog.

@@ -67,7 +67,7 @@ impl ClientMachine {
                 self.starting.insert(partition.clone(), String::new());
                 return self.offsets.fetch(now, partition);
             }
-            StartFrom::Restore => FetchStart::Restore,
+            StartFrom::Restore { from } => FetchStart::Restore { from },
         };
         self.fetcher.start(now, partition, start);
     }

@@ -36,6 +36,7 @@ impl TaskRunner {
     }
 
     pub(super) fn revoke(&mut self, ticket: u64, tasks: Vec<TaskId>) {
+        self.forget_waiting(|task| !tasks.contains(&task));
         self.suspend(&tasks);
         self.control.push_back(Control {
             kind: Kind::Revoke { ticket, tasks },
@@ -102,7 +103,11 @@ impl TaskRunner {
             return;
         };
         let from = task.state;
-        for partition in task.inputs().into_iter().chain(task.changelog_partitions()) {
+        for partition in task.inputs() {
+            self.tell(ClientMessage::Stop { partition });
+        }
+        for partition in task.changelog_partitions() {
+            self.collector.borrow_mut().forget(&partition);
             self.tell(ClientMessage::Stop { partition });
         }
         task.close(clean);
@@ -116,6 +121,7 @@ impl TaskRunner {
         for id in ids {
             self.close_task(id, clean);
         }
+        self.waiting.clear();
         self.standbys.clear();
     }
 
@@ -163,45 +169,42 @@ impl TaskRunner {
             .chain(&warmup)
             .map(|assigned| assigned.task)
             .collect();
+        self.forget_waiting(|_| false);
         for assigned in active {
             if !self.tasks.contains_key(&assigned.task)
-                && let Err(error) = self.create(&assigned)
+                && let Err(error) = self.create_or_wait(assigned)
             {
                 return self.fail(error);
             }
         }
         // First what is to be restored: a thread that has its tasks and nothing to restore runs.
-        let restored = self
-            .tasks
-            .values()
-            .all(|task| task.state != TaskState::Restoring);
+        let restored = self.is_restored();
         self.restored = Some(restored);
         self.tell(ClientMessage::Restored(restored));
         self.tell(ClientMessage::Assigned { ticket });
     }
 
-    fn create(&mut self, assigned: &TaskAssignment) -> Result<(), StreamsError> {
+    pub(super) fn create(&mut self, assigned: &TaskAssignment) -> Result<(), StreamsError> {
         let id = assigned.task;
         let sink: Rc<std::cell::RefCell<dyn crate::processor::RecordSink>> =
             Rc::<std::cell::RefCell<crate::task::RecordCollector>>::clone(&self.collector);
-        let graph = ProcessorGraph::new(
+        let graph = ProcessorGraph::open(
             &self.topology,
             id,
             &[id.subtopology],
             &self.config,
             &self.budget,
             sink,
+            self.storages.as_ref(),
         )?;
         let idle_ms = self.config.max_task_idle_ms();
         let task = StreamTask::new(id, graph, &assigned.partitions, idle_ms);
-        let changelogs = task.changelog_partitions();
+        let changelogs = task.restore_positions();
         self.tasks.insert(id, task);
         self.change_state(id, TaskState::Restoring);
-        for partition in changelogs {
-            self.tell(ClientMessage::Start {
-                partition,
-                from: StartFrom::Restore,
-            });
+        for (partition, from) in changelogs {
+            let from = StartFrom::Restore { from };
+            self.tell(ClientMessage::Start { partition, from });
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ pub(super) enum CommitPhase {
 impl TaskRunner {
     /// Commits by the clock, or because a processor asked.
     pub(super) fn commit_when_due(&mut self, now: Now) -> Result<(), StreamsError> {
-        let mut due = self.next_commit <= now.instant;
+        let mut due = self.next_commit <= now.instant || self.is_commit_wanted();
         for task in self.tasks.values_mut() {
             due |= task.take_commit_request();
         }
@@ -48,7 +48,7 @@ impl TaskRunner {
         {
             offsets.extend(task.prepare_commit(now)?);
         }
-        let barrier = self.collector.borrow_mut().seal_all();
+        let barrier = self.collector.borrow_mut().begin_commit();
         self.commit = CommitPhase::Flushing { barrier, offsets };
         self.advance_commit();
         Ok(())
@@ -64,7 +64,7 @@ impl TaskRunner {
         let offsets = std::mem::take(offsets);
         if offsets.is_empty() {
             self.commit = CommitPhase::Idle;
-            return;
+            return self.post_commit();
         }
         let ticket = self.next_ticket();
         self.commit = CommitPhase::Committing { ticket };
@@ -73,10 +73,14 @@ impl TaskRunner {
 
     pub(super) fn produced(&mut self, ticket: u64, result: Result<i64, StreamsError>) {
         // A batch of tasks that are lost is nobody's any more.
-        if !self.collector.borrow_mut().acknowledged(ticket) {
-            return;
-        }
+        let mut collector = self.collector.borrow_mut();
+        let is_ours = match result {
+            Ok(base_offset) => collector.written(ticket, base_offset),
+            Err(_) => collector.acknowledged(ticket),
+        };
+        drop(collector);
         match result {
+            _ if !is_ours => {}
             Ok(_) => self.advance_commit(),
             Err(error) => self.fail(error),
         }
@@ -88,8 +92,10 @@ impl TaskRunner {
         }
         self.commit = CommitPhase::Idle;
         match result {
-            Ok(()) => {}
+            Ok(()) => self.post_commit(),
             Err(CommitFailure::Migrated) => {
+                self.collector.borrow_mut().end_commit();
+                self.tasks.values_mut().for_each(StreamTask::commit_refused);
                 let message = "the group refused a commit: the member's tasks have moved";
                 self.log(Level::Warn, message.to_owned());
             }

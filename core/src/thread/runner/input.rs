@@ -109,13 +109,15 @@ impl TaskRunner {
         Ok(())
     }
 
+    pub(super) fn is_restored(&self) -> bool {
+        let mut tasks = self.tasks.values();
+        self.waiting.is_empty() && tasks.all(|task| task.state != TaskState::Restoring)
+    }
+
     /// Tells the client when all tasks are restored, or no longer.
     pub(super) fn tell_restored(&mut self) {
         let Some(told) = self.restored else { return };
-        let restored = self
-            .tasks
-            .values()
-            .all(|task| task.state != TaskState::Restoring);
+        let restored = self.is_restored();
         if restored != told {
             self.restored = Some(restored);
             self.tell(ClientMessage::Restored(restored));

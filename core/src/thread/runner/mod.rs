@@ -7,6 +7,7 @@
 mod assignment;
 mod commit;
 mod input;
+mod storage;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -15,10 +16,12 @@ use std::sync::Arc;
 
 use self::assignment::Control;
 use self::commit::CommitPhase;
+use self::storage::Waiting;
 use super::message::{ClientMessage, RunnerMessage, ToClient, ToRunner};
 use crate::config::StreamsConfig;
 use crate::error::StreamsError;
 use crate::processor::PunctuationType;
+use crate::state::storage::{InMemoryStorageFactory, StorageFactory};
 use crate::state::{CacheBudget, StateStore};
 use crate::task::{RecordCollector, StreamTask, TaskState};
 use crate::time::{Instant, Now};
@@ -89,8 +92,10 @@ pub struct TaskRunner {
     topology: Arc<Topology>,
     config: StreamsConfig,
     budget: CacheBudget,
+    storages: Box<dyn StorageFactory>,
     collector: Rc<RefCell<RecordCollector>>,
     tasks: BTreeMap<TaskId, StreamTask>,
+    waiting: Vec<Waiting>,
     standbys: BTreeSet<TaskId>,
     /// Topics that tasks write to: their partition counts must be known before anything runs.
     outputs: Vec<TopicName>,
@@ -125,8 +130,10 @@ impl TaskRunner {
             topology,
             config: config.clone(),
             budget: CacheBudget::new(cache_max_bytes),
+            storages: Box::new(InMemoryStorageFactory),
             collector: Rc::new(RefCell::new(RecordCollector::new(config))),
             tasks: BTreeMap::new(),
+            waiting: Vec::new(),
             standbys: BTreeSet::new(),
             outputs,
             outputs_missing_since: None,
@@ -142,6 +149,13 @@ impl TaskRunner {
             messages: VecDeque::new(),
             events: VecDeque::new(),
         }
+    }
+
+    /// The same with storages for persistent stores, which are in memory otherwise.
+    #[must_use]
+    pub fn with_storages(mut self, storages: Box<dyn StorageFactory>) -> Self {
+        self.storages = storages;
+        self
     }
 
     /// Whether nothing will come of the runner any more.
@@ -247,12 +261,13 @@ impl TaskRunner {
     }
 
     fn run(&mut self, now: Now, budget: Budget) -> Result<bool, StreamsError> {
+        self.retry_waiting()?;
         let mut more = self.restore(budget.max_restored)?;
         if self.may_process(now.instant)? {
             let processed = self.process(now, budget.max_records)?;
             self.punctuate(now)?;
             let waiting = self.tasks.values().any(StreamTask::can_process);
-            more |= processed > 0 && waiting && !self.collector.borrow().is_full();
+            more |= processed > 0 && waiting && !self.is_held_up();
         }
         self.commit_when_due(now)?;
         self.advance_control(now)?;
@@ -281,7 +296,7 @@ impl TaskRunner {
     /// Whether the group is ready and every output topic is there. One that stays away for
     /// `task.timeout.ms` is an error.
     fn may_process(&mut self, now: Instant) -> Result<bool, StreamsError> {
-        if !self.ready || self.tasks.is_empty() || self.collector.borrow().is_full() {
+        if !self.ready || self.tasks.is_empty() || self.is_held_up() {
             return Ok(false);
         }
         let missing = {
@@ -316,9 +331,14 @@ impl TaskRunner {
         Ok(false)
     }
 
+    /// Too much is under way or not committed: processing waits for answers.
+    fn is_held_up(&self) -> bool {
+        self.collector.borrow().is_full() || self.is_store_full()
+    }
+
     fn process(&mut self, now: Now, max_records: usize) -> Result<usize, StreamsError> {
         let mut processed = 0;
-        while processed < max_records && !self.collector.borrow().is_full() {
+        while processed < max_records && !self.is_held_up() {
             let before = processed;
             for task in self.tasks.values_mut() {
                 if task.can_process() {
@@ -392,6 +412,7 @@ impl TaskRunner {
             .linger_deadline()
             .into_iter()
             .collect();
+        due.extend(self.next_retry());
         let idle_poll = self.config.max_poll_interval_ms() / 3;
         due.extend(self.last_polled.map(|last| last.plus_ms(idle_poll.max(1))));
         if self.commit == CommitPhase::Idle && self.tasks.values().any(StreamTask::is_commit_needed)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use eddyline_core::config::StoreType;
 use eddyline_core::dsl::{JoinWindows, KStream, StreamJoined};
 use eddyline_core::serde::SerdeRef;
 use serde_json::Value;
@@ -87,6 +88,11 @@ fn stream_joined<K, V, V2>(
     if let Some(name) = text(store, "name") {
         joined = joined.with_store_name(name);
     }
+    joined = match text(store, "type") {
+        Some("in_memory") => joined.with_store_type(StoreType::InMemory),
+        Some("persistent") => joined.with_store_type(StoreType::Persistent),
+        _ => joined,
+    };
     match store.get("logging").and_then(Value::as_bool) {
         Some(true) => joined.with_logging_enabled(BTreeMap::new()),
         Some(false) => joined.with_logging_disabled(),

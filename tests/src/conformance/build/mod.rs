@@ -138,10 +138,11 @@ fn streams_config(config: &Value) -> Result<StreamsConfig, BuildError> {
     };
     let store_format = text(config, "dsl_store_format").unwrap_or("default");
     // Scenarios without it have none, unlike applications.
-    let emit_interval_ms = config.get("emit_interval_ms").and_then(Value::as_u64);
-    let emit_interval_ms = emit_interval_ms.unwrap_or(0);
+    let number = |field| config.get(field).and_then(Value::as_u64).unwrap_or(0);
+    let emit_interval_ms = number("emit_interval_ms");
     StreamsConfig::new(application_id, "localhost:9092")
         .and_then(|config| config.set("topology.optimization", optimization))
+        .and_then(|config| config.set("statestore.cache.max.bytes", number("cache_bytes")))
         .and_then(|config| config.set("default.dsl.store", store_type))
         .and_then(|config| config.set("dsl.store.format", store_format))
         .and_then(|config| config.set(JOIN_EMIT_INTERVAL, emit_interval_ms))

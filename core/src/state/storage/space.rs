@@ -1,0 +1,305 @@
+//! One store's rows in the storage of its task.
+
+use std::collections::VecDeque;
+use std::iter::Peekable;
+use std::ops::Bound;
+
+use super::super::byte_store::{ByteBounds, ByteRow, Direction};
+use super::super::bytes::StoreBytes;
+use super::overlay::Overlay;
+use super::task::TaskStorage;
+use super::{Removal, Storage, StorageError};
+
+/// Rows of one store: what was written since the last commit over what the storage has.
+#[derive(Debug)]
+pub struct Space {
+    pub(super) storage: TaskStorage,
+    pub(super) at: usize,
+}
+
+/// What the storage of a task knows of one store.
+#[derive(Debug)]
+pub(super) struct SpaceState {
+    pub(super) store: Box<str>,
+    pub(super) id: u16,
+    /// What the rows are made of: rows of another layout cannot be read.
+    pub(super) layout: Box<str>,
+    /// The last changelog record that the storage reflects.
+    pub(super) offset: Option<i64>,
+    pub(super) open: Writes,
+    /// What a commit that is under way will apply.
+    pub(super) sealed: Option<Writes>,
+}
+
+/// Writes with what belongs to them.
+#[derive(Debug)]
+pub(super) struct Writes {
+    pub(super) overlay: Overlay,
+    /// Rows below this key are to be removed.
+    pub(super) remove_below: Option<StoreBytes>,
+    /// The highest time of any row, for stores whose rows expire; -1 before the first.
+    pub(super) observed_stream_time: i64,
+}
+
+impl Writes {
+    pub(super) fn new(observed_stream_time: i64) -> Self {
+        Self {
+            overlay: Overlay::new(),
+            remove_below: None,
+            observed_stream_time,
+        }
+    }
+
+    pub(super) fn removal(&self) -> Removal {
+        match &self.remove_below {
+            Some(key) => Removal::Below(key.clone()),
+            None => Removal::Nothing,
+        }
+    }
+}
+
+impl SpaceState {
+    pub(super) fn bytes(&self) -> usize {
+        let sealed = self
+            .sealed
+            .as_ref()
+            .map_or(0, |sealed| sealed.overlay.bytes());
+        self.open.overlay.bytes() + sealed
+    }
+
+    /// Puts what was written so far aside for a commit.
+    pub(super) fn seal(&mut self) {
+        let time = self.open.observed_stream_time;
+        let mut newer = std::mem::replace(&mut self.open, Writes::new(time));
+        if let Some(older) = self.sealed.take() {
+            // The commit before was refused: this one takes its writes along.
+            let everything = (Bound::Unbounded, Bound::Unbounded);
+            let floor = newer.remove_below.clone();
+            let mut merged = older;
+            if let Some(floor) = &floor {
+                merged.overlay.forget_below(floor);
+            }
+            for (key, value) in newer.overlay.range(everything, Direction::Forward) {
+                merged.overlay.put(key, value.cloned());
+            }
+            newer.overlay = merged.overlay;
+            newer.remove_below = floor.max(merged.remove_below);
+        }
+        self.sealed = Some(newer);
+    }
+
+    fn rows<'a>(
+        &'a self,
+        storage: &'a dyn Storage,
+        bounds: ByteBounds<'_>,
+        direction: Direction,
+    ) -> impl Iterator<Item = Result<ByteRow, StorageError>> {
+        let sealed = self.sealed.as_ref();
+        Merged {
+            open: self.open.overlay.range(bounds, direction).peekable(),
+            sealed: sealed
+                .into_iter()
+                .flat_map(move |writes| writes.overlay.range(bounds, direction))
+                .peekable(),
+            stored: storage.range(self.id, bounds, direction).peekable(),
+            direction,
+        }
+    }
+
+    /// What was written for `key` and is not in the storage.
+    #[inline]
+    fn pending(&self, key: &[u8]) -> Option<Option<&StoreBytes>> {
+        let open = self.open.overlay.get(key);
+        open.or_else(|| self.sealed.as_ref()?.overlay.get(key))
+    }
+}
+
+impl Space {
+    /// The value of `key`.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    pub fn get(&self, key: &[u8]) -> Result<Option<StoreBytes>, StorageError> {
+        let inner = self.storage.inner();
+        let state = &inner.spaces[self.at];
+        match state.pending(key) {
+            Some(pending) => Ok(pending.cloned()),
+            None => inner.storage.get(state.id, key),
+        }
+    }
+
+    /// Sets the value of `key`, `None` removes it.
+    pub fn put(&mut self, key: &[u8], value: Option<StoreBytes>) {
+        let mut inner = self.storage.inner_mut();
+        inner.spaces[self.at].open.overlay.put(key, value);
+    }
+
+    /// Removes all rows below `key` with the next commit. None may be read or written there from
+    /// now on.
+    pub fn expire_below(&mut self, key: &[u8]) {
+        let mut inner = self.storage.inner_mut();
+        let state = &mut inner.spaces[self.at];
+        state.open.overlay.forget_below(key);
+        state.open.remove_below = Some(StoreBytes::new(key));
+    }
+
+    /// The highest time of any row written, as the store says; -1 before the first.
+    pub fn observed_stream_time(&self) -> i64 {
+        self.storage.inner().spaces[self.at]
+            .open
+            .observed_stream_time
+    }
+
+    /// Sets the highest time of any row.
+    pub fn set_observed_stream_time(&mut self, time: i64) {
+        let mut inner = self.storage.inner_mut();
+        inner.spaces[self.at].open.observed_stream_time = time;
+    }
+
+    /// The rows within `bounds`, read in pieces while walking: a row that changes meanwhile is
+    /// seen as it was or as it is.
+    pub fn scan(&self, bounds: ByteBounds<'_>, direction: Direction) -> SpaceRows {
+        let owned = |bound: Bound<&[u8]>| bound.map(StoreBytes::new);
+        SpaceRows {
+            space: Self {
+                storage: self.storage.clone(),
+                at: self.at,
+            },
+            bounds: (owned(bounds.0), owned(bounds.1)),
+            direction,
+            piece: FIRST_PIECE_ROWS,
+            ready: VecDeque::new(),
+            is_done: false,
+        }
+    }
+
+    /// About how many rows there are.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    pub fn approximate_len(&self) -> Result<u64, StorageError> {
+        let inner = self.storage.inner();
+        let state = &inner.spaces[self.at];
+        let sealed = state.sealed.as_ref();
+        let pending =
+            state.open.overlay.balance() + sealed.map_or(0, |sealed| sealed.overlay.balance());
+        let stored = inner.storage.approximate_len(state.id)?;
+        Ok(stored.saturating_add_signed(pending))
+    }
+
+    /// Removes every row at once, from the storage too: the store is restored from the beginning
+    /// of its changelog afterwards.
+    ///
+    /// # Errors
+    /// When the storage cannot be written.
+    pub fn clear(&mut self) -> Result<(), StorageError> {
+        self.storage.clear(self.at)
+    }
+}
+
+/// Rows on their way out of a [`Space`].
+#[derive(Debug)]
+pub struct SpaceRows {
+    space: Space,
+    /// What is still to be read.
+    bounds: (Bound<StoreBytes>, Bound<StoreBytes>),
+    direction: Direction,
+    piece: usize,
+    ready: VecDeque<ByteRow>,
+    is_done: bool,
+}
+
+/// Most walks end after a few rows, and long ones pay for a search once in so many.
+const FIRST_PIECE_ROWS: usize = 4;
+const PIECE_ROWS_MAX: usize = 256;
+
+impl SpaceRows {
+    fn read_piece(&mut self) -> Result<(), StorageError> {
+        let inner = self.space.storage.inner();
+        let state = &inner.spaces[self.space.at];
+        let bounds = (
+            self.bounds.0.as_ref().map(|key| &**key),
+            self.bounds.1.as_ref().map(|key| &**key),
+        );
+        let rows = state.rows(inner.storage.as_ref(), bounds, self.direction);
+        for row in rows.take(self.piece) {
+            self.ready.push_back(row?);
+        }
+        self.is_done = self.ready.len() < self.piece;
+        if let Some((last, _)) = self.ready.back() {
+            let read = Bound::Excluded(last.clone());
+            match self.direction {
+                Direction::Forward => self.bounds.0 = read,
+                Direction::Backward => self.bounds.1 = read,
+            }
+        }
+        self.piece = (self.piece * 4).min(PIECE_ROWS_MAX);
+        Ok(())
+    }
+}
+
+impl Iterator for SpaceRows {
+    type Item = Result<ByteRow, StorageError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ready.is_empty()
+            && !self.is_done
+            && let Err(error) = self.read_piece()
+        {
+            self.is_done = true;
+            return Some(Err(error));
+        }
+        self.ready.pop_front().map(Ok)
+    }
+}
+
+/// Rows of three layers in key order: the upper layer wins, and what it removes is not shown.
+struct Merged<'a, O, S, R>
+where
+    O: Iterator<Item = (&'a StoreBytes, Option<&'a StoreBytes>)>,
+    S: Iterator<Item = (&'a StoreBytes, Option<&'a StoreBytes>)>,
+    R: Iterator<Item = Result<ByteRow, StorageError>>,
+{
+    open: Peekable<O>,
+    sealed: Peekable<S>,
+    stored: Peekable<R>,
+    direction: Direction,
+}
+
+impl<'a, O, S, R> Iterator for Merged<'a, O, S, R>
+where
+    O: Iterator<Item = (&'a StoreBytes, Option<&'a StoreBytes>)>,
+    S: Iterator<Item = (&'a StoreBytes, Option<&'a StoreBytes>)>,
+    R: Iterator<Item = Result<ByteRow, StorageError>>,
+{
+    type Item = Result<ByteRow, StorageError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(Err(_)) = self.stored.peek() {
+                return self.stored.next();
+            }
+            let stored = self.stored.peek().and_then(|row| row.as_ref().ok());
+            let keys = [
+                self.open.peek().map(|(key, _)| *key),
+                self.sealed.peek().map(|(key, _)| *key),
+                stored.map(|(key, _)| key),
+            ];
+            let key = match self.direction {
+                Direction::Forward => keys.into_iter().flatten().min(),
+                Direction::Backward => keys.into_iter().flatten().max(),
+            }?
+            .clone();
+            let open = self.open.next_if(|(at, _)| **at == key);
+            let sealed = self.sealed.next_if(|(at, _)| **at == key);
+            let stored = self
+                .stored
+                .next_if(|row| row.as_ref().is_ok_and(|(at, _)| *at == key));
+            match (open.or(sealed), stored) {
+                (Some((_, Some(value))), _) => return Some(Ok((key, value.clone()))),
+                (Some((_, None)), _) => {}
+                (None, stored) => return stored,
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Persistent stores: storages that are taken, commits that reach them, and how much may wait.
+
+use super::TaskRunner;
+use crate::error::StreamsError;
+use crate::group::TaskAssignment;
+use crate::state::storage::StorageError;
+use crate::task::StreamTask;
+use crate::time::Instant;
+use crate::trace::Level;
+use crate::types::TaskId;
+
+/// A task whose storage another thread of the process has not let go yet.
+pub(super) struct Waiting {
+    pub(super) assigned: TaskAssignment,
+    since: Instant,
+    retry_at: Instant,
+}
+
+/// How long a storage that is taken is left alone.
+const LOCK_RETRY_MS: u64 = 100;
+
+impl TaskRunner {
+    /// Makes a task, now or when its storage is free.
+    pub(super) fn create_or_wait(&mut self, assigned: TaskAssignment) -> Result<(), StreamsError> {
+        let now = self.now.instant;
+        match self.create(&assigned) {
+            Err(StreamsError::Storage(error @ StorageError::Locked { .. })) => {
+                let message = format!("task {} waits: {error}", assigned.task);
+                self.log(Level::Info, message);
+                self.waiting.push(Waiting {
+                    assigned,
+                    since: now,
+                    retry_at: now.plus_ms(LOCK_RETRY_MS),
+                });
+                Ok(())
+            }
+            made => made,
+        }
+    }
+
+    /// Tries again to make the tasks that wait. A storage that stays taken for `task.timeout.ms`
+    /// is an error.
+    pub(super) fn retry_waiting(&mut self) -> Result<(), StreamsError> {
+        let now = self.now.instant;
+        for mut waiting in std::mem::take(&mut self.waiting) {
+            if waiting.retry_at <= now {
+                waiting.retry_at = now.plus_ms(LOCK_RETRY_MS);
+                match self.create(&waiting.assigned) {
+                    Ok(()) => continue,
+                    Err(StreamsError::Storage(StorageError::Locked { .. }))
+                        if waiting.since.plus_ms(self.config.task_timeout_ms()) > now => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            self.waiting.push(waiting);
+        }
+        Ok(())
+    }
+
+    /// Tasks that are no longer this thread's need not be made.
+    pub(super) fn forget_waiting(&mut self, is_kept: impl Fn(TaskId) -> bool) {
+        self.waiting
+            .retain(|waiting| is_kept(waiting.assigned.task));
+    }
+
+    pub(super) fn next_retry(&self) -> Option<Instant> {
+        self.waiting.iter().map(|waiting| waiting.retry_at).min()
+    }
+
+    /// Puts what was committed into the storages.
+    pub(super) fn post_commit(&mut self) {
+        let collector = self.collector.borrow();
+        let mut stored = Ok(());
+        for task in self.tasks.values_mut() {
+            let result = task.post_commit(|partition| collector.last_written(partition));
+            stored = stored.and(result);
+        }
+        drop(collector);
+        self.collector.borrow_mut().end_commit();
+        if let Err(error) = stored {
+            // The stores are what they were, and restoring brings back what they lack.
+            self.fail(error);
+        }
+    }
+
+    fn uncommitted_bytes(&self) -> usize {
+        self.tasks.values().map(StreamTask::uncommitted_bytes).sum()
+    }
+
+    fn uncommitted_max_bytes(&self) -> usize {
+        let threads = self.config.num_stream_threads();
+        (self.config.statestore_uncommitted_max_bytes() / threads).max(1)
+    }
+
+    /// Persistent stores ask for a commit.
+    pub(super) fn is_commit_wanted(&self) -> bool {
+        self.uncommitted_bytes() >= self.uncommitted_max_bytes()
+    }
+
+    /// Persistent stores take no more until a commit is over.
+    pub(super) fn is_store_full(&self) -> bool {
+        self.uncommitted_bytes() >= self.uncommitted_max_bytes().saturating_mul(2)
+    }
+}
