@@ -51,34 +51,29 @@ pub(super) trait Input<K, A> {
 }
 
 /// A grouped stream with its aggregator.
-pub(super) struct GroupedInput<K, V, F> {
+struct GroupedInput<K, V, F> {
     grouped: KGroupedStream<K, V>,
-    add: Arc<F>,
+    fold: Arc<F>,
     parent: Cell<Option<GraphNodeId>>,
 }
 
-impl<K: Clone + 'static, V: Clone + 'static, F> GroupedInput<K, V, F> {
-    pub(super) fn new<A, R>(grouped: &KGroupedStream<K, V>, add: F) -> Rc<dyn Input<K, A>>
-    where
-        A: Clone + 'static,
-        R: Into<Option<A>>,
-        F: Fn(&K, V, A) -> R + Send + Sync + 'static,
-    {
-        let fold = move |key: &K, value, before: Option<A>| add(key, value, before?).into();
-        GroupedInput::of(grouped, fold)
-    }
-
-    fn of<A>(grouped: &KGroupedStream<K, V>, fold: F) -> Rc<dyn Input<K, A>>
-    where
-        A: Clone + 'static,
-        F: Fn(&K, V, Option<A>) -> Option<A> + Send + Sync + 'static,
-    {
-        Rc::new(Self {
-            grouped: grouped.clone(),
-            add: Arc::new(fold),
-            parent: Cell::new(None),
-        })
-    }
+/// `grouped` with the aggregator `add`.
+pub(super) fn input<K, V, A, R>(
+    grouped: &KGroupedStream<K, V>,
+    add: impl Fn(&K, V, A) -> R + Send + Sync + 'static,
+) -> Rc<dyn Input<K, A>>
+where
+    K: Clone + 'static,
+    V: Clone + 'static,
+    A: Clone + 'static,
+    R: Into<Option<A>>,
+{
+    let fold = move |key: &K, value, before: Option<A>| add(key, value, before?).into();
+    Rc::new(GroupedInput {
+        grouped: grouped.clone(),
+        fold: Arc::new(fold),
+        parent: Cell::new(None),
+    })
 }
 
 impl<K, V, A, F> Input<K, A> for GroupedInput<K, V, F>
@@ -118,9 +113,9 @@ where
         recipe: &Recipe<K, A>,
     ) -> GraphNode {
         let (keys, values) = self.grouped.serdes();
-        let (initialize, add) = (Arc::clone(initialize), Arc::clone(&self.add));
+        let (initialize, fold) = (Arc::clone(initialize), Arc::clone(&self.fold));
         let initialize = move || initialize();
-        let fold = move |key: &K, value: V, before| add(key, value, before);
+        let fold = move |key: &K, value: V, before| fold(key, value, before);
         let aggregation = |initialize, fold| Aggregation {
             store: Arc::clone(store),
             strategy: EmitStrategy::OnWindowUpdate,

@@ -6,7 +6,7 @@ mod windowed;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use self::input::{GroupedInput, Input, Recipe};
+use self::input::{Input, Recipe, input};
 pub use self::windowed::{SessionWindowedCogroupedKStream, TimeWindowedCogroupedKStream};
 use super::aggregate::store_builder;
 use super::builder::StreamsBuilder;
@@ -49,7 +49,7 @@ impl<K: Clone + 'static, A: Clone + 'static> CogroupedKStream<K, A> {
     ) -> Self {
         Self {
             builder: grouped.builder().clone(),
-            inputs: vec![GroupedInput::new(grouped, add)],
+            inputs: vec![input(grouped, add)],
             next_name: None,
         }
     }
@@ -61,7 +61,7 @@ impl<K: Clone + 'static, A: Clone + 'static> CogroupedKStream<K, A> {
         grouped: &KGroupedStream<K, V>,
         add: impl Fn(&K, V, A) -> R + Send + Sync + 'static,
     ) -> Self {
-        let input = GroupedInput::new(grouped, add);
+        let input = input(grouped, add);
         match self
             .inputs
             .iter_mut()
