@@ -59,5 +59,6 @@ fn buffers() {
     replay("buffers", |data| {
         state::fuzzing::buffer_changelogs(data);
         state::fuzzing::change_buffer(data);
+        state::fuzzing::join_buffer(data);
     });
 }

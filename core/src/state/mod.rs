@@ -47,7 +47,8 @@ use crate::types::{Headers, RecordContext, TopicName};
 
 pub use self::budget::CacheBudget;
 pub use self::buffer::{
-    Eviction, TimeOrderedKeyValueChangeBuffer, TimeOrderedKeyValueChangeBufferBuilder,
+    Eviction, TimeOrderedKeyValueBuffer, TimeOrderedKeyValueBufferBuilder,
+    TimeOrderedKeyValueChangeBuffer, TimeOrderedKeyValueChangeBufferBuilder,
 };
 pub use self::builder::{
     KeyValueBytesStoreSupplier, KeyValueStoreBuilder, StoreBuilder, Stores,

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::super::bytes::StoreBytes;
 use super::super::{ChangelogRecord, StateStore};
 use super::change_buffer::{Eviction, TimeOrderedKeyValueChangeBuffer};
+use super::join_buffer::TimeOrderedKeyValueBuffer;
 use super::value::BufferValue;
 use crate::serde::DefaultSerde;
 use crate::types::{Headers, RecordContext};
@@ -21,6 +22,27 @@ pub fn change_buffer(data: &[u8]) {
     run.commit();
 }
 
+/// Any bytes are a history, of puts that are late or not, and of restarts.
+pub fn join_buffer(data: &[u8]) {
+    let Some((grace_ms, data)) = data.split_first() else {
+        return;
+    };
+    let grace_ms = i64::from(grace_ms % 16);
+    let mut run = JoinRun {
+        buffer: join(grace_ms),
+        model: Vec::new(),
+        grace_ms,
+        observed: -1,
+        clock: 0,
+        log: Vec::new(),
+    };
+    let (ops, _) = data.as_chunks::<3>();
+    for op in ops.iter().take(4096) {
+        run.step(*op);
+    }
+    run.restart();
+}
+
 /// Any bytes are a version (or none) and a changelog record, which is refused or restored.
 pub fn buffer_changelogs(data: &[u8]) {
     let Some((version, value)) = data.split_first() else {
@@ -29,6 +51,22 @@ pub fn buffer_changelogs(data: &[u8]) {
     let mut headers = Headers::new();
     if *version > 0 {
         headers.push("v", Some(Bytes::copy_from_slice(&[*version])));
+    }
+    let joined = ChangelogRecord {
+        key: Bytes::copy_from_slice(data),
+        value: Some(Bytes::copy_from_slice(value)),
+        timestamp: 1,
+        headers: Headers::new(),
+    };
+    let mut join = join(0);
+    if join.restore(joined.clone()).is_ok() {
+        assert_eq!(join.num_records(), 1);
+        let restored = join.restore(ChangelogRecord {
+            value: None,
+            ..joined
+        });
+        restored.expect("the key was read before");
+        assert_eq!(join.num_records(), 0);
     }
     let mut buffer = buffer();
     for _ in 0..2 {
@@ -60,7 +98,7 @@ fn buffer() -> Buffer {
     Buffer::new("buffer", keys, values, true)
 }
 
-fn rows(buffer: &Buffer) -> Vec<ChangelogRecord> {
+fn rows(buffer: &dyn StateStore) -> Vec<ChangelogRecord> {
     let mut rows = Vec::new();
     let visited = buffer.visit_rows(&mut |row| {
         rows.push(ChangelogRecord {
@@ -204,5 +242,89 @@ impl Run {
             8 + key.len() + value.size_bytes()
         });
         sizes.sum()
+    }
+}
+
+type JoinBuffer = TimeOrderedKeyValueBuffer<Bytes, Bytes>;
+
+fn join(grace_ms: i64) -> JoinBuffer {
+    let (keys, values) = (Bytes::default_serde(), Bytes::default_serde());
+    JoinBuffer::new("join", keys, values, grace_ms, true)
+}
+
+struct JoinRun {
+    buffer: JoinBuffer,
+    /// In order of arrival.
+    model: Vec<Eviction<Bytes, Bytes>>,
+    grace_ms: i64,
+    observed: i64,
+    clock: i64,
+    log: Vec<ChangelogRecord>,
+}
+
+impl JoinRun {
+    fn step(&mut self, [kind, value, time]: [u8; 3]) {
+        self.clock += i64::from(time / 64);
+        match kind % 8 {
+            // A key is no prefix of another one: otherwise numbers of records count as key bytes.
+            0..=4 => self.put(kind / 64, value, (self.clock - i64::from(time % 32)).max(0)),
+            5..=6 => self.evict(),
+            _ => self.restart(),
+        }
+        self.buffer.drain_changelog(&mut self.log);
+    }
+
+    fn put(&mut self, key: u8, value: u8, timestamp: i64) {
+        let (key, value) = (Bytes::from(vec![key]), Bytes::from(vec![value]));
+        let context = RecordContext {
+            topic: Some("in".into()),
+            partition: 0,
+            offset: self.clock,
+            timestamp,
+            headers: Headers::new(),
+        };
+        let put = self.buffer.put(&key, &value, timestamp, &context);
+        let is_in_time = timestamp >= self.observed - self.grace_ms;
+        assert_eq!(put, Ok(is_in_time));
+        if is_in_time {
+            self.observed = self.observed.max(timestamp);
+            let buffered = Eviction {
+                key,
+                value,
+                context,
+            };
+            self.model.push(buffered);
+        }
+    }
+
+    fn evict(&mut self) {
+        loop {
+            // The first of equal ones: that of the earliest arrival.
+            let first = self.model.iter().enumerate();
+            let first = first
+                .filter(|(_, b)| b.context.timestamp <= self.observed - self.grace_ms)
+                .min_by_key(|(_, b)| (b.context.timestamp, b.key.clone()));
+            let expected = first.map(|(at, buffered)| (at, buffered.clone()));
+            let first = self.buffer.first().expect("is read");
+            assert_eq!(
+                first.as_ref(),
+                expected.as_ref().map(|(_, buffered)| buffered)
+            );
+            let Some((at, _)) = expected else { break };
+            self.model.remove(at);
+            self.buffer.remove_first();
+        }
+        assert_eq!(self.buffer.num_records(), self.model.len());
+    }
+
+    /// A new buffer goes on where the old one was.
+    fn restart(&mut self) {
+        self.buffer.drain_changelog(&mut self.log);
+        let mut restarted = join(self.grace_ms);
+        for record in &self.log {
+            restarted.restore(record.clone()).expect("its own bytes");
+        }
+        assert_eq!(rows(&restarted), rows(&self.buffer));
+        self.buffer = restarted;
     }
 }

@@ -6,11 +6,13 @@
 
 mod change_buffer;
 pub(super) mod fuzzing;
+mod join_buffer;
 mod value;
 
 pub use self::change_buffer::{
     Eviction, TimeOrderedKeyValueChangeBuffer, TimeOrderedKeyValueChangeBufferBuilder,
 };
+pub use self::join_buffer::{TimeOrderedKeyValueBuffer, TimeOrderedKeyValueBufferBuilder};
 
 #[cfg(test)]
 mod tests;

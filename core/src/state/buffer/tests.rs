@@ -222,6 +222,63 @@ fn foreign_records_are_refused() {
     assert!(matches!(refused, Err(StateError::NullKey { .. })));
 }
 
+type Join = TimeOrderedKeyValueBuffer<Option<String>, String>;
+
+fn join(grace_ms: i64) -> Join {
+    let (keys, values) = (Option::<String>::default_serde(), String::default_serde());
+    Join::new("join", keys, values, grace_ms, true)
+}
+
+#[test]
+fn joined_records_wait_for_their_grace() {
+    let mut join = join(2);
+    let put = |join: &mut Join, value: &str, timestamp| {
+        let context = RecordContext {
+            topic: Some("left".into()),
+            partition: 0,
+            offset: 0,
+            timestamp,
+            headers: Headers::new(),
+        };
+        let put = join.put(
+            &Some("a".to_owned()),
+            &value.to_owned(),
+            timestamp,
+            &context,
+        );
+        put.expect("is buffered")
+    };
+    assert!(put(&mut join, "s", 5));
+    assert!(put(&mut join, "t", 5));
+    assert_eq!(join.first(), Ok(None));
+    assert!(put(&mut join, "u", 7));
+    assert!(!put(&mut join, "v", 4), "its grace is over");
+    assert!(put(&mut join, "w", 6));
+    let mut left = Vec::new();
+    while let Some(eviction) = join.first().expect("is read") {
+        left.push((eviction.value, eviction.context.timestamp));
+        join.remove_first();
+    }
+    assert_eq!(left, [("s".to_owned(), 5), ("t".to_owned(), 5)]);
+    assert_eq!(join.num_records(), 2);
+    let mut log = Vec::new();
+    join.drain_changelog(&mut log);
+    // As Kafka Streams 4.3.1 wrote it.
+    assert_eq!(hex(&log[0].key), "0000000000000000056100000001");
+    let value = log[0].value.as_deref().expect("a value");
+    assert_eq!(
+        hex(value),
+        "00000000000000050000000000000000000000046c6566740000000000000000ffffffffffffffff\
+         00000001730000000000000000"
+    );
+    assert_eq!(
+        (log[0].timestamp, log[0].headers.is_empty()),
+        (NO_TIMESTAMP, true)
+    );
+    assert_eq!((&log[4].key, &log[4].value), (&log[0].key, &None));
+    assert_eq!(log.len(), 6);
+}
+
 #[test]
 fn lengths_are_not_believed() {
     let huge = unhex(&format!("{JAVA_CONTEXT}7fffffff"));
@@ -236,6 +293,11 @@ proptest! {
     #[test]
     fn change_buffers_match_the_model(data in proptest::collection::vec(any::<u8>(), 0..800)) {
         fuzzing::change_buffer(&data);
+    }
+
+    #[test]
+    fn join_buffers_match_the_model(data in proptest::collection::vec(any::<u8>(), 0..600)) {
+        fuzzing::join_buffer(&data);
     }
 
     #[test]
