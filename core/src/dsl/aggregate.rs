@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::options::Materialized;
+use super::options::{Materialized, TableStoreSupplier};
 use crate::processor::{
     Change, ForwardFlushed, Processor, ProcessorContext, ProcessorError, Record, TaskContext,
 };
@@ -19,7 +19,18 @@ pub(super) fn store_builder<K: 'static, V: 'static>(
     (keys, values): (SerdeRef<K>, SerdeRef<V>),
     materialized: &Materialized<K, V>,
 ) -> Arc<dyn StoreBuilder> {
-    let supplier = Stores::in_memory_key_value_store(name);
+    let supplier = match &materialized.supplier {
+        Some(TableStoreSupplier::Versioned(supplier)) => {
+            let supplier = Arc::clone(supplier);
+            let builder = Stores::versioned_key_value_store_builder(supplier, keys, values);
+            return Arc::new(match &materialized.logging {
+                Some(config) => builder.with_logging_enabled(config.clone()),
+                None => builder.with_logging_disabled(),
+            });
+        }
+        Some(TableStoreSupplier::KeyValue(supplier)) => Arc::clone(supplier),
+        None => Stores::in_memory_key_value_store(name),
+    };
     let builder = Stores::timestamped_key_value_store_builder(supplier, keys, values);
     let builder = if materialized.caching {
         builder.with_caching_enabled()
@@ -148,32 +159,33 @@ where
         }
         let send_old_values = task.sends_old_values(node) && !self.cached;
         let (initialize, fold) = (&self.initialize, &self.fold);
-        let folded = task.with_store::<TimestampedKeyValueStore<K, A>, _>(
-            self.store,
-            |store, context| -> Result<_, StateError> {
-                let before = store.get(&key)?;
-                // An aggregate is as new as the newest record in it.
-                let newest = before
-                    .as_ref()
-                    .map_or(timestamp, |b| b.timestamp.max(timestamp));
-                let old = match before {
-                    Some(before) => Some(before.value),
-                    None => initialize(),
-                };
-                let sent = if send_old_values { old.clone() } else { None };
-                let after = fold(&key, value, old).map(|new| ValueAndTimestamp::new(new, newest));
-                store.put(&key, after.as_ref(), context)?;
-                Ok((after, sent, newest))
-            },
-        )?;
-        let (after, old, timestamp) = match folded {
-            Ok(folded) => folded,
+        type Rows<K, A> = TimestampedKeyValueStore<K, A>;
+        // Read apart from the write: what the read evicts is forwarded first.
+        let before = match task.with_store::<Rows<K, A>, _>(self.store, |rows, _| rows.get(&key))? {
+            Ok(before) => before,
             Err(StateError::NullKey { .. }) => {
                 task.drop_record("its key is null, which cannot be grouped by");
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
         };
+        // An aggregate is as new as the newest record in it.
+        let timestamp = before
+            .as_ref()
+            .map_or(timestamp, |before| before.timestamp.max(timestamp));
+        let before = match before {
+            Some(before) => Some(before.value),
+            None => initialize(),
+        };
+        let old = if send_old_values {
+            before.clone()
+        } else {
+            None
+        };
+        let after = fold(&key, value, before).map(|new| ValueAndTimestamp::new(new, timestamp));
+        task.with_store::<Rows<K, A>, _>(self.store, |rows, context| {
+            rows.put(&key, after.as_ref(), context)
+        })??;
         if self.cached {
             return Ok(());
         }

@@ -10,6 +10,7 @@ use super::options::{Consumed, Materialized};
 use super::stream::KStream;
 use super::table::KTable;
 use super::table_operators::TableSource;
+use super::value_getter::StoreView;
 use crate::config::{StreamsConfig, TopologyOptimization};
 use crate::processor::{ErasedNode, SourceNode};
 use crate::serde::serdes::OptionSerde;
@@ -164,17 +165,28 @@ impl StreamsBuilder {
         );
         let (own, source_name) = (Arc::<str>::from(name.as_str()), source.clone());
         let (consumed_keys, supplied_keys) = (consumed.keys, Arc::clone(&keys));
+        let supplied = Arc::clone(&store);
         let node = GraphNode::new(name, move |writer| {
             let serdes = (consumed_keys, nullable);
             let parent = write_source(writer, &source_name, vec![external(&topic)], serdes);
-            writer.add_processor(&own, &[parent], move || {
-                TableSource::<K, V>::new(Arc::clone(&store), Arc::clone(&supplied_keys))
+            writer.add_processor::<K, Option<V>, K, _, _>(&own, &[parent], move || {
+                TableSource::<K, V>::new(Arc::clone(&supplied), Arc::clone(&supplied_keys))
             });
         });
-        let node = graph.add(&[ROOT], node.with_rows(rows));
+        let node = node
+            .with_rows(rows)
+            .with_output_versioned(materialized.is_versioned());
+        let node = graph.add(&[ROOT], node);
         drop(graph);
         let sources = SourceNodes::from([Arc::from(source)]);
-        KTable::new(self.clone(), node, Rc::new(sources), (keys, Some(values)))
+        let view = StoreView::on_demand(node, store);
+        KTable::new(
+            self.clone(),
+            node,
+            Rc::new(sources),
+            (keys, Some(values)),
+            view,
+        )
     }
 
     /// Adds a store for processors that name it (Java: `addStateStore`).

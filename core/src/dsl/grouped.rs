@@ -13,6 +13,7 @@ use super::repartition::write_repartition;
 use super::row_serde::RowSerde;
 use super::stream::KStream;
 use super::table::KTable;
+use super::value_getter::StoreView;
 use super::windowed::GroupWindows;
 use crate::serde::{DefaultSerde, SerdeRef};
 
@@ -139,6 +140,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
         let builder = store_builder(Arc::clone(&store), serdes, &materialized);
         let (initialize, fold) = (Arc::new(initialize), Arc::new(fold));
         let inputs = Arc::clone(&self.grouped.values);
+        let view = StoreView::always(Arc::clone(&store));
         let node = GraphNode::processor(name, move || {
             Aggregate::<K, V, A, _, _>::new(
                 Arc::clone(&store),
@@ -152,7 +154,13 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
             .with_rows(Rows::Materialized)
             .with_output_versioned(false);
         let node = self.builder().graph.borrow_mut().add(&[parent], node);
-        KTable::new(self.builder().clone(), node, sources, (keys, Some(values)))
+        KTable::new(
+            self.builder().clone(),
+            node,
+            sources,
+            (keys, Some(values)),
+            view,
+        )
     }
 
     /// Folds the values of every key, with those of other streams, with `add(key, value, before)`;

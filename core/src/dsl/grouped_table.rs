@@ -11,6 +11,7 @@ use super::graph::{GraphNode, GraphNodeId, Rows, SourceNodes, StreamsGraph};
 use super::options::{Grouped, Materialized};
 use super::table::KTable;
 use super::table_operators::AggregateTable;
+use super::value_getter::StoreView;
 use crate::processor::{Change, SinkNode};
 use crate::serde::{DefaultSerde, SerdeRef};
 use crate::topology::NodeKind;
@@ -132,13 +133,23 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedTable<K, V> {
         let serdes = (Arc::clone(&keys), Arc::clone(&values));
         let builder = store_builder(Arc::clone(&store), serdes, &materialized);
         let (add, subtract) = (Arc::new(add), Arc::new(subtract));
+        let view = StoreView::always(Arc::clone(&store));
         let node = GraphNode::processor::<K, Change<V>, K, Change<A>, _>(name, move || {
             AggregateTable::new(Arc::clone(&store), Arc::clone(&add), Arc::clone(&subtract))
         });
         let node = node.with_stores([builder]).with_rows(Rows::Materialized);
-        let node = graph.add(&[parent], node.with_output_versioned(false));
+        let node = graph.add(
+            &[parent],
+            node.with_output_versioned(materialized.is_versioned()),
+        );
         drop(graph);
-        KTable::new(self.builder.clone(), node, sources, (keys, Some(values)))
+        KTable::new(
+            self.builder.clone(),
+            node,
+            sources,
+            (keys, Some(values)),
+            view,
+        )
     }
 
     /// A repartition topic of changes (Java: `GroupedTableOperationRepartitionNode`).

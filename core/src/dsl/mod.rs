@@ -13,6 +13,7 @@ mod builder;
 mod changed_serde;
 mod cogroup;
 mod configured_store;
+mod foreign_key;
 // Joins, windows and suppress use what is not used yet.
 #[allow(dead_code)]
 mod graph;
@@ -26,7 +27,16 @@ mod repartition;
 mod row_serde;
 mod stream;
 mod table;
+mod table_join;
 mod table_operators;
+// Stream-table joins are to read former rows.
+#[allow(dead_code)]
+mod table_store;
+mod to_table;
+mod transform_values;
+// Stream-table joins are to read former rows.
+#[allow(dead_code)]
+mod value_getter;
 mod windowed;
 
 pub use branch::BranchedKStream;
@@ -41,6 +51,8 @@ pub use options::{Consumed, Grouped, Materialized, Produced, Repartitioned};
 pub use printed::Printed;
 pub use stream::KStream;
 pub use table::KTable;
+pub use to_table::Nullable;
+pub use transform_values::{ValueTransformerWithKey, ValueTransformerWithKeySupplier};
 pub use windowed::{
     EmitStrategy, GroupWindows, SessionWindowedKStream, SessionWindows, SlidingWindows,
     TimeWindowedKStream, TimeWindows, UnlimitedWindows,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::config::StoreType;
 use crate::serde::{DefaultSerde, SerdeRef};
+use crate::state::{KeyValueBytesStoreSupplier, VersionedBytesStoreSupplier};
 
 /// How a source reads its topic (Java: `Consumed`).
 pub struct Consumed<K, V> {
@@ -148,10 +149,19 @@ pub struct Materialized<K, V> {
     pub(super) values: Option<SerdeRef<V>>,
     pub(super) caching: bool,
     pub(super) logging: Option<BTreeMap<String, String>>,
+    /// What makes the rows, where the user says so.
+    pub(super) supplier: Option<TableStoreSupplier>,
     pub(super) retention_ms: Option<i64>,
     pub(super) store_type: Option<StoreType>,
     /// False where Java would call the overload without it, which draws other names.
     pub(super) is_given: bool,
+}
+
+/// What makes the rows of a table.
+#[derive(Clone)]
+pub(super) enum TableStoreSupplier {
+    KeyValue(Arc<dyn KeyValueBytesStoreSupplier>),
+    Versioned(Arc<dyn VersionedBytesStoreSupplier>),
 }
 
 impl<K, V> Clone for Materialized<K, V> {
@@ -161,6 +171,7 @@ impl<K, V> Clone for Materialized<K, V> {
             keys: self.keys.clone(),
             values: self.values.clone(),
             logging: self.logging.clone(),
+            supplier: self.supplier.clone(),
             ..*self
         }
     }
@@ -174,6 +185,7 @@ impl<K, V> Default for Materialized<K, V> {
             values: None,
             caching: true,
             logging: Some(BTreeMap::new()),
+            supplier: None,
             retention_ms: None,
             store_type: None,
             is_given: false,
@@ -187,6 +199,26 @@ impl<K, V> Materialized<K, V> {
         Self {
             name: Some(name.into()),
             ..Self::default()
+        }
+    }
+
+    /// In the store that `supplier` makes the rows of.
+    pub fn as_key_value_store(supplier: Arc<dyn KeyValueBytesStoreSupplier>) -> Self {
+        let named = Self::as_store(supplier.name());
+        Self {
+            supplier: Some(TableStoreSupplier::KeyValue(supplier)),
+            ..named
+        }
+    }
+
+    /// In the versioned store that `supplier` makes the rows of, which is never cached. What comes
+    /// out of order is put where it belongs, and what is older than the history retention is dropped
+    /// (KIP-914).
+    pub fn as_versioned_store(supplier: Arc<dyn VersionedBytesStoreSupplier>) -> Self {
+        let named = Self::as_store(supplier.name());
+        Self {
+            supplier: Some(TableStoreSupplier::Versioned(supplier)),
+            ..named
         }
     }
 
@@ -253,6 +285,11 @@ impl<K, V> Materialized<K, V> {
         self.retention_ms = Some(i64::try_from(retention.as_millis()).unwrap_or(i64::MAX));
         self.is_given = true;
         self
+    }
+
+    /// True when former rows are kept.
+    pub(super) const fn is_versioned(&self) -> bool {
+        matches!(self.supplier, Some(TableStoreSupplier::Versioned(_)))
     }
 
     pub(super) fn key_serde(&self, otherwise: &SerdeRef<K>) -> SerdeRef<K> {

@@ -1,17 +1,18 @@
 //! [`KTable`]: the latest value of every key.
 
-use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::aggregate::store_builder;
 use super::builder::StreamsBuilder;
-use super::graph::{GraphNode, GraphNodeId, Rows, SourceNodes};
+use super::graph::{GraphNode, GraphNodeId, Rows, SourceNodes, StreamsGraph};
 use super::grouped_table::KGroupedTable;
 use super::operators::ToStream;
 use super::options::{Grouped, Materialized};
 use super::stream::KStream;
 use super::table_operators::{Derive, RepartitionMap};
+use super::table_store::is_versioned;
+use super::value_getter::{DerivedView, MakeView, StoreView, View};
 use crate::processor::Change;
 use crate::serde::serdes::OptionSerde;
 use crate::serde::{DefaultSerde, SerdeRef};
@@ -26,7 +27,7 @@ pub struct KTable<K, V> {
     values: Option<SerdeRef<V>>,
     /// What the user calls the node of the next operator.
     next_name: Option<Rc<str>>,
-    types: PhantomData<fn() -> (K, V)>,
+    view: MakeView<K, V>,
 }
 
 impl<K, V> Clone for KTable<K, V> {
@@ -38,7 +39,7 @@ impl<K, V> Clone for KTable<K, V> {
             keys: Arc::clone(&self.keys),
             values: self.values.clone(),
             next_name: self.next_name.clone(),
-            types: PhantomData,
+            view: Rc::clone(&self.view),
         }
     }
 }
@@ -50,6 +51,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         node: GraphNodeId,
         sources: Rc<SourceNodes>,
         (keys, values): (SerdeRef<K>, Option<SerdeRef<V>>),
+        view: MakeView<K, V>,
     ) -> Self {
         Self {
             builder,
@@ -58,8 +60,47 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
             keys,
             values,
             next_name: None,
-            types: PhantomData,
+            view,
         }
+    }
+
+    pub(super) const fn builder(&self) -> &StreamsBuilder {
+        &self.builder
+    }
+
+    pub(super) const fn node(&self) -> GraphNodeId {
+        self.node
+    }
+
+    /// The sources it comes from.
+    pub(super) const fn sources(&self) -> &Rc<SourceNodes> {
+        &self.sources
+    }
+
+    /// What the user calls the node of the next operator.
+    pub(super) fn next_name(&self) -> Option<&str> {
+        self.next_name.as_deref()
+    }
+
+    /// How an operator reads the rows, which puts them into a store where they are in none.
+    pub(super) fn view(&self, graph: &mut StreamsGraph) -> View<K, V> {
+        (self.view)(graph)
+    }
+
+    /// How an operator will read the rows if it has to.
+    pub(super) const fn make_view(&self) -> &MakeView<K, V> {
+        &self.view
+    }
+
+    /// The table that `node` below makes of this one: the same sources and keys, other values.
+    pub(super) fn valued_at<V2: Clone + 'static>(
+        &self,
+        node: GraphNodeId,
+        values: Option<SerdeRef<V2>>,
+        view: MakeView<K, V2>,
+    ) -> KTable<K, V2> {
+        let (builder, sources) = (self.builder.clone(), Rc::clone(&self.sources));
+        KTable::new(builder, node, sources, (self.key_serde(), values), view)
     }
 }
 
@@ -181,10 +222,16 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         R: Into<Option<V2>> + 'static,
     {
         let mut graph = self.builder.graph.borrow_mut();
-        let name = graph.name_or(grouped.name.as_deref(), "KTABLE-SELECT-");
-        let (map, keys) = (Arc::new(map), Arc::clone(&grouped.keys));
-        let node = GraphNode::processor::<K, Change<V>, K2, Change<V2>, _>(name, move || {
-            RepartitionMap::new(Arc::clone(&map), Arc::clone(&keys))
+        let name: Arc<str> = graph
+            .name_or(grouped.name.as_deref(), "KTABLE-SELECT-")
+            .into();
+        let (own, map, keys) = (Arc::clone(&name), Arc::new(map), Arc::clone(&grouped.keys));
+        let node = GraphNode::new(name, move |writer| {
+            let (parents, is_versioned) =
+                (writer.parents().to_vec(), writer.has_versioned_parent());
+            writer.add_processor::<K, Change<V>, K2, Change<V2>, _>(&own, &parents, move || {
+                RepartitionMap::new(Arc::clone(&map), Arc::clone(&keys), is_versioned)
+            });
         });
         let node = graph.add(&[self.node], node);
         graph.send_old_values(self.node, true);
@@ -209,8 +256,11 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         materialized: &Materialized<K, V2>,
         values: &Option<SerdeRef<V2>>,
     ) -> Option<Arc<dyn StoreBuilder>> {
-        let mut graph = self.builder.graph.borrow_mut();
-        let name = graph.store_name(materialized, prefix);
+        let name = self
+            .builder
+            .graph
+            .borrow_mut()
+            .store_name(materialized, prefix);
         materialized.name.as_ref()?;
         let values = values.clone().unwrap_or_else(V2::default_serde);
         let serdes = (materialized.key_serde(&self.keys), values);
@@ -226,29 +276,51 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         store: Option<Arc<dyn StoreBuilder>>,
     ) -> KTable<K, V2> {
         let mut graph = self.builder.graph.borrow_mut();
-        let name = graph.name_or(self.next_name.as_deref(), prefix);
+        let name: Arc<str> = graph.name_or(self.next_name.as_deref(), prefix).into();
         let change = Arc::new(change);
-        let supplied: Option<Arc<str>> = store.as_ref().map(|store| Arc::from(store.name()));
+        let store_name = store.as_ref().map(|store| Arc::<str>::from(store.name()));
         let is_filter = prefix == FILTER;
         // Where the rows are known, deleting what was never there is not passed on.
         let sends_old = is_filter && graph.send_old_values(self.node, false);
-        let node = GraphNode::processor::<K, Change<V>, K, Change<V2>, _>(name, move || {
-            Derive::new(supplied.clone(), Arc::clone(&change), is_filter)
+        let (own, supplied, written_to) =
+            (Arc::clone(&name), Arc::clone(&change), store_name.clone());
+        let node = GraphNode::new(name, move |writer| {
+            // Versions tell apart what was never there and what was deleted at a time.
+            let skips_nothing = is_filter && !writer.has_versioned_parent();
+            let parents = writer.parents().to_vec();
+            writer.add_processor::<K, Change<V>, K, Change<V2>, _>(&own, &parents, move || {
+                Derive::new(written_to.clone(), Arc::clone(&supplied), skips_nothing)
+            });
         });
-        let node = match store {
-            Some(store) => node
-                .with_stores([store])
-                .with_rows(Rows::Materialized)
-                .with_output_versioned(false),
-            None => node.with_rows(Rows::Derived(self.node)),
-        };
-        let node = graph.add(&[self.node], node);
+        let node = graph.add(&[self.node], node.with_own_rows(store, self.node));
         if sends_old {
             graph.set_sends_old_values(node);
         }
         drop(graph);
-        let (builder, sources) = (self.builder.clone(), Rc::clone(&self.sources));
-        KTable::new(builder, node, sources, (self.key_serde(), values))
+        let view = match store_name {
+            Some(name) => StoreView::always(name),
+            None => DerivedView::make(&self.view, change),
+        };
+        self.valued_at(node, values, view)
+    }
+}
+
+impl GraphNode {
+    /// A table whose rows are in `store`, or computed from those of `parent`.
+    pub(super) fn with_own_rows(
+        self,
+        store: Option<Arc<dyn StoreBuilder>>,
+        parent: GraphNodeId,
+    ) -> Self {
+        match store {
+            Some(store) => {
+                let is_versioned = is_versioned(&*store);
+                self.with_stores([store])
+                    .with_rows(Rows::Materialized)
+                    .with_output_versioned(is_versioned)
+            }
+            None => self.with_rows(Rows::Derived(parent)),
+        }
     }
 }
 

@@ -3,65 +3,10 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::aggregate::ForwardChange;
-use crate::processor::{Change, Processor, ProcessorContext, ProcessorError, Record, TaskContext};
+use super::table_store::TableStore;
+use super::to_table::Nullable;
+use crate::processor::{Change, Processor, ProcessorContext, ProcessorError, Record};
 use crate::serde::SerdeRef;
-use crate::state::{TimestampedKeyValueStore, ValueAndTimestamp};
-
-/// The store of a table, written to by its processor (Java: `KeyValueStoreWrapper` with
-/// `TimestampedTupleForwarder`).
-struct TableStore<K, V> {
-    store: usize,
-    node: usize,
-    cached: bool,
-    types: PhantomData<fn() -> (K, V)>,
-}
-
-impl<K: Clone + 'static, V: Clone + 'static> TableStore<K, V> {
-    fn open(task: &mut TaskContext, node: usize, name: &str) -> Result<Self, ProcessorError> {
-        let store = task.store_index(node, name)?;
-        task.set_forwarder(store, node, ForwardChange::<K, V>::new(store));
-        Ok(Self {
-            store,
-            node,
-            cached: task.is_cached(store),
-            types: PhantomData,
-        })
-    }
-
-    fn get(
-        &self,
-        task: &mut TaskContext,
-        key: &K,
-    ) -> Result<Option<ValueAndTimestamp<V>>, ProcessorError> {
-        let row =
-            task.with_store::<TimestampedKeyValueStore<K, V>, _>(self.store, |s, _| s.get(key))??;
-        Ok(row)
-    }
-
-    /// Sets a row and forwards the change, if that is not left to the cache.
-    fn put(
-        &self,
-        task: &mut TaskContext,
-        key: K,
-        change: Change<V>,
-        timestamp: i64,
-    ) -> Result<(), ProcessorError> {
-        let Change { new, old, .. } = change;
-        let row = new.map(|new| ValueAndTimestamp::new(new, timestamp));
-        task.with_store::<TimestampedKeyValueStore<K, V>, _>(self.store, |store, context| {
-            store.put(&key, row.as_ref(), context)
-        })??;
-        if self.cached {
-            return Ok(());
-        }
-        let change = Change::new(
-            row.map(|row| row.value),
-            old.filter(|_| task.sends_old_values(self.node)),
-        );
-        task.forward(self.node, Record::new(key, change, timestamp))
-    }
-}
 
 /// Keeps a topic's records as a table (Java: `KTableSource`). Without a store it only forwards.
 pub(super) struct TableSource<K, V> {
@@ -80,8 +25,11 @@ impl<K, V> TableSource<K, V> {
     }
 }
 
-impl<K: Clone + 'static, V: Clone + 'static> Processor<K, Option<V>, K, Change<V>>
-    for TableSource<K, V>
+impl<K, VIn, V> Processor<K, VIn, K, Change<V>> for TableSource<K, V>
+where
+    K: Clone + 'static,
+    VIn: Nullable<V>,
+    V: Clone + 'static,
 {
     fn init(
         &mut self,
@@ -97,7 +45,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Processor<K, Option<V>, K, Change<V
     fn process(
         &mut self,
         context: &mut ProcessorContext<'_, K, Change<V>>,
-        record: Record<K, Option<V>>,
+        record: Record<K, VIn>,
     ) -> Result<(), ProcessorError> {
         let Record {
             key,
@@ -109,13 +57,14 @@ impl<K: Clone + 'static, V: Clone + 'static> Processor<K, Option<V>, K, Change<V
             task.drop_record("its key is null, which a table cannot hold");
             return Ok(());
         }
+        let value: Option<V> = value.into();
         let Some(rows) = &self.rows else {
             let change = Change::new(value, None);
             return task.forward(node, Record::new(key, change, timestamp));
         };
         // Java reads the row even where nobody asks for it, which fills the cache.
         let old = rows.get(task, &key)?.map(|row| row.value);
-        rows.put(task, key, Change::new(value, old), timestamp)
+        rows.put(task, key, (value, old), timestamp)
     }
 }
 
@@ -180,15 +129,15 @@ where
         if self.skip_nothing && sends_old && old.is_none() && new.is_none() {
             return Ok(());
         }
+        if let Some(rows) = &self.rows {
+            return rows.put(task, key, (new, old), timestamp);
+        }
         let change = Change {
             new,
             old,
             is_latest: change.is_latest,
         };
-        match &self.rows {
-            Some(rows) => rows.put(task, key, change, timestamp),
-            None => task.forward(node, Record::new(key, change, timestamp)),
-        }
+        task.forward(node, Record::new(key, change, timestamp))
     }
 }
 
@@ -197,11 +146,17 @@ where
 pub(super) struct RepartitionMap<K, F> {
     map: Arc<F>,
     keys: SerdeRef<K>,
+    /// Changes that are not the latest of their row are dropped (KIP-914).
+    is_versioned: bool,
 }
 
 impl<K, F> RepartitionMap<K, F> {
-    pub(super) const fn new(map: Arc<F>, keys: SerdeRef<K>) -> Self {
-        Self { map, keys }
+    pub(super) const fn new(map: Arc<F>, keys: SerdeRef<K>, is_versioned: bool) -> Self {
+        Self {
+            map,
+            keys,
+            is_versioned,
+        }
     }
 }
 
@@ -224,6 +179,9 @@ where
             value: change,
             timestamp,
         } = record;
+        if self.is_versioned && !change.is_latest {
+            return Ok(());
+        }
         let map = |value: Option<V>| {
             let (group, value) = (self.map)(&key, value?);
             let value: V2 = value.into()?;
@@ -308,7 +266,7 @@ where
             timestamp = timestamp.max(before.timestamp);
         }
         let old = before.map(|before| before.value);
-        let sent = old.clone().filter(|_| !rows.cached);
+        let sent = old.clone().filter(|_| !rows.is_cached());
         // What a row was leaves the group before what it is now comes to it.
         let rest = match (change.old, old) {
             (Some(value), Some(old)) => (self.subtract)(&key, value, old),
@@ -318,6 +276,6 @@ where
             Some(value) => (self.add)(&key, value, rest),
             None => rest,
         };
-        rows.put(task, key, Change::new(new, sent), timestamp)
+        rows.put(task, key, (new, sent), timestamp)
     }
 }

@@ -85,6 +85,13 @@ impl<K, VOut> DerefMut for FixedKeyProcessorContext<'_, K, VOut> {
     }
 }
 
+impl<'a> ProcessingContext<'a> {
+    /// What code at `node` sees.
+    pub(crate) const fn new(task: &'a mut TaskContext, node: usize) -> Self {
+        Self { task, node }
+    }
+}
+
 impl ProcessingContext<'_> {
     /// The task and the node, for operators of the library.
     pub(crate) const fn parts(&mut self) -> (&mut TaskContext, usize) {

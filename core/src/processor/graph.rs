@@ -267,6 +267,12 @@ impl TaskContext {
         self.stores[store].forwarder = Some((node, forwarder));
     }
 
+    /// True when `store` is of the type `S`.
+    pub(crate) fn is_store<S: StateStore>(&self, store: usize) -> bool {
+        let state = self.stores[store].store.as_ref();
+        state.is_some_and(|state| state.as_any().is::<S>())
+    }
+
     /// True when writes to `store` stay in its cache.
     pub(crate) fn is_cached(&self, store: usize) -> bool {
         self.stores[store]

@@ -7,7 +7,9 @@ use std::time::Duration;
 use eddyline_core::config::StoreType;
 use eddyline_core::dsl::Materialized;
 use eddyline_core::serde::SerdeRef;
-use eddyline_core::state::{StateError, StateStore, StoreBuilder, Stores, TypedStoreBuilder};
+use eddyline_core::state::{
+    StateError, StateStore, StoreBuilder, Stores, TypedStoreBuilder, VersionedBytesStoreSupplier,
+};
 use serde_json::Value;
 
 use super::build::{BuildError, Cell, KeyCell, nullable};
@@ -197,18 +199,22 @@ fn session(
     })
 }
 
-fn versioned(
-    store: &Value,
-    keys: SerdeRef<Key>,
-    values: SerdeRef<Datum>,
-) -> Result<Built, BuildError> {
+fn versioned_supplier(store: &Value) -> Result<Arc<dyn VersionedBytesStoreSupplier>, BuildError> {
     let number = |field| store.get(field).and_then(Value::as_i64);
     let supplier = Stores::in_memory_versioned_key_value_store(
         text(store, "name").unwrap_or_default(),
         number("history_retention_ms").unwrap_or(0),
         number("segment_interval_ms"),
     );
-    let supplier = supplier.map_err(refused)?;
+    supplier.map_err(refused)
+}
+
+fn versioned(
+    store: &Value,
+    keys: SerdeRef<Key>,
+    values: SerdeRef<Datum>,
+) -> Result<Built, BuildError> {
+    let supplier = versioned_supplier(store)?;
     let mut builder = Stores::versioned_key_value_store_builder(supplier, keys, values);
     if store.get("logging") == Some(&Value::Bool(false)) {
         builder = builder.with_logging_disabled();
@@ -229,9 +235,11 @@ pub(super) fn materialized<K: KeyCell, V: Cell>(
     let Some(store) = op.get("store") else {
         return Ok(None);
     };
-    if let Some(other @ ("versioned" | "lru")) = text(store, "type") {
-        return Err(BuildError::unsupported(format!("{other} stores")));
-    }
+    let has_longs = kind.has_longs();
+    let kind = match text(store, "type") {
+        Some("versioned") => StoreKind::Versioned,
+        _ => kind,
+    };
     let mut materialized = match text(store, "name") {
         Some(name) => {
             let serde = |field| {
@@ -242,14 +250,21 @@ pub(super) fn materialized<K: KeyCell, V: Cell>(
             let spec = StoreSpec {
                 kind,
                 keys: Kind::of(serde("key_serde")),
-                values: match kind.has_longs() {
+                values: match has_longs {
                     true => Kind::Long,
                     false => Kind::of(serde("value_serde")),
                 },
                 key_serde: serde("key_serde").to_owned(),
             };
             specs.insert(name.to_owned(), spec);
-            Materialized::as_store(name)
+            match text(store, "type") {
+                Some("versioned") => Materialized::as_versioned_store(versioned_supplier(store)?),
+                Some("lru") => {
+                    let supplier = Stores::lru_map(name, max_entries(store));
+                    Materialized::as_key_value_store(supplier)
+                }
+                _ => Materialized::as_store(name),
+            }
         }
         None => Materialized::default().with_logging_enabled(BTreeMap::new()),
     };

@@ -15,6 +15,7 @@ use super::grouped::KGroupedStream;
 use super::operators::Pass;
 use super::options::Materialized;
 use super::table::KTable;
+use super::value_getter::{MakeView, StoreView};
 use super::windowed::GroupWindows;
 use crate::processor::Change;
 use crate::serde::{DefaultSerde, SerdeRef};
@@ -99,9 +100,9 @@ impl<K: Clone + 'static, A: Clone + 'static> CogroupedKStream<K, A> {
         let store = self.store_name(&materialized);
         let serdes = self.serdes(&materialized);
         let builder = store_builder(Arc::clone(&store), serdes.clone(), &materialized);
-        let recipe = Recipe::Unwindowed;
-        let keys = Arc::clone(&serdes.0);
-        self.table(store, Ok(builder), initialize, &recipe, (keys, serdes.1))
+        let view = StoreView::always(Arc::clone(&store));
+        let store = (store, Ok(builder));
+        self.table(store, initialize, &Recipe::Unwindowed, serdes, view)
     }
 
     /// The name of the table's store, which Java draws first of all names.
@@ -126,11 +127,11 @@ impl<K: Clone + 'static, A: Clone + 'static> CogroupedKStream<K, A> {
     /// what they forward (Java: `CogroupedStreamAggregateBuilder`).
     fn table<KR: Clone + 'static>(
         &self,
-        store: Arc<str>,
-        builder: Result<Arc<dyn StoreBuilder>, StateError>,
+        (store, builder): (Arc<str>, Result<Arc<dyn StoreBuilder>, StateError>),
         initialize: impl Fn() -> A + Send + Sync + 'static,
         recipe: &Recipe<K, A>,
         (keys, values): (SerdeRef<KR>, SerdeRef<A>),
+        view: MakeView<KR, A>,
     ) -> KTable<KR, A> {
         let parents: Vec<_> = self
             .inputs
@@ -164,7 +165,13 @@ impl<K: Clone + 'static, A: Clone + 'static> CogroupedKStream<K, A> {
         let node = GraphNode::processor::<KR, Change<A>, KR, Change<A>, _>(name, || Pass);
         let node = graph.add(&nodes, node.with_rows(Rows::Passed(nodes.clone())));
         drop(graph);
-        KTable::new(self.builder.clone(), node, sources, (keys, Some(values)))
+        KTable::new(
+            self.builder.clone(),
+            node,
+            sources,
+            (keys, Some(values)),
+            view,
+        )
     }
 }
 

@@ -7,7 +7,8 @@ use super::input::Recipe;
 use crate::dsl::options::Materialized;
 use crate::dsl::table::KTable;
 use crate::dsl::windowed::{
-    EmitStrategy, SessionWindows, TimeWindowing, session_store, windowed_store,
+    EmitStrategy, SessionWindows, TimeWindowing, session_store, session_view, window_view,
+    windowed_store,
 };
 use crate::serde::{DefaultSerde, SerdeRef};
 use crate::topology::TopologyError;
@@ -56,9 +57,11 @@ impl<K: Clone + 'static, A: Clone + 'static> TimeWindowedCogroupedKStream<K, A> 
         let builder = made.builder(&materialized);
         let size_ms = self.windows.size_ms();
         let keys: SerdeRef<Windowed<K>> = Arc::new(TimeWindowedSerde::new(keys, size_ms));
+        let view = window_view(Arc::clone(&store));
         let recipe = Recipe::Time(self.windows);
+        let store = (store, builder);
         self.cogrouped
-            .table(store, builder, initialize, &recipe, (keys, values))
+            .table(store, initialize, &recipe, (keys, values), view)
     }
 }
 
@@ -102,8 +105,10 @@ impl<K: Clone + 'static, A: Clone + 'static> SessionWindowedCogroupedKStream<K, 
         let builder = made.builder(&materialized);
         let keys: SerdeRef<Windowed<K>> = Arc::new(SessionWindowedSerde::new(keys));
         let merge = move |key: &K, one: Option<A>, other| Some(merge(key, one?, other));
+        let view = session_view(Arc::clone(&store));
         let recipe = Recipe::Session(self.windows, Arc::new(merge));
+        let store = (store, builder);
         self.cogrouped
-            .table(store, builder, initialize, &recipe, (keys, values))
+            .table(store, initialize, &recipe, (keys, values), view)
     }
 }

@@ -14,6 +14,9 @@ mod unmatched;
 mod window;
 mod windows;
 
+#[cfg(test)]
+mod tests;
+
 pub use options::StreamJoined;
 pub use windows::JoinWindows;
 

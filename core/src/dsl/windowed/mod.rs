@@ -8,6 +8,7 @@ mod store;
 mod table;
 mod time;
 mod time_stream;
+mod view;
 mod windows;
 
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub use self::windows::{
 pub(super) use self::session_stream::{session_node, session_store};
 pub(super) use self::table::Aggregation;
 pub(super) use self::time_stream::{time_node, windowed_store};
+pub(super) use self::view::{session_view, window_view};
 pub(super) use self::windows::TimeWindowing;
 
 use super::cogroup::{

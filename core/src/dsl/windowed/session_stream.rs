@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::session::SessionWindowAggregate;
 use super::store::{Rows as StoreRows, WindowedStore};
 use super::table::Aggregation;
+use super::view::session_view;
 use super::windows::{EmitStrategy, SessionWindows};
 use crate::dsl::graph::{GraphNode, Rows};
 use crate::dsl::grouped::KGroupedStream;
@@ -136,6 +137,7 @@ impl<K: Clone + 'static, V: Clone + 'static> SessionWindowedKStream<K, V> {
         drop(graph);
         let (parent, sources) = self.grouped.parent_of(&store);
         let (keys, inputs) = self.grouped.serdes();
+        let view = session_view(Arc::clone(&store));
         let aggregation = Aggregation {
             store: Arc::clone(&store),
             strategy: self.strategy,
@@ -159,7 +161,7 @@ impl<K: Clone + 'static, V: Clone + 'static> SessionWindowedKStream<K, V> {
         drop(graph);
         let keys: SerdeRef<Windowed<K>> = Arc::new(SessionWindowedSerde::new(keys));
         let builder = self.grouped.builder().clone();
-        KTable::new(builder, node, sources, (keys, Some(values)))
+        KTable::new(builder, node, sources, (keys, Some(values)), view)
     }
 }
 

@@ -6,6 +6,7 @@ use super::sliding::SlidingWindowAggregate;
 use super::store::{Rows as StoreRows, WindowedStore};
 use super::table::Aggregation;
 use super::time::TimeWindowAggregate;
+use super::view::window_view;
 use super::windows::{EmitStrategy, TimeWindowing};
 use crate::dsl::graph::{GraphNode, Rows};
 use crate::dsl::grouped::KGroupedStream;
@@ -128,6 +129,7 @@ impl<K: Clone + 'static, V: Clone + 'static> TimeWindowedKStream<K, V> {
         drop(graph);
         let (parent, sources) = self.grouped.parent_of(&store);
         let (keys, inputs) = self.grouped.serdes();
+        let view = window_view(Arc::clone(&store));
         let aggregation = Aggregation {
             store: Arc::clone(&store),
             strategy: self.strategy,
@@ -152,7 +154,7 @@ impl<K: Clone + 'static, V: Clone + 'static> TimeWindowedKStream<K, V> {
         let keys: SerdeRef<Windowed<K>> =
             Arc::new(TimeWindowedSerde::new(keys, self.windows.size_ms()));
         let builder = self.grouped.builder().clone();
-        KTable::new(builder, node, sources, (keys, Some(values)))
+        KTable::new(builder, node, sources, (keys, Some(values)), view)
     }
 }
 

@@ -4,6 +4,7 @@
 //! each kind of operand, and one for each family of operators that several kinds share.
 
 mod cogroup;
+mod foreign_key;
 mod grouped;
 mod joins;
 mod processor_api;

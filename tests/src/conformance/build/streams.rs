@@ -12,6 +12,7 @@ use super::{
 };
 use crate::conformance::datum::{Datum, Key};
 use crate::conformance::scripts::{Script, Scripted};
+use crate::conformance::stores;
 use crate::conformance::{functions, text, texts};
 
 /// A stream of nullable values.
@@ -35,6 +36,7 @@ impl<K: KeyCell, V: Cell> Operand for Stream<K, V> {
             "repartition" => repartition(stream, op),
             "process" | "process_values" => process(stream, op, build),
             "to" => to(stream, op),
+            "to_table" => to_table(stream, op, build),
             "group_by" | "group_by_key" => group_by(stream, op),
             "join" | "left_join" | "outer_join" => joins::join(stream, op, build),
             _ => Err(BuildError::missing(op)),
@@ -242,4 +244,14 @@ pub(super) fn grouped<K, V>(op: &Value, grouped: Grouped<K, V>) -> Grouped<K, V>
         Some(name) => grouped.with_name(name),
         None => grouped,
     }
+}
+
+fn to_table<K: KeyCell, V: Cell>(
+    stream: &Stream<K, V>,
+    op: &Value,
+    build: &mut Build,
+) -> Result<Option<Handle>, BuildError> {
+    let store = stores::materialized::<K, V>(op, &mut build.specs, V::STORE_KIND)?;
+    let serdes = (key_serde(stream, op), value_serde(stream, op));
+    given(stream.to_table_with(serdes, store.unwrap_or_default()))
 }
