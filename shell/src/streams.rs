@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 use eddyline_core::config::StreamsConfig;
 use eddyline_core::error::StreamsError;
 use eddyline_core::rng::SeedTree;
+use eddyline_core::state::storage::StorageError;
 use eddyline_core::thread::{ClientEvent, GroupReport, RunnerEvent, ThreadState};
-use eddyline_core::topology::{Topology, TopologyError};
+use eddyline_core::topology::{Subtopology, Topology, TopologyError};
 use eddyline_core::trace::{Level, LogEvent};
 use eddyline_core::wire::Uuid;
 
 use crate::clock::Clock;
+use crate::storages;
 use crate::stream_thread::{Application, StreamThread, ThreadListener};
 
 /// The state of an application (Java: `KafkaStreams.State`).
@@ -50,6 +52,8 @@ pub enum StartError {
     Topology(TopologyError),
     /// The system gives no threads, sockets or random numbers.
     System(io::Error),
+    /// The directory of persistent stores (key: `state.dir`) cannot be used.
+    State(StorageError),
 }
 
 impl fmt::Display for StartError {
@@ -57,6 +61,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Topology(error) => error.fmt(f),
             Self::System(error) => write!(f, "the system gives no threads or sockets: {error}"),
+            Self::State(error) => error.fmt(f),
         }
     }
 }
@@ -141,19 +146,33 @@ impl KafkaStreams {
         self
     }
 
+    /// Removes what this application keeps in its `state.dir`, if it keeps anything: all of it is
+    /// restored from the changelogs then (Java: `KafkaStreams.cleanUp`).
+    ///
+    /// # Errors
+    /// When the directory is in use, not of this application, or cannot be removed.
+    pub fn clean_up(&self) -> Result<(), StorageError> {
+        storages::clean_up(&self.config)
+    }
+
     /// Starts `num.stream.threads` stream threads, each a member of the group `application.id`.
     /// Returns at once; [`RunningStreams::state`] and the listener tell how it goes.
     ///
     /// # Errors
-    /// [`StartError::System`] when the system gives no threads, sockets or random numbers.
+    /// [`StartError::System`] when the system gives no threads, sockets or random numbers,
+    /// [`StartError::State`] when the directory of persistent stores cannot be used.
     pub fn start(self) -> Result<RunningStreams, StartError> {
         let seed = match self.config.rng_seed() {
             Some(seed) => seed,
             None => getrandom::u64().map_err(|error| StartError::System(error.into()))?,
         };
         let seed = SeedTree::new(seed);
+        let storages = storages::open(&self.topology, &self.config).map_err(StartError::State)?;
         let threads = self.config.num_stream_threads();
+        let topology = Arc::new(self.topology);
         let shared = Arc::new(Shared {
+            topology: Arc::clone(&topology),
+            subtopologies: topology.subtopologies(&self.config),
             inner: Mutex::new(Inner {
                 state: State::Created,
                 threads: vec![ThreadState::Created; threads],
@@ -166,12 +185,13 @@ impl KafkaStreams {
         });
         let process_id = Uuid::from_bytes(seed.child("process", 0).rng().bytes16());
         let application = Application {
-            topology: Arc::new(self.topology),
+            topology,
             config: self.config,
             process_id: process_id.to_string().into(),
             seed,
             clock: Clock::start(),
             listener: Arc::clone(&shared) as Arc<dyn ThreadListener>,
+            storages,
         };
         shared.change(|inner| inner.state = State::Rebalancing);
         let running = RunningStreams { shared };
@@ -190,7 +210,9 @@ impl KafkaStreams {
 }
 
 /// What the application's threads and its owner share.
-struct Shared {
+pub(crate) struct Shared {
+    topology: Arc<Topology>,
+    subtopologies: Vec<Subtopology>,
     inner: Mutex<Inner>,
     changed: Condvar,
     state_listener: Option<Box<StateListener>>,
@@ -240,7 +262,20 @@ impl Shared {
         }
     }
 
-    fn handles(&self) -> Vec<Arc<StreamThread>> {
+    pub(crate) fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    pub(crate) fn subtopologies(&self) -> &[Subtopology] {
+        &self.subtopologies
+    }
+
+    /// True while queries may be answered.
+    pub(crate) fn is_running(&self) -> bool {
+        matches!(self.lock().state, State::Running | State::Rebalancing)
+    }
+
+    pub(crate) fn handles(&self) -> Vec<Arc<StreamThread>> {
         self.lock().handles.clone()
     }
 
@@ -321,7 +356,7 @@ impl ThreadListener for Shared {
 /// A started application. Dropping it begins to close it without waiting; [`RunningStreams::close`]
 /// waits.
 pub struct RunningStreams {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl fmt::Debug for RunningStreams {

@@ -123,9 +123,11 @@ macro_rules! streams_config {
             application_id: String,
             bootstrap_servers: Vec<HostPort>,
             client_id: String,
+            application_server: Option<HostPort>,
             auto_offset_reset: AutoOffsetReset,
             topic_configs: BTreeMap<String, String>,
             rng_seed: Option<u64>,
+            state_dir: Option<String>,
             topology_optimization: TopologyOptimization,
             dsl_store_type: StoreType,
             dsl_store_format: DslStoreFormat,
@@ -138,9 +140,11 @@ macro_rules! streams_config {
                     application_id,
                     bootstrap_servers,
                     client_id: String::new(),
+                    application_server: None,
                     auto_offset_reset: AutoOffsetReset::Earliest,
                     topic_configs: BTreeMap::new(),
                     rng_seed: None,
+                    state_dir: None,
                     topology_optimization: TopologyOptimization::default(),
                     dsl_store_type: StoreType::default(),
                     dsl_store_format: DslStoreFormat::default(),
@@ -283,6 +287,16 @@ impl StreamsConfig {
         match plain {
             "bootstrap.servers" => self.bootstrap_servers = parse_servers(&value)?,
             "client.id" => self.client_id = value,
+            "state.dir" if value.is_empty() => {
+                return Err(ConfigError::invalid(key, &value, "a directory"));
+            }
+            "state.dir" => self.state_dir = Some(value),
+            "application.server" if value.is_empty() => self.application_server = None,
+            "application.server" => {
+                let server = HostPort::parse(&value);
+                let invalid = |_| ConfigError::invalid(key, &value, "HOST:PORT");
+                self.application_server = Some(server.map_err(invalid)?);
+            }
             "auto.offset.reset" => {
                 self.auto_offset_reset = match value.as_str() {
                     "earliest" => AutoOffsetReset::Earliest,
@@ -333,6 +347,12 @@ impl StreamsConfig {
         &self.bootstrap_servers
     }
 
+    /// Where this instance answers queries of others, which the group is told; the application
+    /// listens there itself. Key: `application.server`.
+    pub const fn application_server(&self) -> Option<&HostPort> {
+        self.application_server.as_ref()
+    }
+
     /// Key: `client.id`; the application id where it is not set.
     pub fn client_id(&self) -> &str {
         if self.client_id.is_empty() {
@@ -366,6 +386,13 @@ impl StreamsConfig {
     /// What the rows of DSL stores have beside their values. Key: `dsl.store.format`.
     pub const fn dsl_store_format(&self) -> DslStoreFormat {
         self.dsl_store_format
+    }
+
+    /// The directory for persistent stores, which every instance needs for itself. Without one
+    /// they live in memory, and are restored from their changelogs (Java has a default among
+    /// temporary files). Key: `state.dir`.
+    pub fn state_dir(&self) -> Option<&str> {
+        self.state_dir.as_deref()
     }
 
     /// The seed of every random choice, if one was given.

@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::processor::ErasedNode;
-use crate::state::StoreBuilder;
+use crate::state::{CacheBudget, StoreBuilder};
 use crate::types::TopicName;
 
 pub use builder::TopologyBuilder;
@@ -248,6 +248,13 @@ impl Topology {
             .collect()
     }
 
+    /// True when a store keeps its rows in the storage of its task.
+    pub fn has_persistent_stores(&self) -> bool {
+        let budget = CacheBudget::new(0);
+        let mut stores = self.stores.iter();
+        stores.any(|store| store.builder.build(&budget).is_persistent())
+    }
+
     /// Stores connected to any of `nodes`, in the order in which Java flushes them: that of the
     /// nodes, and of the names in a `HashSet` for each.
     pub(crate) fn stores_of(&self, nodes: &[usize]) -> Vec<usize> {
@@ -270,6 +277,11 @@ impl Topology {
 
     pub(crate) fn store(&self, store: usize) -> &StoreDefinition {
         &self.stores[store]
+    }
+
+    /// True when it has a store of this name.
+    pub fn has_store(&self, name: &str) -> bool {
+        self.stores.iter().any(|store| &*store.name == name)
     }
 
     /// How many sub-topologies there are; their numbers begin at zero.
