@@ -46,7 +46,7 @@ pub use cogroup::{
 };
 pub use grouped::KGroupedStream;
 pub use grouped_table::KGroupedTable;
-pub use joins::{JoinWindows, StreamJoined};
+pub use joins::{JoinWindows, Joined, StreamJoined};
 pub use options::{Consumed, Grouped, Materialized, Produced, Repartitioned};
 pub use printed::Printed;
 pub use stream::KStream;
