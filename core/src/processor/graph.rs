@@ -189,9 +189,9 @@ impl TaskContext {
             return Ok(());
         };
         let before = std::mem::replace(&mut self.context.timestamp, record.timestamp);
-        self.deliver(node, record)?;
+        let result = self.deliver(node, record);
         self.context.timestamp = before;
-        Ok(())
+        result
     }
 
     /// Runs `node` with `record`. A node that is running already (a processor below a table wrote to
