@@ -300,7 +300,7 @@ fn cogrouped_streams_come_to_one_table() {
     let numbers = TopicPartition::new("numbers", 0);
     let processed = task
         .graph
-        .process(task.now, &numbers, record, 2, StreamTime(3));
+        .process_record(task.now, &numbers, record, StreamTime(3));
     processed.expect("is processed");
     assert_eq!(task.output.borrow().0, ["k=a7@3"]);
 }
