@@ -245,7 +245,8 @@ impl<K: Clone + 'static, V: Clone + 'static> Processor<K, V, K, V> for Pass {
         context: &mut ProcessorContext<'_, K, V>,
         record: Record<K, V>,
     ) -> Result<(), ProcessorError> {
-        context.forward(record)
+        let (task, node) = context.parts();
+        task.pass_on(node, record)
     }
 }
 

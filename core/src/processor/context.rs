@@ -131,7 +131,9 @@ impl ProcessingContext<'_> {
         &self.task.context.headers
     }
 
-    /// The headers of the record, to change them for everyone downstream.
+    /// The headers of the record, to change them for everyone downstream. Processors that are beside
+    /// this one, behind the same parent, share them too, unless this one keeps keys
+    /// ([`FixedKeyProcessor`](crate::processor::FixedKeyProcessor)).
     pub fn headers_mut(&mut self) -> &mut Headers {
         &mut self.task.context.headers
     }
@@ -141,9 +143,10 @@ impl ProcessingContext<'_> {
         self.task.stream_time
     }
 
-    /// The wall clock as the driver gave it for this step.
+    /// The wall clock when the task began to process this record, or to punctuate. What a commit
+    /// flushes is seen at the time of the record before.
     pub fn current_system_time(&self) -> WallClock {
-        self.task.now.wall_clock
+        self.task.system_time
     }
 
     /// Asks for a commit soon (Java: `ProcessorContext.commit`).

@@ -55,6 +55,8 @@ pub(crate) struct TaskContext {
     pub(crate) config: Arc<StreamsConfig>,
     pub(crate) context: RecordContext,
     pub(crate) now: Now,
+    /// The wall clock when the task last began to process or to punctuate.
+    pub(crate) system_time: WallClock,
     pub(crate) stream_time: StreamTime,
     pub(crate) sink: Rc<RefCell<dyn RecordSink>>,
     pub(crate) scratch: Vec<u8>,
@@ -87,6 +89,13 @@ impl TaskContext {
         ))
     }
 
+    /// Processing or punctuation begins. Only this moves the system time that processors see: what a
+    /// commit flushes, they see at the time of the record before it, as in Java.
+    const fn begin(&mut self, now: Now) {
+        self.now = now;
+        self.system_time = now.wall_clock;
+    }
+
     /// Counts a record that an operator cannot take (Java: `dropped-records`).
     pub(crate) fn drop_record(&mut self, reason: &str) {
         self.dropped_records += 1;
@@ -112,8 +121,22 @@ impl TaskContext {
         }
     }
 
-    /// Hands `record` to every child of `from`, the last one by value.
+    /// Hands `record` to every child of `from`, the last one by value. It has headers of its own,
+    /// which the children share: what they do to them is not seen here (Java: a new `Record`).
     pub(crate) fn forward<K: Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        from: usize,
+        record: Record<K, V>,
+    ) -> Result<(), ProcessorError> {
+        let headers = self.context.headers.clone();
+        let result = self.pass_on(from, record);
+        self.context.headers = headers;
+        result
+    }
+
+    /// Hands the record that `from` was given to every child, as it is: what they do to its headers
+    /// is seen by siblings of `from` too (Java: the same `Record`).
+    pub(crate) fn pass_on<K: Clone + 'static, V: Clone + 'static>(
         &mut self,
         from: usize,
         record: Record<K, V>,
@@ -123,12 +146,11 @@ impl TaskContext {
             return Ok(());
         };
         let before = std::mem::replace(&mut self.context.timestamp, record.timestamp);
-        for &child in earlier {
-            self.deliver(child, record.clone())?;
-        }
-        self.deliver(last, record)?;
+        let mut earlier = earlier.iter();
+        let result = earlier.try_for_each(|&child| self.deliver(child, record.clone()));
+        let result = result.and_then(|()| self.deliver(last, record));
         self.context.timestamp = before;
-        Ok(())
+        result
     }
 
     pub(super) fn forward_to<K: Clone + 'static, V: Clone + 'static>(
@@ -148,14 +170,16 @@ impl TaskContext {
                 "{child} is not a child of {from}"
             )));
         };
+        let headers = self.context.headers.clone();
         let before = std::mem::replace(&mut self.context.timestamp, record.timestamp);
-        self.deliver(node, record)?;
+        let result = self.deliver(node, record);
         self.context.timestamp = before;
-        Ok(())
+        self.context.headers = headers;
+        result
     }
 
     /// Hands `record` to the child that was connected as number `child`, if there is one.
-    pub(crate) fn forward_to_nth<K: Clone + 'static, V: Clone + 'static>(
+    pub(crate) fn pass_on_to_nth<K: Clone + 'static, V: Clone + 'static>(
         &mut self,
         from: usize,
         child: usize,
@@ -500,6 +524,7 @@ impl ProcessorGraph {
             config: Arc::new(config.clone()),
             context: RecordContext::punctuation(-1),
             now: Now::default(),
+            system_time: WallClock(0),
             stream_time: StreamTime::UNKNOWN,
             sink,
             scratch: Vec::new(),
@@ -555,7 +580,7 @@ impl ProcessorGraph {
     /// # Errors
     /// Whatever a processor fails with.
     pub fn init(&mut self, now: Now) -> Result<(), StreamsError> {
-        self.task.now = now;
+        self.task.begin(now);
         for node in 0..self.task.nodes.len() {
             self.run(node, |running, task| running.init(task, node))?;
         }
@@ -594,7 +619,7 @@ impl ProcessorGraph {
             let message = format!("task {} has no source for {partition}", self.task.id);
             return Err(StreamsError::Topology(message));
         };
-        self.task.now = now;
+        self.task.begin(now);
         self.task.stream_time = stream_time;
         let context = &mut self.task.context;
         if context.topic.as_ref() != Some(&partition.topic) {
@@ -630,6 +655,7 @@ impl ProcessorGraph {
         let mut any = false;
         while let Some((node, id, time)) = self.task.punctuators.pop_due(kind, time_ms) {
             any = true;
+            self.task.begin(now);
             self.task.context = RecordContext::punctuation(time);
             self.run(node, |running, task| {
                 running.punctuate(task, node, id, time)
