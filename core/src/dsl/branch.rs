@@ -119,6 +119,6 @@ impl<K: Clone + 'static, V: Clone + 'static> Processor<K, V, K, V> for Split<K, 
         let mut predicates = self.0.iter();
         let first = predicates.position(|takes| takes(&record.key, &record.value));
         let (task, node) = context.parts();
-        task.pass_on_to_nth(node, first.unwrap_or(self.0.len()), record)
+        task.forward_to_nth(node, first.unwrap_or(self.0.len()), record)
     }
 }

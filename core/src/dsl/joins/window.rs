@@ -40,17 +40,17 @@ impl<K: Clone + 'static, V: Clone + 'static> Processor<K, V, K, V> for JoinWindo
         context: &mut ProcessorContext<'_, K, V>,
         record: Record<K, V>,
     ) -> Result<(), ProcessorError> {
-        let (task, node) = context.parts();
         if self.keys.is_null(&record.key) {
-            return task.pass_on(node, record);
+            return context.pass(record);
         }
         // Joined before it is kept: a self-join must not find it.
-        task.pass_on(node, record.clone())?;
+        context.pass(record.clone())?;
         let Record {
             key,
             value,
             timestamp,
         } = record;
+        let (task, _) = context.parts();
         task.with_store::<JoinWindowStore<K, V>, _>(self.store, |store, context| {
             let headers = context.headers.clone();
             let kept = ValueTimestampHeaders::new(value, timestamp, headers);
