@@ -219,7 +219,8 @@ impl<KOut: Clone + 'static, VOut: Clone + 'static> ProcessorContext<'_, KOut, VO
         task.forward(node, record)
     }
 
-    /// [`forward`](Self::forward) of the record that came, without its headers being copied.
+    /// [`forward`](Self::forward) of the record that came, without its headers being copied. For what
+    /// Java has as a `Processor` that passes on: a `FixedKeyProcessor`, as its filter is, copies them.
     pub(crate) fn pass(&mut self, record: Record<KOut, VOut>) -> Result<(), ProcessorError> {
         let (task, node) = self.parts();
         task.forward_same(node, record)
