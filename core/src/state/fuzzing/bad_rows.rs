@@ -113,11 +113,11 @@ fn windowed_stores(data: &[u8], is_cached: bool) {
     }
     let window = |time_first: bool| match time_first {
         true => Stores::in_memory_window_store("store", 50, 5, false),
-        false => Stores::segmented_window_store("store", 50, 5, false),
+        false => Stores::persistent_window_store("store", 50, 5, false),
     };
     let session = |time_first: bool| match time_first {
         true => Stores::in_memory_session_store("store", 50),
-        false => Stores::segmented_session_store("store", 50),
+        false => Stores::persistent_session_store("store", 50),
     };
     for time_first in [true, false] {
         check!(windows, window_store_builder, window(time_first));
