@@ -212,6 +212,9 @@ impl<K: 'static, V: 'static> StateStore for VersionedKeyValueStore<K, V> {
         self.serdes.topic = Box::from(topic.as_str());
     }
 
+    /// Record by record, as it was written. Java looks at a batch with the time of its end: a
+    /// deletion that has expired by then is not seen by a late put of the same batch, which brings
+    /// the key back.
     fn restore(&mut self, record: ChangelogRecord) -> Result<(), StateError> {
         let ChangelogRecord {
             key,
