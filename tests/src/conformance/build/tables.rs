@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::foreign_key;
 use super::streams::{grouped, selector};
+use super::suppress;
 use super::{Build, BuildError, Cell, Handle, KeyCell, Operand, function, given, name};
 use crate::conformance::datum::{Datum, Key};
 use crate::conformance::stores::{self, StoreKind};
@@ -23,6 +24,7 @@ impl<K: KeyCell, V: Cell> Operand for KTable<K, V> {
             "filter" | "filter_not" => filter(table, op, build),
             "map_values" => map_values(table, op, build),
             "group_by" => group_by(table, op),
+            "suppress" => suppress::suppress(table, op),
             "transform_values" => transform_values(table, op, build),
             "join" | "left_join" | "outer_join" if op.get("fk_fn").is_some() => {
                 foreign_key::join(table, op, build)
