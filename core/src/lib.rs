@@ -18,6 +18,7 @@ pub mod error;
 pub mod group;
 pub mod net;
 pub mod processor;
+pub mod query;
 pub mod rng;
 pub mod serde;
 pub mod state;

@@ -2,6 +2,7 @@
 
 pub mod admin;
 mod clock;
+pub mod query;
 mod sockets;
 mod stream_thread;
 mod streams;

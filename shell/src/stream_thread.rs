@@ -11,19 +11,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, unbounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, never, select, unbounded};
 use eddyline_core::config::StreamsConfig;
 use eddyline_core::error::StreamsError;
 use eddyline_core::rng::SeedTree;
 use eddyline_core::thread::{
-    Budget, ClientEvent, ClientMachine, GroupReport, Input, Output, RunnerEvent, TaskRunner,
-    ToClient, ToRunner,
+    Budget, ClientEvent, ClientMachine, GroupReport, Input, Output, RunnerEvent, TaskQuery,
+    TaskRunner, ToClient, ToRunner,
 };
 use eddyline_core::time::Instant;
 use eddyline_core::topology::Topology;
 use mio::Waker;
 
 use crate::clock::Clock;
+use crate::query::{QueryJob, mark_stream_thread};
 use crate::sockets::Sockets;
 
 /// What every thread of an application shares.
@@ -86,6 +87,7 @@ impl Mailbox {
 /// A running stream thread.
 pub(crate) struct StreamThread {
     mailbox: Mailbox,
+    queries: Sender<QueryJob>,
     client: JoinHandle<()>,
     runner: JoinHandle<()>,
 }
@@ -96,6 +98,7 @@ impl StreamThread {
         let sockets = Sockets::new()?;
         let (mail, inbox) = unbounded();
         let (to_runner, from_client) = unbounded();
+        let (queries, asked) = unbounded();
         let bell = Arc::new(Bell {
             waker: sockets.waker(),
             asleep: AtomicBool::new(false),
@@ -108,7 +111,10 @@ impl StreamThread {
         );
         let spawn = |suffix: &str| std::thread::Builder::new().name(format!("{name}{suffix}"));
         let (shared, back) = (application.clone(), mailbox.clone());
-        let runner = spawn("").spawn(move || run_tasks(&shared, index, &from_client, &back))?;
+        let runner = spawn("").spawn(move || {
+            mark_stream_thread();
+            run_tasks(&shared, index, &from_client, asked, &back);
+        })?;
         let thread = ClientThread {
             application: application.clone(),
             index,
@@ -120,6 +126,7 @@ impl StreamThread {
         let client = spawn("-client").spawn(move || thread.run())?;
         Ok(Self {
             mailbox,
+            queries,
             client,
             runner,
         })
@@ -130,6 +137,12 @@ impl StreamThread {
         self.mailbox
             .post(Mail::Command(Command::Close { timeout_ms }));
         self.mailbox.ring();
+    }
+
+    /// Asks the thread's tasks. Nothing is answered when it has ended.
+    pub(crate) fn query(&self, job: QueryJob) {
+        // Dropping the job tells the asker.
+        let _ = self.queries.send(job);
     }
 
     /// What the thread's client shows of itself; `None` when it has ended.
@@ -155,9 +168,10 @@ fn run_tasks(
     application: &Application,
     index: usize,
     from_client: &Receiver<ToRunner>,
+    queries: Receiver<QueryJob>,
     back: &Mailbox,
 ) {
-    let run = || TaskLoop::new(application, index, from_client, back).run();
+    let run = || TaskLoop::new(application, index, from_client, queries, back).run();
     if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
         let message = panic
             .downcast_ref::<&str>()
@@ -175,7 +189,16 @@ struct TaskLoop<'a> {
     runner: TaskRunner,
     budget: Budget,
     from_client: &'a Receiver<ToRunner>,
+    queries: Receiver<QueryJob>,
     back: &'a Mailbox,
+}
+
+/// What the runner's thread is given to do.
+enum Work {
+    Message(ToRunner),
+    Query(QueryJob),
+    /// A deadline, or a step that is not finished.
+    Nothing,
 }
 
 impl<'a> TaskLoop<'a> {
@@ -183,6 +206,7 @@ impl<'a> TaskLoop<'a> {
         application: &'a Application,
         index: usize,
         from_client: &'a Receiver<ToRunner>,
+        queries: Receiver<QueryJob>,
         back: &'a Mailbox,
     ) -> Self {
         let config = &application.config;
@@ -199,6 +223,7 @@ impl<'a> TaskLoop<'a> {
             runner: TaskRunner::new(now, topology, config, cache_max_bytes),
             budget,
             from_client,
+            queries,
             back,
         }
     }
@@ -209,12 +234,13 @@ impl<'a> TaskLoop<'a> {
             if self.runner.is_closed() {
                 return;
             }
-            match self.next_message(more) {
-                Ok(Some(message)) => {
+            match self.next_work(more) {
+                Ok(Work::Message(message)) => {
                     let now = self.application.clock.now();
                     self.runner.handle_message(now, message);
                 }
-                Ok(None) => {}
+                Ok(Work::Query(job)) => self.answer(job),
+                Ok(Work::Nothing) => {}
                 // The client has ended: nobody is left to commit for.
                 Err(()) => return,
             }
@@ -239,22 +265,45 @@ impl<'a> TaskLoop<'a> {
         more
     }
 
-    /// The next message, waiting for it unless there is work.
-    fn next_message(&self, more: bool) -> Result<Option<ToRunner>, ()> {
+    /// The next thing to do, waiting for it unless there is work.
+    fn next_work(&mut self, more: bool) -> Result<Work, ()> {
+        if let Ok(job) = self.queries.try_recv() {
+            return Ok(Work::Query(job));
+        }
         match self.from_client.try_recv() {
-            Ok(message) => return Ok(Some(message)),
+            Ok(message) => return Ok(Work::Message(message)),
             Err(TryRecvError::Disconnected) => return Err(()),
-            Err(TryRecvError::Empty) if more => return Ok(None),
+            Err(TryRecvError::Empty) if more => return Ok(Work::Nothing),
             Err(TryRecvError::Empty) => {}
         }
-        match time_left(self.runner.poll_timeout(), self.application.clock) {
-            None => self.from_client.recv().map(Some).map_err(drop),
-            Some(left) => match self.from_client.recv_timeout(left) {
-                Ok(message) => Ok(Some(message)),
-                Err(RecvTimeoutError::Timeout) => Ok(None),
-                Err(RecvTimeoutError::Disconnected) => Err(()),
-            },
+        let left = time_left(self.runner.poll_timeout(), self.application.clock);
+        let deadline = left.map_or_else(never, crossbeam_channel::after);
+        select! {
+            recv(self.from_client) -> message => message.map(Work::Message).map_err(drop),
+            recv(self.queries) -> job => Ok(match job {
+                Ok(job) => Work::Query(job),
+                Err(_) => {
+                    // Nobody is left to ask.
+                    self.queries = never();
+                    Work::Nothing
+                }
+            }),
+            recv(deadline) -> _ => Ok(Work::Nothing),
         }
+    }
+
+    fn answer(&self, job: QueryJob) {
+        let pages = self.runner.query(TaskQuery {
+            store: &job.store,
+            partitions: job.partitions.as_ref(),
+            query: &job.query,
+            after: job.after.as_ref(),
+            max_rows: job.max_rows,
+            bound: &job.bound,
+            allows_stale: job.allows_stale,
+        });
+        // Who asked may have gone.
+        let _ = job.answer.send(pages);
     }
 }
 

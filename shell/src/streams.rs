@@ -9,7 +9,7 @@ use eddyline_core::config::StreamsConfig;
 use eddyline_core::error::StreamsError;
 use eddyline_core::rng::SeedTree;
 use eddyline_core::thread::{ClientEvent, GroupReport, RunnerEvent, ThreadState};
-use eddyline_core::topology::{Topology, TopologyError};
+use eddyline_core::topology::{Subtopology, Topology, TopologyError};
 use eddyline_core::trace::{Level, LogEvent};
 use eddyline_core::wire::Uuid;
 
@@ -153,7 +153,10 @@ impl KafkaStreams {
         };
         let seed = SeedTree::new(seed);
         let threads = self.config.num_stream_threads();
+        let topology = Arc::new(self.topology);
         let shared = Arc::new(Shared {
+            topology: Arc::clone(&topology),
+            subtopologies: topology.subtopologies(&self.config),
             inner: Mutex::new(Inner {
                 state: State::Created,
                 threads: vec![ThreadState::Created; threads],
@@ -166,7 +169,7 @@ impl KafkaStreams {
         });
         let process_id = Uuid::from_bytes(seed.child("process", 0).rng().bytes16());
         let application = Application {
-            topology: Arc::new(self.topology),
+            topology,
             config: self.config,
             process_id: process_id.to_string().into(),
             seed,
@@ -190,7 +193,9 @@ impl KafkaStreams {
 }
 
 /// What the application's threads and its owner share.
-struct Shared {
+pub(crate) struct Shared {
+    topology: Arc<Topology>,
+    subtopologies: Vec<Subtopology>,
     inner: Mutex<Inner>,
     changed: Condvar,
     state_listener: Option<Box<StateListener>>,
@@ -240,7 +245,20 @@ impl Shared {
         }
     }
 
-    fn handles(&self) -> Vec<Arc<StreamThread>> {
+    pub(crate) fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    pub(crate) fn subtopologies(&self) -> &[Subtopology] {
+        &self.subtopologies
+    }
+
+    /// True while queries may be answered.
+    pub(crate) fn is_running(&self) -> bool {
+        matches!(self.lock().state, State::Running | State::Rebalancing)
+    }
+
+    pub(crate) fn handles(&self) -> Vec<Arc<StreamThread>> {
         self.lock().handles.clone()
     }
 
@@ -321,7 +339,7 @@ impl ThreadListener for Shared {
 /// A started application. Dropping it begins to close it without waiting; [`RunningStreams::close`]
 /// waits.
 pub struct RunningStreams {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl fmt::Debug for RunningStreams {

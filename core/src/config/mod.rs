@@ -123,6 +123,7 @@ macro_rules! streams_config {
             application_id: String,
             bootstrap_servers: Vec<HostPort>,
             client_id: String,
+            application_server: Option<HostPort>,
             auto_offset_reset: AutoOffsetReset,
             topic_configs: BTreeMap<String, String>,
             rng_seed: Option<u64>,
@@ -138,6 +139,7 @@ macro_rules! streams_config {
                     application_id,
                     bootstrap_servers,
                     client_id: String::new(),
+                    application_server: None,
                     auto_offset_reset: AutoOffsetReset::Earliest,
                     topic_configs: BTreeMap::new(),
                     rng_seed: None,
@@ -283,6 +285,12 @@ impl StreamsConfig {
         match plain {
             "bootstrap.servers" => self.bootstrap_servers = parse_servers(&value)?,
             "client.id" => self.client_id = value,
+            "application.server" if value.is_empty() => self.application_server = None,
+            "application.server" => {
+                let server = HostPort::parse(&value);
+                let invalid = |_| ConfigError::invalid(key, &value, "HOST:PORT");
+                self.application_server = Some(server.map_err(invalid)?);
+            }
             "auto.offset.reset" => {
                 self.auto_offset_reset = match value.as_str() {
                     "earliest" => AutoOffsetReset::Earliest,
@@ -331,6 +339,12 @@ impl StreamsConfig {
     /// Key: `bootstrap.servers`.
     pub fn bootstrap_servers(&self) -> &[HostPort] {
         &self.bootstrap_servers
+    }
+
+    /// Where this instance answers queries of others, which the group is told; the application
+    /// listens there itself. Key: `application.server`.
+    pub const fn application_server(&self) -> Option<&HostPort> {
+        self.application_server.as_ref()
     }
 
     /// Key: `client.id`; the application id where it is not set.

@@ -159,32 +159,33 @@ where
         }
         let send_old_values = task.sends_old_values(node) && !self.cached;
         let (initialize, fold) = (&self.initialize, &self.fold);
-        let folded = task.with_store::<TimestampedKeyValueStore<K, A>, _>(
-            self.store,
-            |store, context| -> Result<_, StateError> {
-                let before = store.get(&key)?;
-                // An aggregate is as new as the newest record in it.
-                let newest = before
-                    .as_ref()
-                    .map_or(timestamp, |b| b.timestamp.max(timestamp));
-                let old = match before {
-                    Some(before) => Some(before.value),
-                    None => initialize(),
-                };
-                let sent = if send_old_values { old.clone() } else { None };
-                let after = fold(&key, value, old).map(|new| ValueAndTimestamp::new(new, newest));
-                store.put(&key, after.as_ref(), context)?;
-                Ok((after, sent, newest))
-            },
-        )?;
-        let (after, old, timestamp) = match folded {
-            Ok(folded) => folded,
+        type Rows<K, A> = TimestampedKeyValueStore<K, A>;
+        // Read apart from the write: what the read evicts is forwarded first.
+        let before = match task.with_store::<Rows<K, A>, _>(self.store, |rows, _| rows.get(&key))? {
+            Ok(before) => before,
             Err(StateError::NullKey { .. }) => {
                 task.drop_record("its key is null, which cannot be grouped by");
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
         };
+        // An aggregate is as new as the newest record in it.
+        let timestamp = before
+            .as_ref()
+            .map_or(timestamp, |before| before.timestamp.max(timestamp));
+        let before = match before {
+            Some(before) => Some(before.value),
+            None => initialize(),
+        };
+        let old = if send_old_values {
+            before.clone()
+        } else {
+            None
+        };
+        let after = fold(&key, value, before).map(|new| ValueAndTimestamp::new(new, timestamp));
+        task.with_store::<Rows<K, A>, _>(self.store, |rows, context| {
+            rows.put(&key, after.as_ref(), context)
+        })??;
         if self.cached {
             return Ok(());
         }

@@ -15,7 +15,7 @@ use crate::trace::{Level, LogEvent};
 use crate::types::MemberEpoch;
 use crate::wire::error_name;
 use crate::wire::streams_group::{
-    StatusCode, StreamsGroupHeartbeatRequest, StreamsGroupHeartbeatResponse,
+    EndpointToPartitions, StatusCode, StreamsGroupHeartbeatRequest, StreamsGroupHeartbeatResponse,
 };
 
 /// A reconciliation under way: towards the target captured when it began.
@@ -45,6 +45,7 @@ pub struct Membership {
     state: MemberState,
     epoch: i32,
     endpoint_epoch: i32,
+    endpoints: Vec<EndpointToPartitions>,
     subscribed: bool,
     coordinator_known: bool,
     /// What the coordinator wants the member to have.
@@ -85,6 +86,7 @@ impl Membership {
             state: MemberState::Unsubscribed,
             epoch: 0,
             endpoint_epoch: -1,
+            endpoints: Vec::new(),
             subscribed: false,
             coordinator_known: false,
             target: Tasks::default(),
@@ -122,6 +124,11 @@ impl Membership {
     /// Where the member stands.
     pub const fn state(&self) -> MemberState {
         self.state
+    }
+
+    /// The members that answer queries with what they have, as the group told last.
+    pub fn endpoints(&self) -> &[EndpointToPartitions] {
+        &self.endpoints
     }
 
     /// Whether the group is ready to process.
@@ -480,6 +487,9 @@ impl Membership {
         }
         self.epoch = response.member_epoch;
         self.endpoint_epoch = response.endpoint_information_epoch;
+        if let Some(endpoints) = response.partitions_by_user_endpoint {
+            self.endpoints = endpoints;
+        }
         self.update_statuses(response.status.unwrap_or_default());
         self.ask_again_soon(now);
         let is_told = response.active_tasks.is_some();

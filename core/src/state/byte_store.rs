@@ -236,7 +236,7 @@ impl Iterator for MemoryRows<'_> {
 }
 
 /// The first key behind all keys that begin with `prefix`; `None` when there is no such key.
-pub(crate) fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
+pub fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
     let mut end = prefix[..=last].to_vec();
     end[last] += 1;

@@ -14,8 +14,12 @@ use crate::types::{Headers, RecordContext, TopicName};
 ///
 /// A write is *dirty* until a flush begins, then *queued* until
 /// [`pop_queued`](Self::pop_queued) hands it out; both are in one list in order of last write, the
-/// queued ones in front. What is evicted while it is queued stays readable until then, but no
-/// longer counts. Promotion and eviction take constant time.
+/// queued ones in front. What is evicted while it is queued stays readable until then. Promotion and
+/// eviction take constant time.
+///
+/// A flush is over when `pop_queued` has nothing more. Only then what it was begun for no longer
+/// counts, the evicted entry and the tombstones, and more is evicted where that is not enough. So
+/// it is in Java, and what is written downstream meanwhile finds the budget exceeded.
 #[derive(Debug)]
 pub struct RecordCache {
     entries: Slab<Entry>,
@@ -25,7 +29,12 @@ pub struct RecordCache {
     dirty: List,
     /// Linked entries that bear this number are dirty, those with another one are queued.
     epoch: u32,
-    dirty_tombstones: usize,
+    /// What was evicted dirty counts until the flush that it began is over.
+    leaving_bytes: usize,
+    /// Tombstones of the flush that is under way, which leave with it.
+    flushed_tombstones: Vec<u32>,
+    /// True while a flush is under way that an eviction began: it is to go on.
+    is_evicting: bool,
     size_bytes: usize,
     topics: Topics,
     budget: CacheBudget,
@@ -98,14 +107,16 @@ impl RecordCache {
             recent: List::new(),
             dirty: List::new(),
             epoch: 0,
-            dirty_tombstones: 0,
+            leaving_bytes: 0,
+            flushed_tombstones: Vec::new(),
+            is_evicting: false,
             size_bytes: 0,
             topics: Topics::default(),
             budget,
         }
     }
 
-    /// The bytes that this cache takes from the budget.
+    /// The bytes of what is in this cache and not evicted.
     pub fn size_bytes(&self) -> usize {
         self.size_bytes
     }
@@ -115,9 +126,17 @@ impl RecordCache {
         self.recent.back() == NIL
     }
 
-    /// True when [`pop_queued`](Self::pop_queued) has something to hand out.
+    /// True when [`pop_queued`](Self::pop_queued) has something to do: a flush is not over.
     #[inline]
-    pub fn has_queued(&self) -> bool {
+    pub fn is_flushing(&self) -> bool {
+        self.has_queued()
+            || self.is_evicting
+            || self.leaving_bytes > 0
+            || !self.flushed_tombstones.is_empty()
+    }
+
+    #[inline]
+    fn has_queued(&self) -> bool {
         let front = self.dirty.front();
         front != NIL && self.entries.slot(front).payload.epoch != self.epoch
     }
@@ -129,13 +148,13 @@ impl RecordCache {
         Some(self.read(slot))
     }
 
-    /// Stages a write, `None` a tombstone, made by the record of `context`; then evicts until the
-    /// budget holds or this cache is empty.
+    /// Stages a write, `None` a tombstone, made by the record of `context`; then begins to evict
+    /// until the budget holds or this cache is empty: see [`is_flushing`](Self::is_flushing).
     pub fn put(&mut self, key: &[u8], value: Option<&[u8]>, context: &RecordContext) {
         let (topic, topic_chars) = self.topics.number(context.topic.as_ref());
         let size_bytes = entry_size(key, value) + topic_chars + context.headers_size_bytes();
         let slot = self.slot_for(key, size_bytes);
-        self.mark_dirty(slot, value.is_none());
+        self.mark_dirty(slot);
         let entry = self.entries.slot_mut(slot);
         match (value, &mut entry.value) {
             (Some(new), Some(own)) => own.assign(new),
@@ -171,62 +190,73 @@ impl RecordCache {
 
     /// Queues every dirty entry for [`pop_queued`](Self::pop_queued), in order of last write.
     pub fn begin_flush(&mut self) {
-        if self.dirty_tombstones > 0 {
-            self.release_tombstones();
-        }
         self.epoch = self.epoch.wrapping_add(1);
     }
 
-    /// The next queued entry, which is clean from now on.
+    /// The next queued entry, which is clean from now on. Behind the last one the flush is over, and
+    /// an eviction that began it goes on.
     pub fn pop_queued(&mut self) -> Option<CachedEntry> {
-        if !self.has_queued() {
-            return None;
+        while !self.has_queued() {
+            if !self.is_flushing() {
+                return None;
+            }
+            self.end_flush();
         }
         let slot = self.dirty.front();
         self.dirty.remove(slot);
-        let state = {
-            let entry = self.entries.slot_mut(slot);
-            entry.is_linked = false;
-            entry.state
-        };
+        let entry = self.entries.slot_mut(slot);
+        entry.is_linked = false;
+        let (state, is_tombstone) = (entry.state, entry.value.is_none());
         let key = self.entries.slot(slot).key.clone();
-        let entry = match state {
+        let (value, context) = match state {
             State::Free => unreachable!("a free slot is in no list"),
             State::Resident => {
+                if is_tombstone {
+                    self.flushed_tombstones.push(slot);
+                }
                 let entry = &self.entries.slot(slot).payload;
-                return Some(CachedEntry {
-                    key,
-                    value: entry.value.clone(),
-                    context: self.context(entry, entry.headers.clone()),
-                });
+                (entry.value.clone(), self.context(entry))
             }
-            State::Leaving => self.entries.remove(slot),
-            State::Ghost => self.entries.remove_hidden(slot),
+            State::Leaving => {
+                let entry = self.entries.remove(slot);
+                let context = self.context(&entry);
+                (entry.value, context)
+            }
+            State::Ghost => {
+                let entry = self.entries.remove_hidden(slot);
+                let context = self.context(&entry);
+                (entry.value, context)
+            }
         };
-        let context = self.context(&entry, entry.headers.clone());
         Some(CachedEntry {
             key,
-            value: entry.value,
+            value,
             context,
         })
     }
 
-    /// Evicts until the budget holds or this cache is empty.
+    /// Evicts until the budget holds, this cache is empty, or a dirty entry is to be flushed first:
+    /// then it goes on when that is over.
     #[inline]
     pub fn shrink(&mut self) {
         while self.budget.is_exceeded() && !self.is_empty() {
-            self.evict();
+            if self.evict() {
+                self.is_evicting = true;
+                return;
+            }
         }
     }
 
     /// Forgets everything, what is dirty too.
     pub fn clear(&mut self) {
-        self.budget.give_back(self.size_bytes);
+        self.budget.give_back(self.size_bytes + self.leaving_bytes);
         self.size_bytes = 0;
+        self.leaving_bytes = 0;
+        self.flushed_tombstones.clear();
+        self.is_evicting = false;
         self.entries.clear();
         self.recent.clear();
         self.dirty.clear();
-        self.dirty_tombstones = 0;
     }
 
     /// What is known of the keys within `bounds`, in order; promotes what it passes.
@@ -237,47 +267,54 @@ impl RecordCache {
         }
     }
 
-    /// Evicts the least recently used entry. If it is dirty, that begins a flush, in which it goes
-    /// first; while an earlier flush is not pulled to its end it keeps its place, behind the older
-    /// values of its key.
-    fn evict(&mut self) {
+    /// Evicts the least recently used entry; true when that begins a flush: it is dirty, and goes
+    /// first. While an earlier flush is not over it keeps its place, behind the older values of its
+    /// key.
+    fn evict(&mut self) -> bool {
         let slot = self.recent.back();
-        self.release(slot);
+        self.recent.remove(slot);
+        let is_flushing = self.is_flushing();
+        let epoch = self.epoch;
         let entry = self.entries.slot_mut(slot);
+        let size_bytes = entry.size_bytes as usize;
+        self.size_bytes -= size_bytes;
         if !entry.is_linked {
             self.entries.remove(slot);
-            return;
+            self.budget.give_back(size_bytes);
+            return false;
         }
         entry.state = State::Leaving;
-        if entry.epoch == self.epoch {
-            if !self.has_queued() {
-                self.dirty.move_to_front(slot);
-            }
-            self.begin_flush();
+        if entry.epoch != epoch {
+            self.budget.give_back(size_bytes);
+            return false;
         }
+        self.leaving_bytes += size_bytes;
+        if !is_flushing {
+            self.dirty.move_to_front(slot);
+        }
+        self.begin_flush();
+        !is_flushing
     }
 
-    /// Ends the counting of an entry. It is still in the slab and in the queue.
-    fn release(&mut self, slot: u32) {
-        self.recent.remove(slot);
-        let size_bytes = self.entries.slot(slot).payload.size_bytes as usize;
-        self.size_bytes -= size_bytes;
-        self.budget.give_back(size_bytes);
-    }
-
-    /// Tombstones leave with the flush that begins: they no longer count, as in Java where a flush
-    /// is over before the next eviction. Every tombstone is passed once a write.
-    fn release_tombstones(&mut self) {
-        let mut slot = self.dirty.front();
-        while slot != NIL {
+    /// Ends the counting of what a flush was begun for. A tombstone that was written again
+    /// meanwhile stays.
+    fn end_flush(&mut self) {
+        self.budget
+            .give_back(std::mem::take(&mut self.leaving_bytes));
+        while let Some(slot) = self.flushed_tombstones.pop() {
             let entry = &self.entries.slot(slot).payload;
-            if entry.value.is_none() && entry.state == State::Resident {
-                self.release(slot);
-                self.entries.slot_mut(slot).state = State::Leaving;
+            let is_flushed = entry.state == State::Resident && !entry.is_linked;
+            if is_flushed && entry.value.is_none() {
+                let size_bytes = entry.size_bytes as usize;
+                self.recent.remove(slot);
+                self.entries.remove(slot);
+                self.size_bytes -= size_bytes;
+                self.budget.give_back(size_bytes);
             }
-            slot = self.dirty.after(slot);
         }
-        self.dirty_tombstones = 0;
+        if std::mem::take(&mut self.is_evicting) {
+            self.shrink();
+        }
     }
 
     /// The slot of `key`, new or old, counted with `size_bytes` and the most recently used one.
@@ -320,11 +357,10 @@ impl RecordCache {
 
     /// Makes `slot` the last of the dirty ones; a value of it that is queued stays queued.
     #[inline]
-    fn mark_dirty(&mut self, slot: u32, is_tombstone: bool) {
+    fn mark_dirty(&mut self, slot: u32) {
         let epoch = self.epoch;
         let entry = self.entries.slot_mut(slot);
         if entry.is_linked && entry.epoch == epoch {
-            self.dirty_tombstones -= usize::from(entry.value.is_none());
             self.dirty.move_to_back(slot);
         } else {
             if entry.is_linked {
@@ -335,7 +371,6 @@ impl RecordCache {
         let entry = self.entries.slot_mut(slot);
         entry.is_linked = true;
         entry.epoch = epoch;
-        self.dirty_tombstones += usize::from(is_tombstone);
     }
 
     /// Moves a queued value to a slot of its own, in its place in the queue.
@@ -363,20 +398,20 @@ impl RecordCache {
         entry.value.as_ref()
     }
 
-    fn context(&self, entry: &Entry, headers: Headers) -> RecordContext {
+    fn context(&self, entry: &Entry) -> RecordContext {
         RecordContext {
             topic: self.topics.name(entry.topic),
             partition: entry.partition,
             offset: entry.offset,
             timestamp: entry.timestamp,
-            headers,
+            headers: entry.headers.clone(),
         }
     }
 }
 
 impl Drop for RecordCache {
     fn drop(&mut self) {
-        self.budget.give_back(self.size_bytes);
+        self.budget.give_back(self.size_bytes + self.leaving_bytes);
     }
 }
 

@@ -11,6 +11,7 @@ use super::stack::KeyValueBytesStore;
 use super::typed::{FlushedChange, Serdes, lend, typed_state_store};
 use super::value::{Plain, Timestamped, TimestampedWithHeaders, ValueLayout};
 use super::{ChangelogRecord, FlushedEntry, StateError, StateStore};
+use crate::query::{QueryFailure, QueryPage, RowPosition, StoreQuery};
 use crate::serde::{Serde, SerdeRef};
 use crate::types::{RecordContext, TopicName};
 
@@ -235,3 +236,14 @@ impl<K, S> Iterator for KeyValueIterator<'_, K, S> {
 }
 
 typed_state_store!(TypedKeyValueStore);
+
+impl<K, V, L> TypedKeyValueStore<K, V, L> {
+    fn answer(
+        &self,
+        query: &StoreQuery,
+        after: Option<&RowPosition>,
+        max_rows: usize,
+    ) -> Result<QueryPage, QueryFailure> {
+        self.bytes.answer(query, after, max_rows)
+    }
+}

@@ -43,6 +43,7 @@ impl List {
     }
 
     /// The slot after `slot`, or `NIL`.
+    #[cfg(test)]
     pub(crate) fn after(&self, slot: u32) -> u32 {
         self.links[slot as usize].get().next
     }

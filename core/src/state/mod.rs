@@ -15,6 +15,7 @@
 //! allowed; what is queued stays readable until it is in the rows, and a key written again while it
 //! waits goes down twice, old value first.
 
+mod answer;
 mod budget;
 mod buffer;
 mod builder;
@@ -42,6 +43,7 @@ use std::fmt;
 
 use ::bytes::Bytes;
 
+use crate::query::{QueryFailure, QueryPage, RowPosition, StoreQuery};
 use crate::serde::SerdeError;
 use crate::types::{Headers, RecordContext, TopicName};
 
@@ -56,6 +58,7 @@ pub use self::builder::{
 };
 pub use self::byte_store::{
     ByteBounds, ByteKeyValueStore, ByteRow, ByteRows, Direction, InMemoryKeyValueStore, WriteBatch,
+    prefix_end,
 };
 pub use self::bytes::StoreBytes;
 pub use self::cache::{CachedEntry, RecordCache};
@@ -177,6 +180,20 @@ pub trait StateStore: Any {
     /// # Errors
     /// When the rows cannot be read.
     fn visit_rows(&self, visit: &mut dyn FnMut(ChangelogEntry<'_>)) -> Result<(), StateError>;
+
+    /// Answers a query from outside the task, with up to `max_rows` rows behind the one at `after`.
+    ///
+    /// # Errors
+    /// When the query is for another kind of store, or the rows cannot be read.
+    fn query(
+        &self,
+        query: &StoreQuery,
+        after: Option<&RowPosition>,
+        max_rows: usize,
+    ) -> Result<QueryPage, QueryFailure> {
+        let _ = (after, max_rows);
+        Err(QueryFailure::unknown(self.name(), query))
+    }
 
     /// The store as what it is.
     fn as_any(&self) -> &dyn Any;

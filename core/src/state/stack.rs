@@ -301,7 +301,7 @@ impl KeyValueBytesStore {
     /// See [`StateStore::has_pending`](super::StateStore::has_pending).
     #[inline]
     pub fn has_pending(&self) -> bool {
-        self.cache.as_ref().is_some_and(RecordCache::has_queued)
+        self.cache.as_ref().is_some_and(RecordCache::is_flushing)
     }
 
     /// See [`StateStore::shrink_cache`](super::StateStore::shrink_cache). Without a listener what

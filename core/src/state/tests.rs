@@ -58,9 +58,9 @@ fn flush_is_in_order_of_last_write() {
     cache.put(b"k2", Some(b"2"), &context(2));
     cache.put(b"k", Some(b"3"), &context(3));
     cache.put(b"k3", None, &context(4));
-    assert!(!cache.has_queued());
+    assert!(!cache.is_flushing());
     cache.begin_flush();
-    assert!(cache.has_queued());
+    assert!(cache.is_flushing());
     let k3 = ("k3".to_owned(), None);
     assert_eq!(popped(&mut cache), [row("k2", "2"), row("k", "3"), k3]);
     assert_eq!(
@@ -69,7 +69,7 @@ fn flush_is_in_order_of_last_write() {
     );
     assert_eq!(cache.get(b"k3"), None, "tombstones leave");
     cache.begin_flush();
-    assert!(!cache.has_queued());
+    assert!(!cache.is_flushing());
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn evicted_entry_goes_first_and_the_others_follow() {
     // What is clean leaves without a word.
     budget.resize(0);
     cache.shrink();
-    assert!(cache.is_empty() && !cache.has_queued());
+    assert!(cache.is_empty() && !cache.is_flushing());
 }
 
 #[test]

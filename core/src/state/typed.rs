@@ -254,6 +254,15 @@ macro_rules! typed_state_store {
                 self.bytes.visit_rows(visit)
             }
 
+            fn query(
+                &self,
+                query: &StoreQuery,
+                after: Option<&RowPosition>,
+                max_rows: usize,
+            ) -> Result<QueryPage, QueryFailure> {
+                self.answer(query, after, max_rows)
+            }
+
             fn as_any(&self) -> &dyn Any {
                 self
             }

@@ -7,6 +7,7 @@ use super::TaskState;
 use super::partition_group::PartitionGroup;
 use crate::error::StreamsError;
 use crate::processor::{ProcessorGraph, PunctuationType};
+use crate::query::{Position, QueryFailure, QueryPage, RowPosition, StoreQuery};
 use crate::state::ChangelogRecord;
 use crate::state::storage::TaskStorage;
 use crate::time::{Now, WallClock};
@@ -293,6 +294,39 @@ impl StreamTask {
     /// True when every changelog was read to its end.
     pub fn is_restored(&self) -> bool {
         self.changelogs.iter().all(|changelog| changelog.done)
+    }
+
+    /// True when it has a store of this name.
+    pub(crate) fn has_store(&self, name: &str) -> bool {
+        let mut stores = self.graph.stores();
+        stores.any(|(store, _)| store.name() == name)
+    }
+
+    /// Answers a query of one of its stores.
+    pub(crate) fn query(
+        &self,
+        store: &str,
+        query: &StoreQuery,
+        after: Option<&RowPosition>,
+        max_rows: usize,
+    ) -> Result<QueryPage, QueryFailure> {
+        let mut stores = self.graph.stores();
+        match stores.find(|(known, _)| known.name() == store) {
+            Some((store, _)) => store.query(query, after, max_rows),
+            None => Err(QueryFailure::NotPresent {
+                store: store.to_owned(),
+                partition: Some(self.id.partition),
+            }),
+        }
+    }
+
+    /// The last offset of each input that it has processed.
+    pub(crate) fn position(&self) -> Position {
+        let positions = self.group.positions().into_iter();
+        let seen = positions.filter(|(_, next)| next.offset > 0);
+        seen.fold(Position::empty(), |all, (partition, next)| {
+            all.with_component(&partition, next.offset - 1)
+        })
     }
 
     /// True when [`StreamTask::restore`] has something to apply right away.

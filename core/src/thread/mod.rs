@@ -10,7 +10,7 @@ mod runner;
 
 pub use crate::net::{ClientEvent, ConnectionId, Input, Output, ThreadState};
 pub use crate::task::TaskState;
-pub use client::{ClientMachine, GroupReport, PartitionProgress};
+pub use client::{ClientMachine, GroupReport, MemberEndpoint, PartitionProgress};
 pub(crate) use message::CommitFailure;
 pub use message::{ToClient, ToRunner};
-pub use runner::{Budget, RunnerEvent, TaskRunner};
+pub use runner::{Budget, RunnerEvent, TaskQuery, TaskRunner};

@@ -272,6 +272,11 @@ impl Topology {
         &self.stores[store]
     }
 
+    /// True when it has a store of this name.
+    pub fn has_store(&self, name: &str) -> bool {
+        self.stores.iter().any(|store| &*store.name == name)
+    }
+
     /// How many sub-topologies there are; their numbers begin at zero.
     pub fn subtopology_count(&self) -> i32 {
         self.groups.iter().max().map_or(0, |last| last + 1)

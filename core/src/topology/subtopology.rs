@@ -34,6 +34,8 @@ pub struct Subtopology {
     pub repartition_sink_topics: Vec<TopicName>,
     /// Topics of the user's that it writes, sorted.
     pub sink_topics: Vec<TopicName>,
+    /// The names of its stores, sorted.
+    pub stores: Vec<String>,
     /// Changelogs of its stores, sorted.
     pub changelog_topics: Vec<InternalTopic>,
     /// Topics that must have equally many partitions, in the order the groups were made.
@@ -133,10 +135,10 @@ impl Topology {
             replication_factor: config.replication_factor(),
             configs,
         };
-        let stores = self
-            .stores_of(&nodes)
-            .into_iter()
-            .map(|store| &self.stores[store]);
+        let stores = self.stores_of(&nodes);
+        let stores = stores.into_iter().map(|store| &self.stores[store]);
+        let mut names: Vec<String> = stores.clone().map(|store| store.name.to_string()).collect();
+        names.sort();
         let mut changelog_topics: Vec<_> = stores
             .filter_map(|store| {
                 let name = store.changelog_topic(application_id)?;
@@ -171,6 +173,7 @@ impl Topology {
             repartition_source_topics: repartition_source_topics.collect(),
             repartition_sink_topics: repartition_sinks.into_iter().collect(),
             sink_topics: sinks.into_iter().collect(),
+            stores: names,
             changelog_topics,
             copartition_groups: Vec::new(),
         }

@@ -23,10 +23,10 @@ pub fn check_interleaved(ops: &[Op]) {
         }
         let run = &mut runs[usize::from(op.store) % KINDS.len()];
         run.step(op, sequence as i64);
-        if budget.used() > budget.max_bytes() {
-            assert!(run.store.cached_bytes() == 0, "bound after {op:?}");
-        }
         run.check(&op.key_bytes());
+        if runs.iter().all(|run| !run.store.has_pending()) {
+            assert!(budget.used() <= budget.max_bytes(), "bound after {op:?}");
+        }
     }
     for run in &mut runs {
         run.finish();

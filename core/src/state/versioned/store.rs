@@ -4,12 +4,14 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use super::super::answer::{count_row, page};
 use super::super::byte_store::Direction;
 use super::super::changelog::{ChangelogBuffer, ChangelogEntry};
 use super::super::serdes::StoreSerdes;
 use super::super::{ChangelogRecord, StateError, StateStore};
 use super::rows::{ByteVersionedStore, ByteVersions, VersionedBytes};
 use super::versions::PutReturn;
+use crate::query::{QueryFailure, QueryPage, QueryRow, RowPosition, StoreQuery};
 use crate::serde::SerdeRef;
 use crate::types::{Headers, TopicName};
 
@@ -246,6 +248,50 @@ impl<K: 'static, V: 'static> StateStore for VersionedKeyValueStore<K, V> {
                 headers: &NO_HEADERS,
             });
         })
+    }
+
+    fn query(
+        &self,
+        query: &StoreQuery,
+        _: Option<&RowPosition>,
+        _: usize,
+    ) -> Result<QueryPage, QueryFailure> {
+        // The versions of one key are few: they make one page.
+        let found: ByteVersions<'_> = match query {
+            StoreQuery::Key { key, .. } => Box::new(self.rows.get(key)?.into_iter().map(Ok)),
+            StoreQuery::VersionAsOf { key, as_of } => {
+                let found = match *as_of {
+                    i64::MAX => self.rows.get(key)?,
+                    as_of => self.rows.get_as_of(key, as_of)?,
+                };
+                Box::new(found.into_iter().map(Ok))
+            }
+            StoreQuery::Versions {
+                key,
+                from,
+                to,
+                direction,
+            } => self.rows.history(key, *from, *to, *direction),
+            StoreQuery::Count => return Ok(count_row(self.approximate_num_entries())),
+            other => return Err(QueryFailure::unknown(self.name(), other)),
+        };
+        let rows = found.map(|version| {
+            let version = version?;
+            Ok(QueryRow {
+                position: RowPosition {
+                    key: query.key().unwrap_or_default(),
+                    time: version.timestamp,
+                    tail: 0,
+                },
+                window: None,
+                value: version.value.to_bytes(),
+                timestamp: Some(version.timestamp),
+                valid_to: version.valid_to,
+                headers: Headers::new(),
+                count: 0,
+            })
+        });
+        page(rows, usize::MAX)
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -99,7 +99,7 @@ impl RowOrder {
     }
 
     /// The order of the rows that `query` asks for.
-    pub(super) fn of(self, query: &WindowQuery<'_>) -> Self {
+    pub(crate) fn of(self, query: &WindowQuery<'_>) -> Self {
         match self {
             Self::TimeOrdered { interval_ms } if !query.is_of_time => {
                 Self::Segmented { interval_ms }

@@ -13,6 +13,7 @@ use super::super::{ChangelogRecord, FlushedChange, FlushedEntry, StateError, Sta
 use super::keys::{KeySchema, RowKey, WindowQuery};
 use super::stack::WindowBytesStore;
 use super::typed::{WindowStoreIterator, flushed_change};
+use crate::query::{QueryFailure, QueryPage, RowPosition, StoreQuery};
 use crate::serde::SerdeRef;
 use crate::types::{RecordContext, TopicName};
 use crate::window::{Window, Windowed};
@@ -237,6 +238,17 @@ impl<K, V, L: ValueLayout> TypedSessionStore<K, V, L> {
 }
 
 typed_state_store!(TypedSessionStore);
+
+impl<K, V, L> TypedSessionStore<K, V, L> {
+    fn answer(
+        &self,
+        query: &StoreQuery,
+        after: Option<&RowPosition>,
+        max_rows: usize,
+    ) -> Result<QueryPage, QueryFailure> {
+        self.bytes.answer(query, after, max_rows, 0)
+    }
+}
 
 /// The row of the session that `window` is.
 const fn row(key: &[u8], window: Window) -> RowKey<&[u8]> {

@@ -211,11 +211,11 @@ impl WindowBytesStore {
         };
         if self.options.retain_duplicates && self.options.order == RowOrder::TimeFirst {
             // Java numbers them again, and goes on from there.
-            if value.is_none() {
-                return Ok(());
+            let next = next_number(self.row_number);
+            row.tail = i64::from(next);
+            if value.is_some() {
+                self.row_number = next;
             }
-            self.row_number = next_number(self.row_number);
-            row.tail = i64::from(self.row_number);
         }
         self.rows.put(row, value).map(|_| ())
     }
@@ -299,7 +299,7 @@ impl WindowBytesStore {
 
     /// See [`StateStore::has_pending`](super::super::StateStore::has_pending).
     pub fn has_pending(&self) -> bool {
-        self.cache.as_ref().is_some_and(RecordCache::has_queued)
+        self.cache.as_ref().is_some_and(RecordCache::is_flushing)
     }
 
     /// See [`StateStore::shrink_cache`](super::super::StateStore::shrink_cache).
@@ -392,12 +392,14 @@ impl WindowBytesStore {
 
     fn put_row(&mut self, mut row: RowKey<&[u8]>, value: Option<&[u8]>) -> Result<(), StateError> {
         if self.options.retain_duplicates {
-            if value.is_none() {
-                return Ok(());
-            }
             let next = next_number(self.row_number);
             row.tail = i64::from(next);
-            self.row_number = next;
+            if value.is_some() {
+                self.row_number = next;
+            } else if self.options.order != RowOrder::TimeFirst {
+                return Ok(());
+            }
+            // No duplicate is deleted, but in memory the deletion tells the time, as in Java.
         }
         if !self.rows.put(row, value)? {
             self.dropped_records += 1;

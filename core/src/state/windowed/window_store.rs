@@ -13,6 +13,7 @@ use super::super::{ChangelogRecord, FlushedChange, FlushedEntry, StateError, Sta
 use super::keys::{KeySchema, RowKey, WindowQuery};
 use super::stack::WindowBytesStore;
 use super::typed::{WindowStoreIterator, flushed_change};
+use crate::query::{QueryFailure, QueryPage, RowPosition, StoreQuery};
 use crate::serde::SerdeRef;
 use crate::types::{RecordContext, TopicName};
 use crate::window::{Window, Windowed};
@@ -227,3 +228,15 @@ impl<K, V, L: ValueLayout> TypedWindowStore<K, V, L> {
 }
 
 typed_state_store!(TypedWindowStore);
+
+impl<K, V, L> TypedWindowStore<K, V, L> {
+    fn answer(
+        &self,
+        query: &StoreQuery,
+        after: Option<&RowPosition>,
+        max_rows: usize,
+    ) -> Result<QueryPage, QueryFailure> {
+        self.bytes
+            .answer(query, after, max_rows, self.window_size_ms)
+    }
+}

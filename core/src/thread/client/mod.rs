@@ -17,7 +17,8 @@ use std::collections::{BTreeMap, VecDeque};
 use self::assignment::HeldAssignment;
 use self::closing::Closing;
 use self::plan::Plan;
-pub use self::report::{GroupReport, PartitionProgress};
+use self::report::endpoint;
+pub use self::report::{GroupReport, MemberEndpoint, PartitionProgress};
 use super::message::RunnerMessage;
 use super::{ToClient, ToRunner};
 use crate::client::{Fetcher, Offsets, Producer};
@@ -142,7 +143,7 @@ impl ClientMachine {
             max_poll_interval_ms: config.max_poll_interval_ms(),
             retry_backoff_ms: config.retry_backoff_ms(),
             retry_backoff_max_ms: config.retry_backoff_max_ms(),
-            endpoint: None,
+            endpoint: config.application_server().cloned(),
             client_tags: Vec::new(),
             rack_id: None,
             topology: topology_message(subtopologies),
@@ -223,6 +224,8 @@ impl ClientMachine {
             active_tasks: tasks(&self.assignment.active),
             standby_tasks: tasks(&self.assignment.standby),
             partitions: self.progress.values().cloned().collect(),
+            endpoints: self.membership.endpoints().iter().map(endpoint).collect(),
+            partition_counts: self.counts.clone(),
         }
     }
 

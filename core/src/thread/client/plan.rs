@@ -147,6 +147,7 @@ mod tests {
             repartition_source_topics: vec![internal("app-x-repartition")],
             repartition_sink_topics: vec!["app-y-repartition".into()],
             sink_topics: vec!["out".into()],
+            stores: Vec::new(),
             changelog_topics: vec![internal("app-s-changelog")],
             copartition_groups: Vec::new(),
         };

@@ -1,7 +1,9 @@
 //! What a stream thread shows of itself.
 
+use crate::config::HostPort;
 use crate::net::ThreadState;
-use crate::types::{MemberEpoch, TaskId, TopicPartition};
+use crate::types::{MemberEpoch, TaskId, TopicName, TopicPartition};
+use crate::wire::streams_group::{EndpointToPartitions, TopicPartitions};
 
 /// A picture of one group member and its input, for displays and logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,46 @@ pub struct GroupReport {
     pub standby_tasks: Vec<TaskId>,
     /// Its input partitions, sorted.
     pub partitions: Vec<PartitionProgress>,
+    /// The members of the group that answer queries, as the group told last (config key:
+    /// `application.server`).
+    pub endpoints: Vec<MemberEndpoint>,
+    /// Partition counts of the topics that the topology reads or writes, as far as they are known.
+    pub partition_counts: Vec<(TopicName, i32)>,
+}
+
+/// What is where in the group (KIP-1071: `PartitionsByUserEndpoint`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberEndpoint {
+    /// Where it answers queries.
+    pub host: HostPort,
+    /// The input partitions of its active tasks.
+    pub active: Vec<TopicPartition>,
+    /// The input partitions of its standby tasks.
+    pub standby: Vec<TopicPartition>,
+}
+
+/// An endpoint as the group tells it.
+pub(super) fn endpoint(told: &EndpointToPartitions) -> MemberEndpoint {
+    let partitions = |told: &[TopicPartitions]| {
+        let each = told.iter().flat_map(|told| {
+            let topic = TopicName::from(told.topic.clone());
+            told.partitions
+                .iter()
+                .map(move |&partition| TopicPartition {
+                    topic: topic.clone(),
+                    partition,
+                })
+        });
+        each.collect()
+    };
+    MemberEndpoint {
+        host: HostPort {
+            host: told.user_endpoint.host.clone(),
+            port: told.user_endpoint.port,
+        },
+        active: partitions(&told.active_partitions),
+        standby: partitions(&told.standby_partitions),
+    }
 }
 
 /// How far an input partition is read.

@@ -38,6 +38,7 @@ impl World {
             repartition_source_topics: Vec::new(),
             repartition_sink_topics: Vec::new(),
             sink_topics: vec!["out".into()],
+            stores: Vec::new(),
             changelog_topics: vec![internal("app-s-changelog")],
             copartition_groups: Vec::new(),
         };

@@ -7,6 +7,7 @@
 mod assignment;
 mod commit;
 mod input;
+mod query;
 mod storage;
 
 use std::cell::RefCell;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use self::assignment::Control;
 use self::commit::CommitPhase;
+pub use self::query::TaskQuery;
 use self::storage::Waiting;
 use super::message::{ClientMessage, RunnerMessage, ToClient, ToRunner};
 use crate::config::StreamsConfig;

@@ -1,0 +1,63 @@
+//! Answers to queries from outside.
+
+use std::collections::BTreeSet;
+
+use super::TaskRunner;
+use crate::query::{PartitionPage, PositionBound, QueryFailure, RowPosition, StoreQuery};
+use crate::task::{StreamTask, TaskState};
+
+/// What is asked of the tasks of a runner.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskQuery<'a> {
+    /// The name of the store.
+    pub store: &'a str,
+    /// The partitions asked; all by default.
+    pub partitions: Option<&'a BTreeSet<i32>>,
+    /// The question.
+    pub query: &'a StoreQuery,
+    /// Goes on behind this row.
+    pub after: Option<&'a RowPosition>,
+    /// Most rows of a partition.
+    pub max_rows: usize,
+    /// How far the store must be.
+    pub bound: &'a PositionBound,
+    /// Asks tasks too whose stores are being restored.
+    pub allows_stale: bool,
+}
+
+impl TaskRunner {
+    /// The answers of the tasks that have the store; to be asked between two steps.
+    pub fn query(&self, query: TaskQuery<'_>) -> Vec<PartitionPage> {
+        let asked = |task: &&StreamTask| {
+            let partitions = query.partitions;
+            partitions.is_none_or(|asked| asked.contains(&task.id.partition))
+        };
+        let tasks = self.tasks.values().filter(asked);
+        tasks.filter_map(|task| answer(task, query)).collect()
+    }
+}
+
+fn answer(task: &StreamTask, query: TaskQuery<'_>) -> Option<PartitionPage> {
+    if !task.has_store(query.store) {
+        return None;
+    }
+    let position = task.position();
+    let page = if task.state != TaskState::Running && !query.allows_stale {
+        Err(QueryFailure::NotActive { task: task.id })
+    } else {
+        match query.bound {
+            PositionBound::At(bound) if !position.reaches(bound, task.id.partition) => {
+                Err(QueryFailure::NotUpToBound {
+                    position: position.clone(),
+                    bound: bound.clone(),
+                })
+            }
+            _ => task.query(query.store, query.query, query.after, query.max_rows),
+        }
+    };
+    Some(PartitionPage {
+        task: task.id,
+        position,
+        page,
+    })
+}
