@@ -2,8 +2,11 @@
 
 pub mod admin;
 mod clock;
+#[cfg(feature = "persistent")]
+mod persistent;
 pub mod query;
 mod sockets;
+mod storages;
 mod stream_thread;
 mod streams;
 

@@ -26,6 +26,7 @@ use mio::Waker;
 use crate::clock::Clock;
 use crate::query::{QueryJob, mark_stream_thread};
 use crate::sockets::Sockets;
+use crate::storages::Storages;
 
 /// What every thread of an application shares.
 #[derive(Clone)]
@@ -36,6 +37,8 @@ pub(crate) struct Application {
     pub(crate) seed: SeedTree,
     pub(crate) clock: Clock,
     pub(crate) listener: Arc<dyn ThreadListener>,
+    /// Of persistent stores, which are in memory otherwise.
+    pub(crate) storages: Option<Storages>,
 }
 
 /// Is told what happens on stream threads, on these threads.
@@ -217,10 +220,14 @@ impl<'a> TaskLoop<'a> {
             max_records: config.max_poll_records(),
             ..Budget::default()
         };
+        let mut runner = TaskRunner::new(now, topology, config, cache_max_bytes);
+        if let Some(storages) = &application.storages {
+            runner = runner.with_storages(storages());
+        }
         Self {
             application,
             index,
-            runner: TaskRunner::new(now, topology, config, cache_max_bytes),
+            runner,
             budget,
             from_client,
             queries,

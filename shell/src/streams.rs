@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 use eddyline_core::config::StreamsConfig;
 use eddyline_core::error::StreamsError;
 use eddyline_core::rng::SeedTree;
+use eddyline_core::state::storage::StorageError;
 use eddyline_core::thread::{ClientEvent, GroupReport, RunnerEvent, ThreadState};
 use eddyline_core::topology::{Subtopology, Topology, TopologyError};
 use eddyline_core::trace::{Level, LogEvent};
 use eddyline_core::wire::Uuid;
 
 use crate::clock::Clock;
+use crate::storages;
 use crate::stream_thread::{Application, StreamThread, ThreadListener};
 
 /// The state of an application (Java: `KafkaStreams.State`).
@@ -50,6 +52,8 @@ pub enum StartError {
     Topology(TopologyError),
     /// The system gives no threads, sockets or random numbers.
     System(io::Error),
+    /// The directory of persistent stores (key: `state.dir`) cannot be used.
+    State(StorageError),
 }
 
 impl fmt::Display for StartError {
@@ -57,6 +61,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Topology(error) => error.fmt(f),
             Self::System(error) => write!(f, "the system gives no threads or sockets: {error}"),
+            Self::State(error) => error.fmt(f),
         }
     }
 }
@@ -141,17 +146,28 @@ impl KafkaStreams {
         self
     }
 
+    /// Removes what this application keeps in its `state.dir`, if it keeps anything: all of it is
+    /// restored from the changelogs then (Java: `KafkaStreams.cleanUp`).
+    ///
+    /// # Errors
+    /// When the directory is in use, not of this application, or cannot be removed.
+    pub fn clean_up(&self) -> Result<(), StorageError> {
+        storages::clean_up(&self.config)
+    }
+
     /// Starts `num.stream.threads` stream threads, each a member of the group `application.id`.
     /// Returns at once; [`RunningStreams::state`] and the listener tell how it goes.
     ///
     /// # Errors
-    /// [`StartError::System`] when the system gives no threads, sockets or random numbers.
+    /// [`StartError::System`] when the system gives no threads, sockets or random numbers,
+    /// [`StartError::State`] when the directory of persistent stores cannot be used.
     pub fn start(self) -> Result<RunningStreams, StartError> {
         let seed = match self.config.rng_seed() {
             Some(seed) => seed,
             None => getrandom::u64().map_err(|error| StartError::System(error.into()))?,
         };
         let seed = SeedTree::new(seed);
+        let storages = storages::open(&self.topology, &self.config).map_err(StartError::State)?;
         let threads = self.config.num_stream_threads();
         let topology = Arc::new(self.topology);
         let shared = Arc::new(Shared {
@@ -175,6 +191,7 @@ impl KafkaStreams {
             seed,
             clock: Clock::start(),
             listener: Arc::clone(&shared) as Arc<dyn ThreadListener>,
+            storages,
         };
         shared.change(|inner| inner.state = State::Rebalancing);
         let running = RunningStreams { shared };

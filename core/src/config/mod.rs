@@ -127,6 +127,7 @@ macro_rules! streams_config {
             auto_offset_reset: AutoOffsetReset,
             topic_configs: BTreeMap<String, String>,
             rng_seed: Option<u64>,
+            state_dir: Option<String>,
             topology_optimization: TopologyOptimization,
             dsl_store_type: StoreType,
             dsl_store_format: DslStoreFormat,
@@ -143,6 +144,7 @@ macro_rules! streams_config {
                     auto_offset_reset: AutoOffsetReset::Earliest,
                     topic_configs: BTreeMap::new(),
                     rng_seed: None,
+                    state_dir: None,
                     topology_optimization: TopologyOptimization::default(),
                     dsl_store_type: StoreType::default(),
                     dsl_store_format: DslStoreFormat::default(),
@@ -285,6 +287,10 @@ impl StreamsConfig {
         match plain {
             "bootstrap.servers" => self.bootstrap_servers = parse_servers(&value)?,
             "client.id" => self.client_id = value,
+            "state.dir" if value.is_empty() => {
+                return Err(ConfigError::invalid(key, &value, "a directory"));
+            }
+            "state.dir" => self.state_dir = Some(value),
             "application.server" if value.is_empty() => self.application_server = None,
             "application.server" => {
                 let server = HostPort::parse(&value);
@@ -380,6 +386,13 @@ impl StreamsConfig {
     /// What the rows of DSL stores have beside their values. Key: `dsl.store.format`.
     pub const fn dsl_store_format(&self) -> DslStoreFormat {
         self.dsl_store_format
+    }
+
+    /// The directory for persistent stores, which every instance needs for itself. Without one
+    /// they live in memory, and are restored from their changelogs (Java has a default among
+    /// temporary files). Key: `state.dir`.
+    pub fn state_dir(&self) -> Option<&str> {
+        self.state_dir.as_deref()
     }
 
     /// The seed of every random choice, if one was given.

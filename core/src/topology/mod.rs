@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::processor::ErasedNode;
-use crate::state::StoreBuilder;
+use crate::state::{CacheBudget, StoreBuilder};
 use crate::types::TopicName;
 
 pub use builder::TopologyBuilder;
@@ -246,6 +246,13 @@ impl Topology {
         (0..self.nodes.len())
             .filter(|&node| subtopologies.contains(&self.groups[node]))
             .collect()
+    }
+
+    /// True when a store keeps its rows in the storage of its task.
+    pub fn has_persistent_stores(&self) -> bool {
+        let budget = CacheBudget::new(0);
+        let mut stores = self.stores.iter();
+        stores.any(|store| store.builder.build(&budget).is_persistent())
     }
 
     /// Stores connected to any of `nodes`, in the order in which Java flushes them: that of the

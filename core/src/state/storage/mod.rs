@@ -42,8 +42,8 @@ pub trait Storage {
     /// The value of `key` in `space`.
     fn get(&self, space: u16, key: &[u8]) -> Result<Option<StoreBytes>, StorageError>;
 
-    /// The rows of `space` within `bounds`, read while walking. A space that was never written to
-    /// has none.
+    /// The rows of `space` within `bounds`, whose first key is not above the last, read while
+    /// walking. A space that was never written to has none.
     fn range(&self, space: u16, bounds: ByteBounds<'_>, direction: Direction) -> StorageRows<'_>;
 
     /// About how many rows `space` has.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::iter::Peekable;
 use std::ops::Bound;
 
-use super::super::byte_store::{ByteBounds, ByteRow, Direction};
+use super::super::byte_store::{ByteBounds, ByteRow, Direction, is_empty_range};
 use super::super::bytes::StoreBytes;
 use super::overlay::Overlay;
 use super::task::TaskStorage;
@@ -221,6 +221,10 @@ impl SpaceRows {
             self.bounds.0.as_ref().map(|key| &**key),
             self.bounds.1.as_ref().map(|key| &**key),
         );
+        if is_empty_range(bounds) {
+            self.is_done = true;
+            return Ok(());
+        }
         let rows = state.rows(inner.storage.as_ref(), bounds, self.direction);
         for row in rows.take(self.piece) {
             self.ready.push_back(row?);

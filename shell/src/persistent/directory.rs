@@ -1,0 +1,188 @@
+//! The state directory of an application (Java: `StateDirectory`).
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use eddyline_core::config::StreamsConfig;
+use eddyline_core::state::storage::{Storage, StorageError, StorageFactory};
+use eddyline_core::types::TaskId;
+
+use super::engine::RedbStorage;
+use super::sync::Syncer;
+
+/// Held by one process at a time, for all its threads.
+const LOCK: &str = ".lock";
+
+/// Says whose the directory is.
+const MARKER: &str = "eddyline";
+
+/// The first line of the marker.
+const FORMAT: &str = "eddyline state directory, format ";
+const VERSION: u32 = 1;
+
+/// The directory of one application, which this process has for itself while it is held.
+pub(crate) struct StateDirectory {
+    path: PathBuf,
+    /// Tasks that some thread has open.
+    open: Mutex<BTreeSet<TaskId>>,
+    syncer: Arc<Syncer>,
+    _lock: File,
+}
+
+impl StateDirectory {
+    /// Takes the directory of an application, which is made where there is none.
+    pub(crate) fn open(config: &StreamsConfig, state_dir: &str) -> Result<Self, StorageError> {
+        let path = Path::new(state_dir).join(config.application_id());
+        fs::create_dir_all(&path).map_err(|error| failed(&path, &error))?;
+        check_entries(&path)?;
+        let lock = lock(&path)?;
+        check_marker(&path, config.application_id())?;
+        let syncer = Syncer::start().map_err(|error| failed(&path, &error))?;
+        Ok(Self {
+            path,
+            open: Mutex::new(BTreeSet::new()),
+            syncer,
+            _lock: lock,
+        })
+    }
+
+    /// Removes what an application has in a state directory, where it has anything.
+    pub(crate) fn clean_up(config: &StreamsConfig, state_dir: &str) -> Result<(), StorageError> {
+        let path = Path::new(state_dir).join(config.application_id());
+        if !path.exists() {
+            return Ok(());
+        }
+        check_entries(&path)?;
+        let _lock = lock(&path)?;
+        check_marker(&path, config.application_id())?;
+        fs::remove_dir_all(&path).map_err(|error| failed(&path, &error))
+    }
+
+    fn release(&self, task: TaskId) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.remove(&task);
+    }
+
+    fn open_task(self: &Arc<Self>, task: TaskId) -> Result<RedbStorage, StorageError> {
+        let path = self.path.join(task.to_string());
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if !open.insert(task) {
+            let place = path.display().to_string();
+            return Err(StorageError::Locked { place });
+        }
+        drop(open);
+        // Gives the task back where anything fails.
+        let held = HeldTask {
+            directory: Arc::clone(self),
+            task,
+        };
+        fs::create_dir_all(&path).map_err(|error| failed(&path, &error))?;
+        RedbStorage::open(&path.join("state.redb"), &self.syncer, held)
+    }
+}
+
+/// The storages of one stream thread.
+pub(crate) struct TaskStorages(pub(crate) Arc<StateDirectory>);
+
+impl StorageFactory for TaskStorages {
+    fn open(&self, task: TaskId) -> Result<Box<dyn Storage>, StorageError> {
+        Ok(Box::new(self.0.open_task(task)?))
+    }
+}
+
+/// A task that this thread has open.
+pub(super) struct HeldTask {
+    directory: Arc<StateDirectory>,
+    task: TaskId,
+}
+
+impl Drop for HeldTask {
+    fn drop(&mut self) {
+        self.directory.release(self.task);
+    }
+}
+
+/// A directory with files and without a marker is somebody else's: nothing is written to it.
+fn check_entries(path: &Path) -> Result<(), StorageError> {
+    if path.join(MARKER).exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(path).map_err(|error| failed(path, &error))? {
+        let name = entry.map_err(|error| failed(path, &error))?.file_name();
+        if name != LOCK {
+            return Err(StorageError::Foreign {
+                place: path.display().to_string(),
+                message: format!("it has {} and no file named {MARKER}", name.display()),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn lock(path: &Path) -> Result<File, StorageError> {
+    let file = path.join(LOCK);
+    let lock = File::create(&file).map_err(|error| failed(&file, &error))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StorageError::Locked {
+            place: path.display().to_string(),
+        }),
+        Err(TryLockError::Error(error)) => Err(failed(&file, &error)),
+    }
+}
+
+/// Reads the marker, or leaves one where there is none.
+fn check_marker(path: &Path, application_id: &str) -> Result<(), StorageError> {
+    let file = path.join(MARKER);
+    let ours = format!("{FORMAT}{VERSION}\napplication.id={application_id}\n");
+    let marker = match fs::read(&file) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(failed(&file, &error)),
+    };
+    if marker.is_empty() {
+        // An empty one is of a process that was stopped before it wrote it.
+        return fs::write(&file, ours).map_err(|error| failed(&file, &error));
+    }
+    if marker == ours {
+        return Ok(());
+    }
+    let place = path.display().to_string();
+    let mut lines = marker.lines();
+    let version = lines.next().and_then(|line| line.strip_prefix(FORMAT));
+    match version.map(str::parse::<u32>) {
+        Some(Ok(version)) if version > VERSION => Err(StorageError::Newer {
+            place,
+            message: format!("format {version}; this version knows {VERSION}"),
+        }),
+        Some(Ok(VERSION)) => {
+            let owner = lines.next().unwrap_or("nobody");
+            let message = format!("it is of {owner}");
+            Err(StorageError::Foreign { place, message })
+        }
+        _ => {
+            let message = format!("its file {MARKER} is not Eddyline's");
+            Err(StorageError::Foreign { place, message })
+        }
+    }
+}
+
+/// A refusal of the file system.
+pub(super) fn failed(path: &Path, error: &io::Error) -> StorageError {
+    use io::ErrorKind::{FileTooLarge, InvalidData, QuotaExceeded, StorageFull, UnexpectedEof};
+    let place = path.display().to_string();
+    match error.kind() {
+        StorageFull | QuotaExceeded | FileTooLarge => StorageError::Full { place },
+        InvalidData | UnexpectedEof => StorageError::Damaged {
+            place,
+            message: error.to_string(),
+        },
+        _ => StorageError::Io {
+            place,
+            message: error.to_string(),
+        },
+    }
+}

@@ -1,0 +1,9 @@
+//! Persistent stores on disk: `<state.dir>/<application.id>/<task>/state.redb`.
+
+mod directory;
+mod engine;
+mod sync;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use directory::{StateDirectory, TaskStorages};

@@ -1,0 +1,70 @@
+//! Where the stream threads of an application get the storages of their tasks.
+
+use std::sync::Arc;
+
+use eddyline_core::config::StreamsConfig;
+use eddyline_core::state::storage::{StorageError, StorageFactory};
+use eddyline_core::topology::Topology;
+
+/// Makes what one stream thread opens storages with, on that thread.
+pub(crate) type Storages = Arc<dyn Fn() -> Box<dyn StorageFactory> + Send + Sync>;
+
+/// Storages on disk, where a store is persistent and there is a directory for it.
+#[cfg(feature = "persistent")]
+pub(crate) fn open(
+    topology: &Topology,
+    config: &StreamsConfig,
+) -> Result<Option<Storages>, StorageError> {
+    use crate::persistent::{StateDirectory, TaskStorages};
+
+    let Some(state_dir) = config
+        .state_dir()
+        .filter(|_| topology.has_persistent_stores())
+    else {
+        return Ok(None);
+    };
+    let directory = Arc::new(StateDirectory::open(config, state_dir)?);
+    Ok(Some(Arc::new(move || {
+        Box::new(TaskStorages(Arc::clone(&directory)))
+    })))
+}
+
+#[cfg(feature = "persistent")]
+pub(crate) fn clean_up(config: &StreamsConfig) -> Result<(), StorageError> {
+    use crate::persistent::StateDirectory;
+
+    match config.state_dir() {
+        Some(state_dir) => StateDirectory::clean_up(config, state_dir),
+        None => Ok(()),
+    }
+}
+
+/// A directory was asked for that this build cannot write to.
+#[cfg(not(feature = "persistent"))]
+pub(crate) fn open(
+    topology: &Topology,
+    config: &StreamsConfig,
+) -> Result<Option<Storages>, StorageError> {
+    match config
+        .state_dir()
+        .filter(|_| topology.has_persistent_stores())
+    {
+        Some(state_dir) => Err(without_feature(state_dir)),
+        None => Ok(None),
+    }
+}
+
+#[cfg(not(feature = "persistent"))]
+pub(crate) fn clean_up(config: &StreamsConfig) -> Result<(), StorageError> {
+    config
+        .state_dir()
+        .map_or(Ok(()), |dir| Err(without_feature(dir)))
+}
+
+#[cfg(not(feature = "persistent"))]
+fn without_feature(state_dir: &str) -> StorageError {
+    StorageError::Io {
+        place: state_dir.to_owned(),
+        message: "this build is without the feature persistent".to_owned(),
+    }
+}
