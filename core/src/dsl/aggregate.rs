@@ -1,17 +1,23 @@
 //! Aggregations of streams into tables.
 
+use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::configured_store::ConfiguredStore;
 use super::options::{Materialized, TableStoreSupplier};
+use super::table_store::TableRows;
+use crate::config::{DslStoreFormat, StoreType};
 use crate::processor::{
     Change, ForwardFlushed, Processor, ProcessorContext, ProcessorError, Record, TaskContext,
 };
 use crate::serde::SerdeRef;
 use crate::state::{
-    FlushedEntry, StateError, StoreBuilder, Stores, TimestampedKeyValueStore, ValueAndTimestamp,
+    FlushedEntry, PutReturn, StateError, StoreBuilder, Stores, TimestampedKeyValueStore,
+    ValueAndTimestamp, ValueFormat, VersionedKeyValueStore,
 };
+use crate::types::RecordContext;
 
 /// The recipe of a table's store.
 pub(super) fn store_builder<K: 'static, V: 'static>(
@@ -19,28 +25,49 @@ pub(super) fn store_builder<K: 'static, V: 'static>(
     (keys, values): (SerdeRef<K>, SerdeRef<V>),
     materialized: &Materialized<K, V>,
 ) -> Arc<dyn StoreBuilder> {
-    let supplier = match &materialized.supplier {
-        Some(TableStoreSupplier::Versioned(supplier)) => {
-            let supplier = Arc::clone(supplier);
-            let builder = Stores::versioned_key_value_store_builder(supplier, keys, values);
-            return Arc::new(match &materialized.logging {
-                Some(config) => builder.with_logging_enabled(config.clone()),
-                None => builder.with_logging_disabled(),
-            });
-        }
-        Some(TableStoreSupplier::KeyValue(supplier)) => Arc::clone(supplier),
-        None => Stores::in_memory_key_value_store(name),
+    if let Some(TableStoreSupplier::Versioned(supplier)) = &materialized.supplier {
+        let supplier = Arc::clone(supplier);
+        let builder = Stores::versioned_key_value_store_builder(supplier, keys, values);
+        return Arc::new(match &materialized.logging {
+            Some(config) => builder.with_logging_enabled(config.clone()),
+            None => builder.with_logging_disabled(),
+        });
+    }
+    let recipe = |supplier, has_headers| -> Arc<dyn StoreBuilder> {
+        let (keys, values) = (Arc::clone(&keys), Arc::clone(&values));
+        let builder = Stores::timestamped_key_value_store_builder(supplier, keys, values);
+        let builder = match has_headers {
+            true => builder.with_row_format(ValueFormat::TimestampedWithHeaders),
+            false => builder,
+        };
+        let builder = match materialized.caching {
+            true => builder.with_caching_enabled(),
+            false => builder,
+        };
+        Arc::new(match &materialized.logging {
+            Some(config) => builder.with_logging_enabled(config.clone()),
+            None => builder.with_logging_disabled(),
+        })
     };
-    let builder = Stores::timestamped_key_value_store_builder(supplier, keys, values);
-    let builder = if materialized.caching {
-        builder.with_caching_enabled()
-    } else {
-        builder
-    };
-    Arc::new(match &materialized.logging {
-        Some(config) => builder.with_logging_enabled(config.clone()),
-        None => builder.with_logging_disabled(),
-    })
+    if let Some(TableStoreSupplier::KeyValue(supplier)) = &materialized.supplier {
+        return recipe(Arc::clone(supplier), false);
+    }
+    let Ok(builder) = ConfiguredStore::builder(
+        materialized.store_type,
+        |store_type, format| -> Result<_, Infallible> {
+            Ok(match store_type {
+                // Java's suppliers of stores in memory do not know headers.
+                StoreType::InMemory => {
+                    recipe(Stores::in_memory_key_value_store(Arc::clone(&name)), false)
+                }
+                StoreType::Persistent => recipe(
+                    Stores::persistent_key_value_store(Arc::clone(&name)),
+                    format == DslStoreFormat::Headers,
+                ),
+            })
+        },
+    );
+    builder
 }
 
 /// Forwards flushed entries of a timestamped store as changes (Java: `TimestampedCacheFlushListener`).
@@ -97,7 +124,8 @@ pub(super) struct Aggregate<K, V, A, I, F> {
     initialize: Arc<I>,
     fold: Arc<F>,
     store: usize,
-    cached: bool,
+    is_cached: bool,
+    is_versioned: bool,
     types: PhantomData<Types<K, A>>,
 }
 
@@ -117,9 +145,50 @@ impl<K, V, A, I, F> Aggregate<K, V, A, I, F> {
             initialize,
             fold,
             store: 0,
-            cached: false,
+            is_cached: false,
+            is_versioned: false,
             types: PhantomData,
         }
+    }
+}
+
+impl<K, V, A, I, F> Aggregate<K, V, A, I, F>
+where
+    A: Clone,
+    I: Fn() -> Option<A>,
+    F: Fn(&K, V, Option<A>) -> Option<A>,
+{
+    /// Folds a record into its row; gives the change, unless the store did not take it.
+    fn fold_into(
+        &self,
+        store: &mut impl TableRows<K, A>,
+        Record {
+            key,
+            value,
+            timestamp,
+        }: Record<K, V>,
+        sends_old_values: bool,
+        context: &RecordContext,
+    ) -> Result<Option<Record<K, Change<A>>>, StateError> {
+        let before = store.row(&key)?;
+        // An aggregate is as new as the newest record in it.
+        let timestamp = before
+            .as_ref()
+            .map_or(timestamp, |before| before.timestamp.max(timestamp));
+        let old = match before {
+            Some(before) => Some(before.value),
+            None => (self.initialize)(),
+        };
+        let sent = if sends_old_values { old.clone() } else { None };
+        let after = (self.fold)(&key, value, old);
+        let after = after.map(|after| ValueAndTimestamp::new(after, timestamp));
+        let put = store.set_row(&key, after.as_ref(), timestamp, context)?;
+        let change = Change {
+            new: after.map(|after| after.value),
+            old: sent,
+            is_latest: put == PutReturn::ValidToUndefined,
+        };
+        Ok((put != PutReturn::NotPut).then(|| Record::new(key, change, timestamp)))
     }
 }
 
@@ -137,7 +206,8 @@ where
     ) -> Result<(), ProcessorError> {
         let (task, node) = context.parts();
         self.store = task.store_index(node, &self.name)?;
-        self.cached = task.is_cached(self.store);
+        self.is_cached = task.is_cached(self.store);
+        self.is_versioned = task.is_store::<VersionedKeyValueStore<K, A>>(self.store);
         task.set_forwarder(self.store, node, ForwardChange::<K, A>::new(self.store));
         Ok(())
     }
@@ -157,47 +227,31 @@ where
             task.drop_record("its value is null, which cannot be aggregated");
             return Ok(());
         }
-        let send_old_values = task.sends_old_values(node) && !self.cached;
-        let (initialize, fold) = (&self.initialize, &self.fold);
-        type Rows<K, A> = TimestampedKeyValueStore<K, A>;
-        // Read apart from the write: what the read evicts is forwarded first.
-        let before = match task.with_store::<Rows<K, A>, _>(self.store, |rows, _| rows.get(&key))? {
-            Ok(before) => before,
+        let sends_old_values = task.sends_old_values(node) && !self.is_cached;
+        let record = Record::new(key, value, timestamp);
+        let folded = if self.is_versioned {
+            task.with_store(
+                self.store,
+                |store: &mut VersionedKeyValueStore<K, A>, context| {
+                    self.fold_into(store, record, sends_old_values, context)
+                },
+            )?
+        } else {
+            task.with_store(
+                self.store,
+                |store: &mut TimestampedKeyValueStore<K, A>, context| {
+                    self.fold_into(store, record, sends_old_values, context)
+                },
+            )?
+        };
+        match folded {
+            Ok(Some(changed)) if !self.is_cached => task.forward(node, changed),
+            Ok(_) => Ok(()),
             Err(StateError::NullKey { .. }) => {
                 task.drop_record("its key is null, which cannot be grouped by");
-                return Ok(());
+                Ok(())
             }
-            Err(error) => return Err(error.into()),
-        };
-        // An aggregate is as new as the newest record in it.
-        let timestamp = before
-            .as_ref()
-            .map_or(timestamp, |before| before.timestamp.max(timestamp));
-        let before = match before {
-            Some(before) => Some(before.value),
-            None => initialize(),
-        };
-        let old = if send_old_values {
-            before.clone()
-        } else {
-            None
-        };
-        let after = fold(&key, value, before).map(|new| ValueAndTimestamp::new(new, timestamp));
-        task.with_store::<Rows<K, A>, _>(self.store, |rows, context| {
-            rows.put(&key, after.as_ref(), context)
-        })??;
-        if self.cached {
-            return Ok(());
+            Err(error) => Err(error.into()),
         }
-        let new = after.map(|after| after.value);
-        let value = Change::new(new, old);
-        task.forward(
-            node,
-            Record {
-                key,
-                value,
-                timestamp,
-            },
-        )
     }
 }

@@ -7,13 +7,62 @@ use super::aggregate::ForwardChange;
 use super::value_getter::{Row, not_versioned};
 use crate::processor::{Change, ProcessorError, Record, TaskContext};
 use crate::state::{
-    PutReturn, StoreBuilder, TimestampedKeyValueStore, ValueAndTimestamp, VersionedKeyValueStore,
-    VersionedRecord,
+    PutReturn, StateError, StateStore, StoreBuilder, TimestampedKeyValueStore, ValueAndTimestamp,
+    VersionedKeyValueStore, VersionedRecord,
 };
+use crate::types::RecordContext;
 
 /// True when the store keeps former rows.
 pub(super) fn is_versioned(store: &dyn StoreBuilder) -> bool {
     store.history_retention_ms().is_some()
+}
+
+/// What both kinds of stores of tables do.
+pub(super) trait TableRows<K, V>: StateStore {
+    /// The row of `key`, the latest one.
+    fn row(&mut self, key: &K) -> Result<Option<ValueAndTimestamp<V>>, StateError>;
+
+    /// Sets the row of `key`, `None` deletes it as of `timestamp`.
+    fn set_row(
+        &mut self,
+        key: &K,
+        row: Option<&ValueAndTimestamp<V>>,
+        timestamp: i64,
+        context: &RecordContext,
+    ) -> Result<PutReturn, StateError>;
+}
+
+impl<K: 'static, V: 'static> TableRows<K, V> for TimestampedKeyValueStore<K, V> {
+    fn row(&mut self, key: &K) -> Result<Option<ValueAndTimestamp<V>>, StateError> {
+        self.get(key)
+    }
+
+    fn set_row(
+        &mut self,
+        key: &K,
+        row: Option<&ValueAndTimestamp<V>>,
+        _: i64,
+        context: &RecordContext,
+    ) -> Result<PutReturn, StateError> {
+        self.put(key, row, context)?;
+        Ok(PutReturn::ValidToUndefined)
+    }
+}
+
+impl<K: 'static, V: 'static> TableRows<K, V> for VersionedKeyValueStore<K, V> {
+    fn row(&mut self, key: &K) -> Result<Option<ValueAndTimestamp<V>>, StateError> {
+        Ok(self.get(key)?.map(row))
+    }
+
+    fn set_row(
+        &mut self,
+        key: &K,
+        row: Option<&ValueAndTimestamp<V>>,
+        timestamp: i64,
+        _: &RecordContext,
+    ) -> Result<PutReturn, StateError> {
+        self.put(key, row.map(|row| &row.value), timestamp)
+    }
 }
 
 /// The rows of a store, for whoever is connected to it.
@@ -39,12 +88,12 @@ impl<K: 'static, V: 'static> StoredRows<K, V> {
     }
 
     pub(super) fn get(&self, task: &mut TaskContext, key: &K) -> Row<V> {
-        if self.is_versioned {
-            let read = |store: &mut VersionedKeyValueStore<K, V>, _: &_| store.get(key);
-            return Ok(task.with_store(self.store, read)??.map(row));
-        }
-        let read = |store: &mut TimestampedKeyValueStore<K, V>, _: &_| store.get(key);
-        Ok(task.with_store(self.store, read)??)
+        let store = self.store;
+        Ok(if self.is_versioned {
+            task.with_store::<VersionedKeyValueStore<K, V>, _>(store, |store, _| store.row(key))??
+        } else {
+            task.with_store::<TimestampedKeyValueStore<K, V>, _>(store, |store, _| store.row(key))??
+        })
     }
 
     /// The row as it was at `timestamp`.
@@ -106,29 +155,23 @@ impl<K: Clone + 'static, V: Clone + 'static> TableStore<K, V> {
         timestamp: i64,
     ) -> Result<(), ProcessorError> {
         let row = new.map(|new| ValueAndTimestamp::new(new, timestamp));
-        let is_latest = if self.rows.is_versioned {
-            let value = row.as_ref().map(|row| &row.value);
-            let put =
-                |store: &mut VersionedKeyValueStore<K, V>, _: &_| store.put(&key, value, timestamp);
-            match task.with_store(self.rows.store, put)?? {
-                PutReturn::NotPut => return Ok(()),
-                PutReturn::ValidToUndefined => true,
-                PutReturn::ValidTo(_) => false,
-            }
+        let (store, new) = (self.rows.store, row.as_ref());
+        let put = if self.rows.is_versioned {
+            task.with_store::<VersionedKeyValueStore<K, V>, _>(store, |store, context| {
+                store.set_row(&key, new, timestamp, context)
+            })??
         } else {
-            let put = |store: &mut TimestampedKeyValueStore<K, V>, context: &_| {
-                store.put(&key, row.as_ref(), context)
-            };
-            task.with_store(self.rows.store, put)??;
-            true
+            task.with_store::<TimestampedKeyValueStore<K, V>, _>(store, |store, context| {
+                store.set_row(&key, new, timestamp, context)
+            })??
         };
-        if self.cached {
+        if self.cached || put == PutReturn::NotPut {
             return Ok(());
         }
         let change = Change {
             new: row.map(|row| row.value),
             old: old.filter(|_| task.sends_old_values(self.node)),
-            is_latest,
+            is_latest: put == PutReturn::ValidToUndefined,
         };
         task.forward(self.node, Record::new(key, change, timestamp))
     }
