@@ -15,7 +15,8 @@ use std::sync::Arc;
 use crate::config::TopologyOptimization;
 use crate::processor::Processor;
 use crate::state::StoreBuilder;
-use crate::topology::{TopicRef, Topology, TopologyBuilder, TopologyError};
+use crate::topology::{TopicRef, Topics, Topology, TopologyBuilder, TopologyError};
+use crate::types::AutoOffsetReset;
 
 pub(in crate::dsl) use self::write::Writer;
 
@@ -60,8 +61,8 @@ enum Kind {
     Root,
     /// A source of a stream, with its topics and types: equal ones are merged.
     StreamSource {
-        topics: Vec<Arc<str>>,
-        pattern: Option<Arc<str>>,
+        topics: Topics,
+        offset_reset: Option<AutoOffsetReset>,
         types: (TypeId, &'static str),
     },
     /// A repartition topic with the nodes around it.
@@ -211,13 +212,13 @@ impl GraphNode {
     /// A source of a stream of records of type `T`.
     pub(in crate::dsl) fn stream_source<T: 'static>(
         name: impl Into<Arc<str>>,
-        topics: Vec<Arc<str>>,
-        pattern: Option<Arc<str>>,
+        topics: Topics,
+        offset_reset: Option<AutoOffsetReset>,
         write: impl FnOnce(&mut Writer<'_>) + 'static,
     ) -> Self {
         let kind = Kind::StreamSource {
             topics,
-            pattern,
+            offset_reset,
             types: (TypeId::of::<T>(), std::any::type_name::<T>()),
         };
         Self {

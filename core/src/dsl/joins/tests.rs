@@ -83,13 +83,7 @@ impl Task {
         };
         let partition = TopicPartition::new(topic, 0);
         self.graph
-            .process(
-                self.now,
-                &partition,
-                record,
-                timestamp,
-                StreamTime(timestamp),
-            )
+            .process_record(self.now, &partition, record, StreamTime(timestamp))
             .expect("is processed");
         std::mem::take(&mut self.output.borrow_mut().0)
     }

@@ -89,7 +89,7 @@ impl Task {
             let partition = TopicPartition::new("in", 0);
             let stream_time = StreamTime(timestamp);
             self.graph
-                .process(self.now, &partition, record, timestamp, stream_time)
+                .process_record(self.now, &partition, record, stream_time)
                 .expect("is processed");
         }
         std::mem::take(&mut self.output.borrow_mut().0)
