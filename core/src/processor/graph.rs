@@ -805,7 +805,13 @@ impl ProcessorGraph {
                 state.begin_flush();
             }
             let drained = self.task.drain_flushed(store);
-            drained.map_err(|error| streams_error(self.task.id, error))?;
+            drained.map_err(|error| match streams_error(self.task.id, error) {
+                cause @ StreamsError::Processing { .. } => StreamsError::Flush {
+                    store: self.task.stores[store].name.to_string(),
+                    cause: Box::new(cause),
+                },
+                error => error,
+            })?;
         }
         Ok(())
     }
