@@ -7,17 +7,15 @@ use std::sync::Arc;
 
 use super::configured_store::ConfiguredStore;
 use super::options::{Materialized, TableStoreSupplier};
-use super::table_store::TableRows;
+use super::table_store::TableStore;
 use crate::config::{DslStoreFormat, StoreType};
 use crate::processor::{
     Change, ForwardFlushed, Processor, ProcessorContext, ProcessorError, Record, TaskContext,
 };
 use crate::serde::SerdeRef;
 use crate::state::{
-    FlushedEntry, PutReturn, StateError, StoreBuilder, Stores, TimestampedKeyValueStore,
-    ValueAndTimestamp, ValueFormat, VersionedKeyValueStore,
+    FlushedEntry, StateError, StoreBuilder, Stores, TimestampedKeyValueStore, ValueFormat,
 };
-use crate::types::RecordContext;
 
 /// The recipe of a table's store.
 pub(super) fn store_builder<K: 'static, V: 'static>(
@@ -123,14 +121,8 @@ pub(super) struct Aggregate<K, V, A, I, F> {
     values: SerdeRef<V>,
     initialize: Arc<I>,
     fold: Arc<F>,
-    store: usize,
-    is_cached: bool,
-    is_versioned: bool,
-    types: PhantomData<Types<K, A>>,
+    rows: Option<TableStore<K, A>>,
 }
-
-/// Owns none of them.
-type Types<K, A> = fn() -> (K, A);
 
 impl<K, V, A, I, F> Aggregate<K, V, A, I, F> {
     pub(super) const fn new(
@@ -144,51 +136,8 @@ impl<K, V, A, I, F> Aggregate<K, V, A, I, F> {
             values,
             initialize,
             fold,
-            store: 0,
-            is_cached: false,
-            is_versioned: false,
-            types: PhantomData,
+            rows: None,
         }
-    }
-}
-
-impl<K, V, A, I, F> Aggregate<K, V, A, I, F>
-where
-    A: Clone,
-    I: Fn() -> Option<A>,
-    F: Fn(&K, V, Option<A>) -> Option<A>,
-{
-    /// Folds a record into its row; gives the change, unless the store did not take it.
-    fn fold_into(
-        &self,
-        store: &mut impl TableRows<K, A>,
-        Record {
-            key,
-            value,
-            timestamp,
-        }: Record<K, V>,
-        sends_old_values: bool,
-        context: &RecordContext,
-    ) -> Result<Option<Record<K, Change<A>>>, StateError> {
-        let before = store.row(&key)?;
-        // An aggregate is as new as the newest record in it.
-        let timestamp = before
-            .as_ref()
-            .map_or(timestamp, |before| before.timestamp.max(timestamp));
-        let old = match before {
-            Some(before) => Some(before.value),
-            None => (self.initialize)(),
-        };
-        let sent = if sends_old_values { old.clone() } else { None };
-        let after = (self.fold)(&key, value, old);
-        let after = after.map(|after| ValueAndTimestamp::new(after, timestamp));
-        let put = store.set_row(&key, after.as_ref(), timestamp, context)?;
-        let change = Change {
-            new: after.map(|after| after.value),
-            old: sent,
-            is_latest: put == PutReturn::ValidToUndefined,
-        };
-        Ok((put != PutReturn::NotPut).then(|| Record::new(key, change, timestamp)))
     }
 }
 
@@ -205,10 +154,7 @@ where
         context: &mut ProcessorContext<'_, K, Change<A>>,
     ) -> Result<(), ProcessorError> {
         let (task, node) = context.parts();
-        self.store = task.store_index(node, &self.name)?;
-        self.is_cached = task.is_cached(self.store);
-        self.is_versioned = task.is_store::<VersionedKeyValueStore<K, A>>(self.store);
-        task.set_forwarder(self.store, node, ForwardChange::<K, A>::new(self.store));
+        self.rows = Some(TableStore::open(task, node, &self.name)?);
         Ok(())
     }
 
@@ -227,31 +173,32 @@ where
             task.drop_record("its value is null, which cannot be aggregated");
             return Ok(());
         }
-        let sends_old_values = task.sends_old_values(node) && !self.is_cached;
-        let record = Record::new(key, value, timestamp);
-        let folded = if self.is_versioned {
-            task.with_store(
-                self.store,
-                |store: &mut VersionedKeyValueStore<K, A>, context| {
-                    self.fold_into(store, record, sends_old_values, context)
-                },
-            )?
-        } else {
-            task.with_store(
-                self.store,
-                |store: &mut TimestampedKeyValueStore<K, A>, context| {
-                    self.fold_into(store, record, sends_old_values, context)
-                },
-            )?
+        let Some(rows) = &self.rows else {
+            return Err(ProcessorError::new("the table has no store before init"));
         };
-        match folded {
-            Ok(Some(changed)) if !self.is_cached => task.forward(node, changed),
-            Ok(_) => Ok(()),
+        // Read apart from the write: what the read evicts is forwarded first.
+        let before = match rows.find(task, &key)? {
+            Ok(before) => before,
             Err(StateError::NullKey { .. }) => {
                 task.drop_record("its key is null, which cannot be grouped by");
-                Ok(())
+                return Ok(());
             }
-            Err(error) => Err(error.into()),
-        }
+            Err(error) => return Err(error.into()),
+        };
+        // An aggregate is as new as the newest record in it.
+        let timestamp = before
+            .as_ref()
+            .map_or(timestamp, |before| before.timestamp.max(timestamp));
+        let before = match before {
+            Some(before) => Some(before.value),
+            None => (self.initialize)(),
+        };
+        let old = if task.sends_old_values(node) && !rows.is_cached() {
+            before.clone()
+        } else {
+            None
+        };
+        let after = (self.fold)(&key, value, before);
+        rows.put(task, key, (after, old), timestamp)
     }
 }

@@ -65,6 +65,9 @@ impl<K: 'static, V: 'static> TableRows<K, V> for VersionedKeyValueStore<K, V> {
     }
 }
 
+/// A row, the store's own error, or that of a processor behind what was evicted.
+type Found<V> = Result<Result<Option<ValueAndTimestamp<V>>, StateError>, ProcessorError>;
+
 /// The rows of a store, for whoever is connected to it.
 pub(super) struct StoredRows<K, V> {
     store: usize,
@@ -88,12 +91,17 @@ impl<K: 'static, V: 'static> StoredRows<K, V> {
     }
 
     pub(super) fn get(&self, task: &mut TaskContext, key: &K) -> Row<V> {
+        Ok(self.find(task, key)??)
+    }
+
+    /// The row of `key`, with the store's own error.
+    fn find(&self, task: &mut TaskContext, key: &K) -> Found<V> {
         let store = self.store;
-        Ok(if self.is_versioned {
-            task.with_store::<VersionedKeyValueStore<K, V>, _>(store, |store, _| store.row(key))??
+        if self.is_versioned {
+            task.with_store::<VersionedKeyValueStore<K, V>, _>(store, |store, _| store.row(key))
         } else {
-            task.with_store::<TimestampedKeyValueStore<K, V>, _>(store, |store, _| store.row(key))??
-        })
+            task.with_store::<TimestampedKeyValueStore<K, V>, _>(store, |store, _| store.row(key))
+        }
     }
 
     /// The row as it was at `timestamp`.
@@ -143,6 +151,11 @@ impl<K: Clone + 'static, V: Clone + 'static> TableStore<K, V> {
 
     pub(super) fn get(&self, task: &mut TaskContext, key: &K) -> Row<V> {
         self.rows.get(task, key)
+    }
+
+    /// The row of `key`, with the store's own error.
+    pub(super) fn find(&self, task: &mut TaskContext, key: &K) -> Found<V> {
+        self.rows.find(task, key)
     }
 
     /// Sets a row and forwards the change, if that is not left to the cache. A versioned store does

@@ -127,7 +127,7 @@ impl<K: 'static, V: 'static> WindowedStore<K, V> {
                 Stores::in_memory_window_store(name, retention_ms, size_ms, false)
             }
             (StoreType::Persistent, EmitStrategy::OnWindowUpdate) => {
-                Stores::segmented_window_store(name, retention_ms, size_ms, false)
+                Stores::persistent_window_store(name, retention_ms, size_ms, false)
             }
             (StoreType::Persistent, EmitStrategy::OnWindowClose) => {
                 Stores::time_ordered_window_store(name, retention_ms, size_ms)
@@ -144,7 +144,7 @@ impl<K: 'static, V: 'static> WindowedStore<K, V> {
         match (store_type, self.strategy) {
             (StoreType::InMemory, _) => Stores::in_memory_session_store(name, retention_ms),
             (StoreType::Persistent, EmitStrategy::OnWindowUpdate) => {
-                Stores::segmented_session_store(name, retention_ms)
+                Stores::persistent_session_store(name, retention_ms)
             }
             (StoreType::Persistent, EmitStrategy::OnWindowClose) => {
                 Stores::time_ordered_session_store(name, retention_ms)

@@ -74,24 +74,6 @@ impl Stores {
         ))
     }
 
-    /// Windows in memory, in segments of half the retention and at least a minute: in the order of
-    /// Java's `persistentWindowStore`.
-    ///
-    /// # Errors
-    /// As for [`in_memory_window_store`](Self::in_memory_window_store).
-    pub fn segmented_window_store(
-        name: impl Into<Arc<str>>,
-        retention_ms: i64,
-        window_size_ms: i64,
-        retain_duplicates: bool,
-    ) -> Result<Arc<dyn WindowBytesStoreSupplier>, StateError> {
-        let order = segmented(retention_ms);
-        let supplier = Supplier::new(name.into(), KeySchema::Window, order, retention_ms)?;
-        Ok(Arc::new(
-            supplier.of_windows(window_size_ms, retain_duplicates)?,
-        ))
-    }
-
     /// Windows in memory in the order of Java's persistent store of aggregations that emit when
     /// windows close (Java: `RocksDbIndexedTimeOrderedWindowBytesStoreSupplier`).
     ///
@@ -150,20 +132,6 @@ impl Stores {
         retention_ms: i64,
     ) -> Result<Arc<dyn SessionBytesStoreSupplier>, StateError> {
         let order = RowOrder::TimeFirst;
-        let supplier = Supplier::new(name.into(), KeySchema::Session, order, retention_ms);
-        Ok(Arc::new(supplier?))
-    }
-
-    /// Sessions in memory, in segments of half the retention and at least a minute: in the order of
-    /// Java's `persistentSessionStore`.
-    ///
-    /// # Errors
-    /// When the retention is negative.
-    pub fn segmented_session_store(
-        name: impl Into<Arc<str>>,
-        retention_ms: i64,
-    ) -> Result<Arc<dyn SessionBytesStoreSupplier>, StateError> {
-        let order = segmented(retention_ms);
         let supplier = Supplier::new(name.into(), KeySchema::Session, order, retention_ms);
         Ok(Arc::new(supplier?))
     }
