@@ -497,6 +497,6 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
 
     /// Groups by the keys there are; records move only if an operator changed keys before.
     pub fn group_by_key_with(&self, grouped: Grouped<K, V>) -> KGroupedStream<K, V> {
-        KGroupedStream::new(self.clone(), grouped)
+        KGroupedStream::new(self.same_at(self.node), grouped)
     }
 }
