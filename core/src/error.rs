@@ -49,6 +49,15 @@ pub enum StreamsError {
         /// What the serde said.
         message: String,
     },
+    /// A record that has no time (Java: `StreamsException` of a `TimestampExtractor`).
+    Timestamp {
+        /// The task.
+        task: TaskId,
+        /// The partition and offset of the record.
+        input: (TopicPartition, i64),
+        /// What the timestamp extractor said.
+        message: String,
+    },
     /// A state store could not do its work (Java: `ProcessorStateException`).
     State {
         /// The store.
@@ -112,6 +121,14 @@ impl fmt::Display for StreamsError {
             } => write!(
                 f,
                 "task {task} cannot read the record at {partition} offset {offset}: {message}"
+            ),
+            Self::Timestamp {
+                task,
+                input: (partition, offset),
+                message,
+            } => write!(
+                f,
+                "task {task} cannot take the record at {partition} offset {offset}: {message}"
             ),
             Self::State { store, message } => write!(f, "state store {store}: {message}"),
             Self::OffsetOutOfRange(partition) => write!(

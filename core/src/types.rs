@@ -240,6 +240,11 @@ pub enum AutoOffsetReset {
     Latest,
     /// Fail instead.
     None,
+    /// From records written so many milliseconds ago or later (KIP-1106).
+    ByDuration {
+        /// How long ago, in milliseconds.
+        duration_ms: u64,
+    },
 }
 
 impl RecordContext {

@@ -132,13 +132,7 @@ impl Driver {
             };
             let partition = TopicPartition::new(topic, 0);
             self.graph
-                .process(
-                    Now::default(),
-                    &partition,
-                    record,
-                    timestamp,
-                    self.stream_time,
-                )
+                .process_record(Now::default(), &partition, record, self.stream_time)
                 .expect("processed");
             if self.commit_each {
                 self.graph.flush(Now::default()).expect("flushed");

@@ -16,7 +16,7 @@ use crate::config::{HostPort, StreamsConfig};
 use crate::error::StreamsError;
 use crate::net::{Backoff, Cluster, Outgoing, RequestError, RequestToken, Target};
 use crate::rng::Rng;
-use crate::time::Instant;
+use crate::time::{Instant, WallClock};
 use crate::trace::{Level, LogEvent};
 use crate::types::{AutoOffsetReset, BrokerId, TopicName, TopicPartition};
 use crate::wire::messages::fetch_response::PartitionData;
@@ -125,6 +125,9 @@ pub(crate) struct Fetcher {
     rng: Rng,
     backoff: Backoff,
     reset: AutoOffsetReset,
+    /// Policies of single topics.
+    topic_resets: BTreeMap<TopicName, AutoOffsetReset>,
+    wall_clock: WallClock,
     max_wait_ms: i32,
     max_bytes: i32,
     partition_max_bytes: i32,
@@ -143,6 +146,8 @@ impl Fetcher {
             rng,
             backoff: Backoff::new(config.retry_backoff_ms(), config.retry_backoff_max_ms()),
             reset: config.auto_offset_reset(),
+            topic_resets: BTreeMap::new(),
+            wall_clock: WallClock::default(),
             max_wait_ms: i32::try_from(config.fetch_max_wait_ms()).unwrap_or(i32::MAX),
             max_bytes: config.fetch_max_bytes(),
             partition_max_bytes: config.max_partition_fetch_bytes(),
@@ -153,6 +158,35 @@ impl Fetcher {
             in_flight: BTreeMap::new(),
             last_now: Instant::ZERO,
             events: VecDeque::new(),
+        }
+    }
+
+    /// Sets the policies of topics that have one of their own.
+    pub(crate) fn set_topic_resets(&mut self, resets: BTreeMap<TopicName, AutoOffsetReset>) {
+        self.topic_resets = resets;
+    }
+
+    /// Tells the time, which a reset by duration counts from.
+    pub(crate) const fn set_wall_clock(&mut self, wall_clock: WallClock) {
+        self.wall_clock = wall_clock;
+    }
+
+    fn policy(&self, topic: &TopicName) -> AutoOffsetReset {
+        self.topic_resets.get(topic).copied().unwrap_or(self.reset)
+    }
+
+    /// Where to begin by policy, as a timestamp of ListOffsets; `None` has the reading fail.
+    fn reset_timestamp(&self, topic: &TopicName) -> Option<i64> {
+        match self.policy(topic) {
+            AutoOffsetReset::Earliest => Some(EARLIEST),
+            AutoOffsetReset::Latest => Some(LATEST),
+            AutoOffsetReset::ByDuration { duration_ms } => Some(
+                self.wall_clock
+                    .0
+                    .saturating_sub_unsigned(duration_ms)
+                    .max(0),
+            ),
+            AutoOffsetReset::None => None,
         }
     }
 
@@ -183,7 +217,7 @@ impl Fetcher {
                     end,
                 });
             }
-            FetchStart::Reset => match reset_timestamp(self.reset) {
+            FetchStart::Reset => match self.reset_timestamp(&partition.topic) {
                 Some(timestamp) => state.stage = Stage::Position { timestamp },
                 None => {
                     let error = StreamsError::OffsetOutOfRange(partition);
@@ -497,10 +531,18 @@ impl Fetcher {
         code: i16,
         offset: i64,
     ) {
-        let reset = self.reset;
+        let reset = self.policy(&partition.topic);
         let Some(state) = self.current(&partition, generations) else {
             return;
         };
+        if code == 0
+            && offset < 0
+            && matches!(state.stage, Stage::Position { timestamp } if timestamp >= 0)
+        {
+            // No record is that young: what is wanted is still to come.
+            state.stage = Stage::Position { timestamp: LATEST };
+            return;
+        }
         if code != 0 || offset < 0 {
             return self.refused(now, &partition, code, None, &[]);
         }
@@ -717,16 +759,17 @@ impl Fetcher {
     }
 
     fn out_of_range(&mut self, partition: &TopicPartition) {
+        let by_policy = self.reset_timestamp(&partition.topic);
         let Some(state) = self.partitions.get_mut(partition) else {
             return;
         };
         // A changelog whose beginning was compacted away is read from what is left of it.
-        let reset = if state.restore {
-            AutoOffsetReset::Earliest
+        let timestamp = if state.restore {
+            Some(EARLIEST)
         } else {
-            self.reset
+            by_policy
         };
-        match reset_timestamp(reset) {
+        match timestamp {
             Some(timestamp) => state.stage = Stage::Position { timestamp },
             None => {
                 let error = StreamsError::OffsetOutOfRange(partition.clone());
@@ -741,13 +784,5 @@ fn session_topic(session: Option<&FetchSession>, id: crate::wire::Uuid) -> Optio
         None
     } else {
         session?.topic(id).cloned()
-    }
-}
-
-const fn reset_timestamp(reset: AutoOffsetReset) -> Option<i64> {
-    match reset {
-        AutoOffsetReset::Earliest => Some(EARLIEST),
-        AutoOffsetReset::Latest => Some(LATEST),
-        AutoOffsetReset::None => None,
     }
 }

@@ -115,6 +115,93 @@ impl fmt::Display for HostPort {
     }
 }
 
+/// Which time a record has by what stands around its key and value (`default.timestamp.extractor`,
+/// under the names of Java's classes). Sources may have extractors of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DefaultTimestampExtractor {
+    /// The record's own timestamp; a negative one stops the thread.
+    #[default]
+    FailOnInvalidTimestamp,
+    /// The record's own timestamp; a record with a negative one is dropped.
+    LogAndSkipOnInvalidTimestamp,
+    /// The record's own timestamp, or the partition time where that is negative.
+    UsePartitionTimeOnInvalidTimestamp,
+    /// The wall clock.
+    WallclockTimestampExtractor,
+}
+
+impl DefaultTimestampExtractor {
+    /// By the name of Java's class, with or without its package.
+    fn parse(text: &str) -> Option<Self> {
+        let name = text.strip_prefix("org.apache.kafka.streams.processor.");
+        Some(match name.unwrap_or(text) {
+            "FailOnInvalidTimestamp" => Self::FailOnInvalidTimestamp,
+            "LogAndSkipOnInvalidTimestamp" => Self::LogAndSkipOnInvalidTimestamp,
+            "UsePartitionTimeOnInvalidTimestamp" => Self::UsePartitionTimeOnInvalidTimestamp,
+            "WallclockTimestampExtractor" => Self::WallclockTimestampExtractor,
+            _ => return None,
+        })
+    }
+}
+
+impl AutoOffsetReset {
+    /// As the values of `auto.offset.reset`: `by_duration:` has an ISO 8601 duration behind it.
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "earliest" => Self::Earliest,
+            "latest" => Self::Latest,
+            "none" => Self::None,
+            _ => Self::ByDuration {
+                duration_ms: parse_duration_ms(text.strip_prefix("by_duration:")?)?,
+            },
+        })
+    }
+}
+
+/// An ISO 8601 duration as Java's `Duration.parse` reads it, in whole milliseconds.
+fn parse_duration_ms(text: &str) -> Option<u64> {
+    let (days, time) = match text.strip_prefix('P')?.split_once('T') {
+        Some((_, "")) => return None,
+        Some((days, time)) => (days, time),
+        None => (text.strip_prefix('P')?, ""),
+    };
+    if days.is_empty() && time.is_empty() {
+        return None;
+    }
+    let mut total_ms = 0_u64;
+    let mut add = |rest: &str, units: &[(char, u64)]| -> Option<()> {
+        let (mut rest, mut units) = (rest, units.iter());
+        while !rest.is_empty() {
+            let end = rest.find(|c: char| c.is_ascii_alphabetic())?;
+            let unit = rest[end..].chars().next()?;
+            // Units come from the largest down.
+            let (_, unit_ms) = units.by_ref().find(|(letter, _)| *letter == unit)?;
+            let (whole, fraction) = match rest[..end].split_once('.') {
+                Some((whole, fraction)) if unit == 'S' => (whole, fraction),
+                Some(_) => return None,
+                None => (&rest[..end], "000"),
+            };
+            let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+            if !digits(whole) || !digits(fraction) || fraction.len() > 9 {
+                return None;
+            }
+            let mut millis: String = fraction.chars().take(3).collect();
+            while millis.len() < 3 {
+                millis.push('0');
+            }
+            let whole_ms = whole.parse::<u64>().ok()?.checked_mul(*unit_ms)?;
+            total_ms = total_ms
+                .checked_add(whole_ms)?
+                .checked_add(millis.parse().ok()?)?;
+            rest = &rest[end + 1..];
+        }
+        Some(())
+    };
+    add(days, &[('D', DAY_MS)])?;
+    add(time, &[('H', 3_600_000), ('M', 60_000), ('S', 1000)])?;
+    Some(total_ms)
+}
+
 macro_rules! streams_config {
     ($( $(#[$doc:meta])* $field:ident : $type:ty = $key:literal, $default:expr, $min:expr, $max:expr; )*) => {
         /// A valid configuration. Made by [`StreamsConfig::new`] and [`StreamsConfig::set`] only.
@@ -125,6 +212,7 @@ macro_rules! streams_config {
             client_id: String,
             application_server: Option<HostPort>,
             auto_offset_reset: AutoOffsetReset,
+            default_timestamp_extractor: DefaultTimestampExtractor,
             topic_configs: BTreeMap<String, String>,
             rng_seed: Option<u64>,
             state_dir: Option<String>,
@@ -142,6 +230,7 @@ macro_rules! streams_config {
                     client_id: String::new(),
                     application_server: None,
                     auto_offset_reset: AutoOffsetReset::Earliest,
+                    default_timestamp_extractor: DefaultTimestampExtractor::default(),
                     topic_configs: BTreeMap::new(),
                     rng_seed: None,
                     state_dir: None,
@@ -298,18 +387,16 @@ impl StreamsConfig {
                 self.application_server = Some(server.map_err(invalid)?);
             }
             "auto.offset.reset" => {
-                self.auto_offset_reset = match value.as_str() {
-                    "earliest" => AutoOffsetReset::Earliest,
-                    "latest" => AutoOffsetReset::Latest,
-                    "none" => AutoOffsetReset::None,
-                    _ => {
-                        return Err(ConfigError::invalid(
-                            key,
-                            &value,
-                            "earliest, latest or none",
-                        ));
-                    }
-                }
+                let allowed = "earliest, latest, none or by_duration:PnDTnHnMn.nS";
+                self.auto_offset_reset = AutoOffsetReset::parse(&value)
+                    .ok_or_else(|| ConfigError::invalid(key, &value, allowed))?;
+            }
+            "default.timestamp.extractor" => {
+                let allowed = "FailOnInvalidTimestamp, LogAndSkipOnInvalidTimestamp, \
+                               UsePartitionTimeOnInvalidTimestamp or WallclockTimestampExtractor; \
+                               give a source an extractor of your own where the topology is built";
+                self.default_timestamp_extractor = DefaultTimestampExtractor::parse(&value)
+                    .ok_or_else(|| ConfigError::invalid(key, &value, allowed))?;
             }
             "topology.optimization" => {
                 self.topology_optimization = TopologyOptimization::parse(key, &value)?;
@@ -365,6 +452,11 @@ impl StreamsConfig {
     /// Key: `auto.offset.reset`.
     pub const fn auto_offset_reset(&self) -> AutoOffsetReset {
         self.auto_offset_reset
+    }
+
+    /// Key: `default.timestamp.extractor`.
+    pub const fn default_timestamp_extractor(&self) -> DefaultTimestampExtractor {
+        self.default_timestamp_extractor
     }
 
     /// Configurations of internal topics given with the prefix `topic.`, sorted by key.
@@ -442,6 +534,26 @@ mod tests {
         assert!(StreamsConfig::new("a", "").is_err());
         assert!(StreamsConfig::new("a", "host").is_err());
         assert!(StreamsConfig::new("a", "host:99999").is_err());
+        let duration = config
+            .clone()
+            .set("auto.offset.reset", "by_duration:P1DT2H3M4.5S");
+        let duration_ms = ((26 * 60 + 3) * 60 + 4) * 1000 + 500;
+        assert_eq!(
+            duration.map(|c| c.auto_offset_reset()),
+            Ok(AutoOffsetReset::ByDuration { duration_ms })
+        );
+        for wrong in ["P", "PT", "PT1", "P1H", "PT1S1M", "1D", "PT-1S", "PT1.5H"] {
+            let reset = config
+                .clone()
+                .set("auto.offset.reset", format!("by_duration:{wrong}"));
+            assert!(reset.is_err(), "{wrong}");
+        }
+        let name = "org.apache.kafka.streams.processor.WallclockTimestampExtractor";
+        let extractor = config.clone().set("default.timestamp.extractor", name);
+        assert_eq!(
+            extractor.map(|c| c.default_timestamp_extractor()),
+            Ok(DefaultTimestampExtractor::WallclockTimestampExtractor)
+        );
         let config = config
             .set("producer.linger.ms", 5)
             .and_then(|c| c.set("topic.x", "y"));

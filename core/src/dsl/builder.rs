@@ -12,11 +12,10 @@ use super::table::KTable;
 use super::table_operators::TableSource;
 use super::value_getter::StoreView;
 use crate::config::{StreamsConfig, TopologyOptimization};
-use crate::processor::{ErasedNode, SourceNode};
-use crate::serde::serdes::OptionSerde;
+use crate::processor::FailOnInvalidTimestamp;
 use crate::serde::{DefaultSerde, SerdeRef};
 use crate::state::StoreBuilder;
-use crate::topology::{NodeFactory, NodeKind, TopicRef, Topology, TopologyError};
+use crate::topology::{Source, TopicRef, Topics, Topology, TopologyError};
 
 /// Builds a topology out of streams and tables (Java: `StreamsBuilder`).
 #[derive(Clone, Default)]
@@ -44,26 +43,16 @@ impl StreamsGraph {
     }
 }
 
-/// Adds a source node to the topology.
+/// Adds the source of a repartition topic: its records were timed when they were written.
 pub(super) fn write_source<K: Clone + 'static, V: Clone + 'static>(
     writer: &mut Writer<'_>,
     name: &str,
-    topics: Vec<TopicRef>,
-    (keys, values): (SerdeRef<K>, SerdeRef<V>),
+    topic: TopicRef,
+    serdes: (SerdeRef<K>, SerdeRef<V>),
 ) -> usize {
-    let factory: NodeFactory = Arc::new(move |_| {
-        let (keys, values) = (Arc::clone(&keys), Arc::clone(&values));
-        Box::new(SourceNode { keys, values }) as Box<dyn ErasedNode>
-    });
-    let topology = writer.topology();
-    topology.add_node(name, NodeKind::Source(topics), &[], factory)
-}
-
-fn external(topic: &str) -> TopicRef {
-    TopicRef {
-        name: Arc::from(topic),
-        internal: false,
-    }
+    let source =
+        Source::new(Topics::reference(topic)).with_timestamp_extractor(FailOnInvalidTimestamp);
+    writer.topology().add_source_node(name, source, serdes)
 }
 
 impl StreamsBuilder {
@@ -72,45 +61,34 @@ impl StreamsBuilder {
         Self::default()
     }
 
-    /// A stream of the records of `topic`, with the types' own serdes.
-    pub fn stream<K, V>(&self, topic: impl AsRef<str>) -> KStream<K, V>
+    /// A stream of the records of a topic, of several, or of all that match, with the types' own
+    /// serdes.
+    pub fn stream<K, V>(&self, topics: impl Into<Topics>) -> KStream<K, V>
     where
         K: DefaultSerde + Clone + 'static,
         V: DefaultSerde + Clone + 'static,
     {
-        self.stream_with(
-            topic,
-            Consumed::with(K::default_serde(), V::default_serde()),
-        )
+        let consumed = Consumed::with(K::default_serde(), V::default_serde());
+        self.stream_with(topics, consumed)
     }
 
-    /// A stream of the records of `topic`.
+    /// A stream of the records of a topic, of several, or of all that match.
     pub fn stream_with<K, V>(
         &self,
-        topic: impl AsRef<str>,
+        topics: impl Into<Topics>,
         consumed: Consumed<K, V>,
     ) -> KStream<K, V>
     where
         K: Clone + 'static,
         V: Clone + 'static,
     {
-        self.stream_of(&[topic.as_ref()], consumed)
-    }
-
-    /// A stream of the records of all `topics`.
-    pub fn stream_of<K, V>(&self, topics: &[&str], consumed: Consumed<K, V>) -> KStream<K, V>
-    where
-        K: Clone + 'static,
-        V: Clone + 'static,
-    {
         let mut graph = self.graph.borrow_mut();
         let name = graph.name_or(consumed.name.as_deref(), "KSTREAM-SOURCE-");
-        let serdes = (Arc::clone(&consumed.keys), Arc::clone(&consumed.values));
-        let (own, written) = (Arc::<str>::from(name.as_str()), serdes.clone());
-        let references = topics.iter().map(|topic| external(topic)).collect();
-        let topics = topics.iter().map(|topic| Arc::from(*topic)).collect();
-        let node = GraphNode::stream_source::<(K, V)>(name, topics, None, move |writer| {
-            write_source(writer, &own, references, written);
+        let (own, topics) = (Arc::<str>::from(name.as_str()), topics.into());
+        let (source, serdes) = consumed.into_source(topics.clone());
+        let (written, policy) = (serdes.clone(), source.offset_reset);
+        let node = GraphNode::stream_source::<(K, V)>(name, topics, policy, move |writer| {
+            writer.topology().add_source_node(&own, source, written);
         });
         let node = graph.add(&[ROOT], node);
         let sources = SourceNodes::from([Arc::clone(graph.name(node))]);
@@ -156,7 +134,6 @@ impl StreamsBuilder {
         let keys = materialized.key_serde(&consumed.keys);
         let values = materialized.values.clone();
         let values = values.unwrap_or_else(|| Arc::clone(&consumed.values));
-        let nullable: SerdeRef<Option<V>> = Arc::new(OptionSerde::new(consumed.values));
         let rows = source_rows(
             &store,
             (&keys, &values),
@@ -164,11 +141,11 @@ impl StreamsBuilder {
             Some(Arc::clone(&topic)),
         );
         let (own, source_name) = (Arc::<str>::from(name.as_str()), source.clone());
-        let (consumed_keys, supplied_keys) = (consumed.keys, Arc::clone(&keys));
-        let supplied = Arc::clone(&store);
+        let (supplied, supplied_keys) = (Arc::clone(&store), Arc::clone(&keys));
+        let (nullable, serdes) = consumed.nullable().into_source((&*topic).into());
         let node = GraphNode::new(name, move |writer| {
-            let serdes = (consumed_keys, nullable);
-            let parent = write_source(writer, &source_name, vec![external(&topic)], serdes);
+            let topology = writer.topology();
+            let parent = topology.add_source_node(&source_name, nullable, serdes);
             writer.add_processor::<K, Option<V>, K, _, _>(&own, &[parent], move || {
                 TableSource::<K, V>::new(Arc::clone(&supplied), Arc::clone(&supplied_keys))
             });

@@ -12,9 +12,9 @@ use super::options::{Grouped, Materialized};
 use super::table::KTable;
 use super::table_operators::AggregateTable;
 use super::value_getter::StoreView;
-use crate::processor::{Change, SinkNode};
+use crate::processor::Change;
 use crate::serde::{DefaultSerde, SerdeRef};
-use crate::topology::NodeKind;
+use crate::topology::Sink;
 
 /// A table grouped by another key (Java: `KGroupedTable`).
 pub struct KGroupedTable<K, V> {
@@ -165,10 +165,12 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedTable<K, V> {
         let (keys, own) = (Arc::clone(&self.grouped.keys), Arc::clone(source));
         let topic = StreamsGraph::internal_topic(topic);
         GraphNode::new(Arc::clone(source), move |writer| {
-            let (parents, kind) = (writer.parents().to_vec(), NodeKind::Sink(topic.clone()));
-            let factory = SinkNode::factory(Arc::clone(&keys), Arc::clone(&changes), false);
-            writer.topology().add_node(&sink, kind, &parents, factory);
-            write_source(writer, &own, vec![topic], (keys, changes));
+            let parents = writer.parents().to_vec();
+            let serdes = (Arc::clone(&keys), Arc::clone(&changes));
+            let written = Sink::reference(topic.clone());
+            let topology = writer.topology();
+            topology.add_sink_node(&sink, written, serdes, &parents);
+            write_source(writer, &own, topic, (keys, changes));
         })
     }
 }

@@ -5,14 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::StoreType;
+use crate::processor::{ConsumerRecord, ProcessorError, StreamPartitioner, TimestampExtractor};
+use crate::serde::serdes::OptionSerde;
 use crate::serde::{DefaultSerde, SerdeRef};
 use crate::state::{KeyValueBytesStoreSupplier, VersionedBytesStoreSupplier};
+use crate::time::StreamTime;
+use crate::topology::{Sink, SinkTarget, Source, Topics};
+use crate::types::AutoOffsetReset;
 
 /// How a source reads its topic (Java: `Consumed`).
 pub struct Consumed<K, V> {
     pub(super) name: Option<String>,
     pub(super) keys: SerdeRef<K>,
     pub(super) values: SerdeRef<V>,
+    pub(super) extractor: Option<Arc<dyn TimestampExtractor<K, V>>>,
+    pub(super) offset_reset: Option<AutoOffsetReset>,
 }
 
 impl<K, V> Consumed<K, V> {
@@ -22,6 +29,8 @@ impl<K, V> Consumed<K, V> {
             name: None,
             keys,
             values,
+            extractor: None,
+            offset_reset: None,
         }
     }
 
@@ -31,6 +40,76 @@ impl<K, V> Consumed<K, V> {
         self.name = Some(name.into());
         self
     }
+
+    /// With times other than `default.timestamp.extractor` gives.
+    #[must_use]
+    pub fn with_timestamp_extractor(
+        mut self,
+        extractor: impl TimestampExtractor<K, V> + 'static,
+    ) -> Self {
+        self.extractor = Some(Arc::new(extractor));
+        self
+    }
+
+    /// Where to begin without a committed offset, instead of `auto.offset.reset`.
+    #[must_use]
+    pub const fn with_offset_reset_policy(mut self, policy: AutoOffsetReset) -> Self {
+        self.offset_reset = Some(policy);
+        self
+    }
+
+    /// What a source node is told.
+    pub(super) fn into_source(self, topics: Topics) -> (Source<K, V>, Serdes<K, V>) {
+        let source = Source {
+            extractor: self.extractor,
+            offset_reset: self.offset_reset,
+            ..Source::new(topics)
+        };
+        (source, (self.keys, self.values))
+    }
+}
+
+impl<K: 'static, V: 'static> Consumed<K, V> {
+    /// The same of a topic whose nulls delete rows.
+    pub(super) fn nullable(self) -> Consumed<K, Option<V>> {
+        let extractor = self
+            .extractor
+            .map(|extractor| -> Arc<dyn TimestampExtractor<_, _>> {
+                Arc::new(OfNullable(extractor))
+            });
+        Consumed {
+            name: self.name,
+            keys: self.keys,
+            values: Arc::new(OptionSerde::new(self.values)),
+            extractor,
+            offset_reset: self.offset_reset,
+        }
+    }
+}
+
+type Serdes<K, V> = (SerdeRef<K>, SerdeRef<V>);
+
+/// An extractor of tables: it sees a deletion as a record without a value.
+struct OfNullable<K, V>(Arc<dyn TimestampExtractor<K, V>>);
+
+impl<K, V> TimestampExtractor<K, Option<V>> for OfNullable<K, V> {
+    fn extract(
+        &self,
+        record: &ConsumerRecord<'_, K, Option<V>>,
+        partition_time: StreamTime,
+    ) -> Result<i64, ProcessorError> {
+        let record = ConsumerRecord {
+            topic: record.topic,
+            partition: record.partition,
+            offset: record.offset,
+            timestamp: record.timestamp,
+            headers: record.headers,
+            key: record.key,
+            value: record.value.and_then(Option::as_ref),
+            wall_clock: record.wall_clock,
+        };
+        self.0.extract(&record, partition_time)
+    }
 }
 
 /// How a sink writes its topic (Java: `Produced`).
@@ -38,6 +117,7 @@ pub struct Produced<K, V> {
     pub(super) name: Option<String>,
     pub(super) keys: SerdeRef<K>,
     pub(super) values: SerdeRef<V>,
+    pub(super) partitioner: Option<Arc<dyn StreamPartitioner<K, V>>>,
 }
 
 impl<K, V> Produced<K, V> {
@@ -47,7 +127,27 @@ impl<K, V> Produced<K, V> {
             name: None,
             keys,
             values,
+            partitioner: None,
         }
+    }
+
+    /// With partitions other than the key's hash chooses.
+    #[must_use]
+    pub fn with_stream_partitioner(
+        mut self,
+        partitioner: impl StreamPartitioner<K, V> + 'static,
+    ) -> Self {
+        self.partitioner = Some(Arc::new(partitioner));
+        self
+    }
+
+    /// What a sink node is told.
+    pub(super) fn into_sink(self, target: SinkTarget<K, V>) -> (Sink<K, V>, Serdes<K, V>) {
+        let sink = Sink {
+            target,
+            partitioner: self.partitioner,
+        };
+        (sink, (self.keys, self.values))
     }
 
     /// Names the sink node.

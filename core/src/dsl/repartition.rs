@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::builder::write_source;
 use super::graph::{RepartitionNames, StreamsGraph, Writer};
-use crate::processor::{Processor, ProcessorContext, ProcessorError, Record, SinkNode};
+use crate::processor::{Processor, ProcessorContext, ProcessorError, Record};
 use crate::serde::SerdeRef;
-use crate::topology::NodeKind;
+use crate::topology::Sink;
 
 /// Writes the filter, the sink, the topic and the source behind it.
 pub(super) fn write_repartition<K: Clone + 'static, V: Clone + 'static>(
@@ -21,12 +21,12 @@ pub(super) fn write_repartition<K: Clone + 'static, V: Clone + 'static>(
             keys: filtered.clone(),
         });
     let topic = StreamsGraph::internal_topic(&names.topic);
-    let factory = SinkNode::factory(Arc::clone(&keys), Arc::clone(&values), false);
-    let kind = NodeKind::Sink(topic.clone());
+    let serdes = (Arc::clone(&keys), Arc::clone(&values));
+    let sink = Sink::reference(topic.clone());
     writer
         .topology()
-        .add_node(&names.sink, kind, &[filter], factory);
-    write_source(writer, &names.source, vec![topic], (keys, values));
+        .add_sink_node(&names.sink, sink, serdes, &[filter]);
+    write_source(writer, &names.source, topic, (keys, values));
 }
 
 /// Drops null keys, which have no place in a repartition topic; joins that take them turn it off
@@ -43,7 +43,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Processor<K, V, K, V> for FilterNul
     ) -> Result<(), ProcessorError> {
         match &self.keys {
             Some(keys) if keys.is_null(&record.key) => Ok(()),
-            _ => context.forward(record),
+            _ => context.pass(record),
         }
     }
 }

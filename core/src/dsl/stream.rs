@@ -16,10 +16,11 @@ use super::options::{Grouped, Produced, Repartitioned};
 use super::printed::{Print, Printed};
 use super::repartition::write_repartition;
 use crate::processor::{
-    FixedKeyNode, FixedKeyProcessorSupplier, Processor, ProcessorNode, ProcessorSupplier, SinkNode,
+    FixedKeyNode, FixedKeyProcessorSupplier, Processor, ProcessorNode, ProcessorSupplier,
+    TopicNameExtractor,
 };
 use crate::serde::{DefaultSerde, SerdeRef};
-use crate::topology::{NodeFactory, NodeKind, TopicRef};
+use crate::topology::{NodeFactory, SinkTarget, TopicRef};
 
 /// A stream of records (Java: `KStream`). A handle: cloning it does not copy the stream.
 pub struct KStream<K, V> {
@@ -440,18 +441,41 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
 
     /// Writes every record to `topic`.
     pub fn to_with(&self, topic: impl AsRef<str>, produced: Produced<K, V>) {
+        let topic = TopicRef::external(topic.as_ref());
+        self.add_sink(SinkTarget::Topic(topic), produced);
+    }
+
+    /// Writes every record to the topic that `extractor` chooses for it, with the stream's serdes or
+    /// the types' own. The topics must exist.
+    pub fn to_extracted(&self, extractor: impl TopicNameExtractor<K, V> + 'static)
+    where
+        K: DefaultSerde,
+        V: DefaultSerde,
+    {
+        let keys = self.keys.clone().unwrap_or_else(K::default_serde);
+        let values = self.values.clone().unwrap_or_else(V::default_serde);
+        self.to_extracted_with(extractor, Produced::with(keys, values));
+    }
+
+    /// Writes every record to the topic that `extractor` chooses for it. The topics must exist.
+    pub fn to_extracted_with(
+        &self,
+        extractor: impl TopicNameExtractor<K, V> + 'static,
+        produced: Produced<K, V>,
+    ) {
+        self.add_sink(SinkTarget::Extracted(Arc::new(extractor)), produced);
+    }
+
+    fn add_sink(&self, target: SinkTarget<K, V>, produced: Produced<K, V>) {
         let mut graph = self.builder.graph.borrow_mut();
         let given = produced.name.as_deref().or(self.next_name());
         let name: Arc<str> = graph.name_or(given, "KSTREAM-SINK-").into();
-        let topic = TopicRef {
-            name: Arc::from(topic.as_ref()),
-            internal: false,
-        };
-        let factory = SinkNode::factory(produced.keys, produced.values, false);
         let own = Arc::clone(&name);
+        let (sink, serdes) = produced.into_sink(target);
         let node = GraphNode::new(name, move |writer| {
-            let (parents, kind) = (writer.parents().to_vec(), NodeKind::Sink(topic));
-            writer.topology().add_node(&own, kind, &parents, factory);
+            let parents = writer.parents().to_vec();
+            let topology = writer.topology();
+            topology.add_sink_node(&own, sink, serdes, &parents);
         });
         graph.add(&[self.node], node);
     }

@@ -6,16 +6,16 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::node::{ErasedNode, SourceRecord, TypedNode};
+use super::node::{ErasedNode, LoadError, RawRecord, TypedNode};
 use super::punctuation::{PunctuationQueue, PunctuationType};
 use super::{Failure, OutgoingRecord, ProcessorError, Record, RecordSink};
-use crate::config::StreamsConfig;
+use crate::config::{DefaultTimestampExtractor, StreamsConfig};
 use crate::error::StreamsError;
 use crate::state::storage::{InMemoryStorageFactory, StorageFactory, TaskStorage};
 use crate::state::{CacheBudget, ChangelogRecord, FlushedEntry, StateError, StateStore};
 use crate::time::{Now, StreamTime, WallClock};
-use crate::topology::Topology;
-use crate::types::{RecordContext, TaskId, TopicName, TopicPartition};
+use crate::topology::{TopicPattern, Topology};
+use crate::types::{Headers, RecordContext, TaskId, TopicName, TopicPartition};
 use crate::wire;
 
 /// Turns a flushed cache entry into a typed change for the children of the store's processor.
@@ -87,7 +87,20 @@ impl TaskContext {
         ))
     }
 
+    /// Counts an input record that is not processed at all.
+    #[cold]
+    fn drop_input(&mut self, partition: &TopicPartition, offset: i64, reason: &str) {
+        self.dropped_records += 1;
+        self.last_drop.get_or_insert_with(|| {
+            format!(
+                "task {} drops the record at {partition} offset {offset}: {reason}",
+                self.id
+            )
+        });
+    }
+
     /// Counts a record that an operator cannot take (Java: `dropped-records`).
+    #[cold]
     pub(crate) fn drop_record(&mut self, reason: &str) {
         self.dropped_records += 1;
         if self.last_drop.is_none() {
@@ -112,8 +125,22 @@ impl TaskContext {
         }
     }
 
-    /// Hands `record` to every child of `from`, the last one by value.
+    /// Hands `record` to every child of `from`, the last one by value. They share its headers, but
+    /// what they do to them is not seen here (Java: `Record.withValue` and the like copy them).
     pub(crate) fn forward<K: Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        from: usize,
+        record: Record<K, V>,
+    ) -> Result<(), ProcessorError> {
+        let headers = self.context.headers.clone();
+        let result = self.forward_same(from, record);
+        self.context.headers = headers;
+        result
+    }
+
+    /// [`forward`](Self::forward) of a record as it came: what children do to its headers is seen by
+    /// all who get it later.
+    pub(crate) fn forward_same<K: Clone + 'static, V: Clone + 'static>(
         &mut self,
         from: usize,
         record: Record<K, V>,
@@ -123,38 +150,35 @@ impl TaskContext {
             return Ok(());
         };
         let before = std::mem::replace(&mut self.context.timestamp, record.timestamp);
-        for &child in earlier {
-            self.deliver(child, record.clone())?;
-        }
-        self.deliver(last, record)?;
+        let earlier = earlier
+            .iter()
+            .try_for_each(|&child| self.deliver(child, record.clone()));
+        let result = earlier.and_then(|()| self.deliver(last, record));
         self.context.timestamp = before;
-        Ok(())
+        result
     }
 
+    /// [`forward`](Self::forward) to the child called `child` alone.
     pub(super) fn forward_to<K: Clone + 'static, V: Clone + 'static>(
         &mut self,
         from: usize,
         child: &str,
         record: Record<K, V>,
     ) -> Result<(), ProcessorError> {
-        let children = &self.nodes[from].children;
-        let found = children
-            .iter()
-            .copied()
-            .find(|&node| &*self.nodes[node].name == child);
-        let Some(node) = found else {
+        let mut children = self.nodes[from].children.iter();
+        let Some(at) = children.position(|&node| &*self.nodes[node].name == child) else {
             let from = &self.nodes[from].name;
             return Err(ProcessorError::new(format!(
                 "{child} is not a child of {from}"
             )));
         };
-        let before = std::mem::replace(&mut self.context.timestamp, record.timestamp);
-        self.deliver(node, record)?;
-        self.context.timestamp = before;
-        Ok(())
+        let headers = self.context.headers.clone();
+        let result = self.forward_to_nth(from, at, record);
+        self.context.headers = headers;
+        result
     }
 
-    /// Hands `record` to the child that was connected as number `child`, if there is one.
+    /// Hands a record as it came to the child that was connected as number `child`, if there is one.
     pub(crate) fn forward_to_nth<K: Clone + 'static, V: Clone + 'static>(
         &mut self,
         from: usize,
@@ -165,9 +189,9 @@ impl TaskContext {
             return Ok(());
         };
         let before = std::mem::replace(&mut self.context.timestamp, record.timestamp);
-        self.deliver(node, record)?;
+        let result = self.deliver(node, record);
         self.context.timestamp = before;
-        Ok(())
+        result
     }
 
     /// Runs `node` with `record`. A node that is running already (a processor below a table wrote to
@@ -396,8 +420,34 @@ pub struct ProcessorGraph {
     task: TaskContext,
     /// Of persistent stores, where there are any.
     storage: Option<TaskStorage>,
-    sources: BTreeMap<TopicName, usize>,
+    sources: Vec<Source>,
+    inputs: Vec<InputSlot>,
+    /// The source of the record that was taken.
+    next_source: usize,
+    default_extractor: DefaultTimestampExtractor,
 }
+
+/// A source node and the topics it reads.
+struct Source {
+    node: usize,
+    topics: Vec<TopicName>,
+    pattern: Option<TopicPattern>,
+}
+
+/// An input partition, and what is known of its first record beside key and value.
+struct InputSlot {
+    partition: TopicPartition,
+    node: usize,
+    /// Its number in the source node.
+    slot: usize,
+    offset: i64,
+    timestamp: i64,
+    headers: Headers,
+}
+
+/// Names an input partition of a [`ProcessorGraph`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Input(usize);
 
 impl ProcessorGraph {
     /// As [`open`](Self::open), with persistent stores in memory.
@@ -471,11 +521,15 @@ impl ProcessorGraph {
         }
         let storage = open_storage(&mut stores, task, application_id, storages)?;
         let mut nodes = Vec::with_capacity(members.len());
-        let mut sources = BTreeMap::new();
+        let mut sources = Vec::new();
         for (at, &id) in members.iter().enumerate() {
             let definition = topology.node(id);
-            for topic in definition.source_topics(application_id) {
-                sources.insert(topic, at);
+            if definition.kind.is_source() {
+                sources.push(Source {
+                    node: at,
+                    topics: definition.source_topics(application_id),
+                    pattern: definition.source_pattern().cloned(),
+                });
             }
             let at_of = |stores: &[usize]| -> Vec<usize> {
                 stores
@@ -514,9 +568,46 @@ impl ProcessorGraph {
         };
         Ok(Self {
             task,
-            sources,
             storage,
+            sources,
+            inputs: Vec::new(),
+            next_source: 0,
+            default_extractor: config.default_timestamp_extractor(),
         })
+    }
+
+    /// Adds an input partition; asked for again, it is the same.
+    ///
+    /// # Errors
+    /// When the task has no source for its topic.
+    pub fn input(&mut self, partition: &TopicPartition) -> Result<Input, StreamsError> {
+        let known = self.inputs.iter().position(|i| i.partition == *partition);
+        if let Some(known) = known {
+            return Ok(Input(known));
+        }
+        let name = partition.topic.as_str();
+        let named = self.sources.iter().find(|source| {
+            let named = source.topics.iter().any(|topic| topic.as_str() == name);
+            named || source.pattern.as_ref().is_some_and(|p| p.matches(name))
+        });
+        let node = named.map(|source| source.node);
+        let slot = node.and_then(|node| {
+            let source = self.task.nodes[node].node.as_mut()?.as_source()?;
+            Some((node, source.add_partition()))
+        });
+        let Some((node, slot)) = slot else {
+            let message = format!("task {} has no source for {partition}", self.task.id);
+            return Err(StreamsError::Topology(message));
+        };
+        self.inputs.push(InputSlot {
+            partition: partition.clone(),
+            node,
+            slot,
+            offset: -1,
+            timestamp: -1,
+            headers: Headers::new(),
+        });
+        Ok(Input(self.inputs.len() - 1))
     }
 
     /// The changelog partitions of logged stores, with the index that [`Self::restore`] wants.
@@ -577,38 +668,109 @@ impl ProcessorGraph {
         result.map_err(|error| streams_error(self.task.id, error))
     }
 
-    /// Runs one record through the graph, depth first. Changelog records of stores it writes are
-    /// with the sink when this returns.
+    /// Makes `record` the first of its partition: reads its key and value and extracts its time,
+    /// which it gives; `None` says that the record is dropped, and counted (Java: `RecordQueue`).
+    ///
+    /// # Errors
+    /// When the record cannot be read or has no time.
+    pub fn load(
+        &mut self,
+        now: Now,
+        input: Input,
+        record: wire::Record,
+        partition_time: StreamTime,
+    ) -> Result<Option<i64>, StreamsError> {
+        let Self { task, inputs, .. } = self;
+        let slot = &mut inputs[input.0];
+        let source = task.nodes[slot.node].node.as_mut();
+        let Some(source) = source.and_then(|node| node.as_source()) else {
+            return Ok(None);
+        };
+        let raw = RawRecord {
+            topic: &slot.partition.topic,
+            partition: slot.partition.partition,
+            record: &record,
+            partition_time,
+            wall_clock: now.wall_clock,
+            default_extractor: self.default_extractor,
+        };
+        let place = |slot: &InputSlot| (slot.partition.clone(), record.offset);
+        match source.load(slot.slot, raw) {
+            Ok(timestamp) if timestamp >= 0 => {
+                (slot.offset, slot.timestamp) = (record.offset, timestamp);
+                slot.headers = record.headers;
+                Ok(Some(timestamp))
+            }
+            Ok(timestamp) => {
+                let reason = format!("its extracted timestamp is {timestamp}");
+                task.drop_input(&slot.partition, record.offset, &reason);
+                Ok(None)
+            }
+            Err(LoadError::Deserialization { part, error }) => Err(StreamsError::Deserialization {
+                task: task.id,
+                input: place(slot),
+                message: format!("its {part}: {error}"),
+            }),
+            Err(LoadError::Timestamp(error)) => Err(StreamsError::Timestamp {
+                task: task.id,
+                input: place(slot),
+                message: error.to_string(),
+            }),
+        }
+    }
+
+    /// Takes the loaded record of `input` aside as the next one to process: another one may be
+    /// loaded in its place.
+    pub fn take(&mut self, input: Input) {
+        let input = &mut self.inputs[input.0];
+        self.next_source = input.node;
+        let context = &mut self.task.context;
+        if context.topic.as_ref() != Some(&input.partition.topic) {
+            context.topic = Some(input.partition.topic.clone());
+        }
+        context.partition = input.partition.partition;
+        context.offset = input.offset;
+        context.timestamp = input.timestamp;
+        context.headers = std::mem::take(&mut input.headers);
+        let source = self.task.nodes[input.node].node.as_mut();
+        if let Some(source) = source.and_then(|node| node.as_source()) {
+            source.take(input.slot);
+        }
+    }
+
+    /// Runs the record that was taken through the graph, depth first. Changelog records of stores
+    /// it writes are with the sink when this returns.
     ///
     /// # Errors
     /// Whatever a serde, store or processor fails with.
-    pub fn process(
+    pub fn process(&mut self, now: Now, stream_time: StreamTime) -> Result<(), StreamsError> {
+        self.task.now = now;
+        self.task.stream_time = stream_time;
+        let node = self.next_source;
+        self.run(node, |running, task| match running.as_source() {
+            Some(source) => source.forward(task, node),
+            None => Ok(()),
+        })
+    }
+
+    /// Loads, takes and processes one record at once, for drivers without queues. A record without a
+    /// time is dropped.
+    ///
+    /// # Errors
+    /// Whatever a serde, store or processor fails with.
+    pub fn process_record(
         &mut self,
         now: Now,
         partition: &TopicPartition,
-        mut record: wire::Record,
-        timestamp: i64,
+        record: wire::Record,
         stream_time: StreamTime,
     ) -> Result<(), StreamsError> {
-        let Some(&node) = self.sources.get(&partition.topic) else {
-            let message = format!("task {} has no source for {partition}", self.task.id);
-            return Err(StreamsError::Topology(message));
-        };
-        self.task.now = now;
-        self.task.stream_time = stream_time;
-        let context = &mut self.task.context;
-        if context.topic.as_ref() != Some(&partition.topic) {
-            context.topic = Some(partition.topic.clone());
+        let input = self.input(partition)?;
+        if self.load(now, input, record, stream_time)?.is_some() {
+            self.take(input);
+            self.process(now, stream_time)?;
         }
-        context.partition = partition.partition;
-        context.offset = record.offset;
-        context.timestamp = timestamp;
-        context.headers = std::mem::take(&mut record.headers);
-        let record = SourceRecord { record, timestamp };
-        self.run(node, |running, task| match running.as_source() {
-            Some(source) => source.take(task, node, &partition.topic, record),
-            None => Ok(()),
-        })
+        Ok(())
     }
 
     /// Calls every punctuator of a kind that is due; `true` when one was.

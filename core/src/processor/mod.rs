@@ -9,6 +9,7 @@ mod graph;
 mod node;
 mod punctuation;
 mod sink;
+mod timestamp;
 
 use std::any::Any;
 use std::error::Error;
@@ -19,11 +20,16 @@ use crate::error::StreamsError;
 pub use context::{FixedKeyProcessorContext, ProcessingContext, ProcessorContext, RecordMetadata};
 pub(crate) use fixed_key::FixedKeyNode;
 pub use fixed_key::{FixedKeyProcessor, FixedKeyProcessorSupplier, FixedKeyRecord};
-pub use graph::ProcessorGraph;
 pub(crate) use graph::{ForwardFlushed, TaskContext};
-pub(crate) use node::{ErasedNode, ProcessorNode, SinkNode, SourceNode};
+pub use graph::{Input, ProcessorGraph};
+pub(crate) use node::{ErasedNode, ProcessorNode, SourceNode, SourceOptions};
 pub use punctuation::{Cancellable, PunctuationType};
-pub use sink::{OutgoingRecord, RecordSink};
+pub use sink::{OutgoingRecord, Partitions, RecordSink, StreamPartitioner, TopicNameExtractor};
+pub(crate) use sink::{SinkNode, SinkOptions, SinkTopic};
+pub use timestamp::{
+    ConsumerRecord, FailOnInvalidTimestamp, LogAndSkipOnInvalidTimestamp, TimestampExtractor,
+    UsePartitionTimeOnInvalidTimestamp, WallclockTimestampExtractor,
+};
 
 /// A record between two processors (Java: `api.Record`). Its headers are in the context, where
 /// siblings share them.
@@ -168,6 +174,15 @@ impl<E: Error + 'static> From<E> for ProcessorError {
     fn from(error: E) -> Self {
         let located = (&error as &dyn Any).downcast_ref::<StreamsError>().cloned();
         Self(located.map_or_else(|| Failure::User(error.to_string()), Failure::Located))
+    }
+}
+
+impl fmt::Display for ProcessorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Failure::Located(error) => error.fmt(f),
+            Failure::User(message) => f.write_str(message),
+        }
     }
 }
 

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use super::graph::TaskContext;
 use super::punctuation::Cancellable;
-use super::sink::OutgoingRecord;
-use super::{Processor, ProcessorContext, ProcessorError, Record};
-use crate::error::StreamsError;
-use crate::serde::SerdeRef;
+use super::{
+    ConsumerRecord, Processor, ProcessorContext, ProcessorError, Record, TimestampExtractor,
+    timestamp,
+};
+use crate::config::DefaultTimestampExtractor;
+use crate::serde::{SerdeError, SerdeRef};
+use crate::time::{StreamTime, WallClock};
 use crate::topology::NodeFactory;
 use crate::types::TopicName;
 use crate::wire;
@@ -31,20 +34,16 @@ pub(crate) trait ErasedNode {
     }
 }
 
-/// A fetched record with the timestamp that was extracted from it.
-pub(crate) struct SourceRecord {
-    pub(crate) record: wire::Record,
-    pub(crate) timestamp: i64,
-}
-
+/// A source, between the queues of a task and its graph.
 pub(crate) trait TakeSource {
-    fn take(
-        &mut self,
-        task: &mut TaskContext,
-        node: usize,
-        topic: &TopicName,
-        record: SourceRecord,
-    ) -> Result<(), ProcessorError>;
+    /// Makes room for the first record of one more partition.
+    fn add_partition(&mut self) -> usize;
+    /// Reads the first record of a partition; gives its time.
+    fn load(&mut self, slot: usize, raw: RawRecord<'_>) -> Result<i64, LoadError>;
+    /// Takes the first record of a partition aside, to be forwarded next.
+    fn take(&mut self, slot: usize);
+    /// Forwards the record that was taken.
+    fn forward(&mut self, task: &mut TaskContext, node: usize) -> Result<(), ProcessorError>;
 }
 
 /// A node that takes records of one type.
@@ -155,90 +154,57 @@ impl<KIn, VIn, KOut, VOut> Run<KIn, VIn> for ProcessorNode<KIn, VIn, KOut, VOut>
     }
 }
 
-/// A sink: serialises and hands over.
-pub(crate) struct SinkNode<K, V> {
-    topic: TopicName,
-    keys: SerdeRef<K>,
-    values: SerdeRef<V>,
-    /// Repartition topics take no null keys.
-    drop_null_keys: bool,
+/// What a source does with a record that became the first of its partition.
+pub(crate) enum LoadError {
+    /// A serde cannot read it.
+    Deserialization {
+        part: &'static str,
+        error: SerdeError,
+    },
+    /// It has no time.
+    Timestamp(ProcessorError),
 }
 
-impl<K: 'static, V: 'static> SinkNode<K, V> {
-    /// Makes sinks; those of repartition topics drop null keys, which would have no partition.
-    pub(crate) fn factory(
-        keys: SerdeRef<K>,
-        values: SerdeRef<V>,
-        drop_null_keys: bool,
-    ) -> NodeFactory {
-        Arc::new(move |topic| {
-            TypedNode::<K, V>::erased(Self {
-                // The topology gives every sink its topic.
-                topic: topic.unwrap_or_else(|| "".into()),
-                keys: Arc::clone(&keys),
-                values: Arc::clone(&values),
-                drop_null_keys,
+/// A fetched record, and what is known of its partition.
+pub(crate) struct RawRecord<'a> {
+    pub(crate) topic: &'a TopicName,
+    pub(crate) partition: i32,
+    pub(crate) record: &'a wire::Record,
+    pub(crate) partition_time: StreamTime,
+    pub(crate) wall_clock: WallClock,
+    pub(crate) default_extractor: DefaultTimestampExtractor,
+}
+
+/// How a source reads its topics.
+pub(crate) struct SourceOptions<K, V> {
+    pub(crate) keys: SerdeRef<K>,
+    pub(crate) values: SerdeRef<V>,
+    /// `default.timestamp.extractor` without one.
+    pub(crate) extractor: Option<Arc<dyn TimestampExtractor<K, V>>>,
+}
+
+/// A source: deserialises the first record of each of its partitions, and forwards it when it is
+/// the next of the task. A null that the type does not have drops the record, and counts it:
+/// `Option<T>` takes nulls.
+pub(crate) struct SourceNode<K, V> {
+    options: Arc<SourceOptions<K, V>>,
+    /// The first record of each partition.
+    heads: Vec<Option<(Option<K>, Option<V>)>>,
+    /// The record that is processed.
+    current: Option<(Option<K>, Option<V>)>,
+}
+
+impl<K: Clone + 'static, V: Clone + 'static> SourceNode<K, V> {
+    pub(crate) fn factory(options: SourceOptions<K, V>) -> NodeFactory {
+        let options = Arc::new(options);
+        Arc::new(move |_| -> Box<dyn ErasedNode> {
+            Box::new(Self {
+                options: Arc::clone(&options),
+                heads: Vec::new(),
+                current: None,
             })
         })
     }
-}
-
-impl<K, V> Run<K, V> for SinkNode<K, V> {
-    fn init(&mut self, _: &mut TaskContext, _: usize) -> Result<(), ProcessorError> {
-        Ok(())
-    }
-    fn process(
-        &mut self,
-        task: &mut TaskContext,
-        _: usize,
-        record: Record<K, V>,
-    ) -> Result<(), ProcessorError> {
-        let topic = self.topic.as_str();
-        let scratch = &mut task.scratch;
-        scratch.clear();
-        let key = self.keys.serialize_nullable(topic, &record.key, scratch)?;
-        if !key && self.drop_null_keys {
-            task.drop_record("its key is null, which cannot be grouped by");
-            return Ok(());
-        }
-        let key_end = scratch.len();
-        let value = self
-            .values
-            .serialize_nullable(topic, &record.value, scratch)?;
-        if record.timestamp < 0 {
-            let message = format!(
-                "a record for topic {topic} has the timestamp {}: only 0 and later can be written",
-                record.timestamp
-            );
-            return Err(ProcessorError::new(message));
-        }
-        task.sink.borrow_mut().send(OutgoingRecord {
-            topic: &self.topic,
-            partition: None,
-            key: key.then_some(&scratch[..key_end]),
-            value: value.then_some(&scratch[key_end..]),
-            timestamp: record.timestamp,
-            headers: &task.context.headers,
-        })?;
-        Ok(())
-    }
-    fn punctuate(
-        &mut self,
-        _: &mut TaskContext,
-        _: usize,
-        _: Cancellable,
-        _: i64,
-    ) -> Result<(), ProcessorError> {
-        Ok(())
-    }
-    fn close(&mut self) {}
-}
-
-/// A source: deserialises and forwards. A null that the type does not have drops the record, and
-/// counts it: `Option<T>` takes nulls.
-pub(crate) struct SourceNode<K, V> {
-    pub(crate) keys: SerdeRef<K>,
-    pub(crate) values: SerdeRef<V>,
 }
 
 impl<K: Clone + 'static, V: Clone + 'static> ErasedNode for SourceNode<K, V> {
@@ -264,41 +230,61 @@ impl<K: Clone + 'static, V: Clone + 'static> ErasedNode for SourceNode<K, V> {
 }
 
 impl<K: Clone + 'static, V: Clone + 'static> TakeSource for SourceNode<K, V> {
-    fn take(
-        &mut self,
-        task: &mut TaskContext,
-        node: usize,
-        topic: &TopicName,
-        SourceRecord { record, timestamp }: SourceRecord,
-    ) -> Result<(), ProcessorError> {
-        let unreadable = |part: &str, error: crate::serde::SerdeError| {
-            let input = task.input().unwrap_or_else(|| {
-                (
-                    crate::types::TopicPartition {
-                        topic: topic.clone(),
-                        partition: -1,
-                    },
-                    -1,
-                )
-            });
-            StreamsError::Deserialization {
-                task: task.id,
-                input,
-                message: format!("its {part}: {error}"),
+    fn add_partition(&mut self) -> usize {
+        self.heads.push(None);
+        self.heads.len() - 1
+    }
+
+    fn load(&mut self, slot: usize, raw: RawRecord<'_>) -> Result<i64, LoadError> {
+        let SourceOptions {
+            keys,
+            values,
+            extractor,
+        } = &*self.options;
+        let (topic, record) = (raw.topic.as_str(), raw.record);
+        let unreadable = |part| move |error| LoadError::Deserialization { part, error };
+        let key = keys.deserialize_nullable(topic, record.key.as_ref());
+        let key = key.map_err(unreadable("key"))?;
+        let value = values.deserialize_nullable(topic, record.value.as_ref());
+        let value = value.map_err(unreadable("value"))?;
+        let timestamp = match extractor {
+            None => timestamp::of_metadata(
+                raw.default_extractor,
+                record.timestamp,
+                raw.partition_time,
+                raw.wall_clock,
+            ),
+            Some(extractor) => {
+                let record = ConsumerRecord {
+                    topic: raw.topic,
+                    partition: raw.partition,
+                    offset: record.offset,
+                    timestamp: record.timestamp,
+                    headers: &record.headers,
+                    key: key.as_ref(),
+                    value: value.as_ref(),
+                    wall_clock: raw.wall_clock,
+                };
+                extractor.extract(&record, raw.partition_time)
             }
         };
-        let key = self
-            .keys
-            .deserialize_nullable(topic.as_str(), record.key.as_ref());
-        let key = key.map_err(|error| unreadable("key", error))?;
-        let value = self
-            .values
-            .deserialize_nullable(topic.as_str(), record.value.as_ref());
-        let value = value.map_err(|error| unreadable("value", error))?;
+        self.heads[slot] = Some((key, value));
+        timestamp.map_err(LoadError::Timestamp)
+    }
+
+    fn take(&mut self, slot: usize) {
+        self.current = self.heads[slot].take();
+    }
+
+    fn forward(&mut self, task: &mut TaskContext, node: usize) -> Result<(), ProcessorError> {
+        let Some((key, value)) = self.current.take() else {
+            return Ok(());
+        };
         let (Some(key), Some(value)) = (key, value) else {
             task.drop_record("its key or value is null, which the stream's type does not have");
             return Ok(());
         };
+        let timestamp = task.context.timestamp;
         task.forward(
             node,
             Record {

@@ -1,39 +1,51 @@
 //! The input partitions of one task, merged by timestamp (Java: `PartitionGroup`).
 
-use super::record_queue::RecordQueue;
+use super::record_queue::{Head, RecordQueue};
 use crate::error::StreamsError;
-use crate::time::StreamTime;
+use crate::processor::ProcessorGraph;
+use crate::time::{Now, StreamTime};
 use crate::types::{OffsetAndMetadata, TopicPartition};
-use crate::wire::{Record, RecordBatch};
+use crate::wire::RecordBatch;
 
-/// Queues in order of their partitions; of equal timestamps the first partition's goes first,
-/// where Java leaves it to a heap.
+/// Queues in order of their partitions.
 pub(super) struct PartitionGroup {
     queues: Vec<RecordQueue>,
+    /// The queues that are not empty, by the time of their first record: a binary heap that orders
+    /// equal times as `java.util.PriorityQueue` leaves them, because Java's is one.
+    by_time: Vec<usize>,
     stream_time: StreamTime,
     max_task_idle_ms: i64,
 }
 
 impl PartitionGroup {
-    pub(super) fn new(partitions: &[TopicPartition], max_task_idle_ms: i64) -> Self {
+    pub(super) fn new(
+        graph: &mut ProcessorGraph,
+        partitions: &[TopicPartition],
+        max_task_idle_ms: i64,
+    ) -> Result<Self, StreamsError> {
         let mut partitions = partitions.to_vec();
         partitions.sort();
-        let queues = partitions.into_iter().map(RecordQueue::new).collect();
-        Self {
+        let mut queues = Vec::with_capacity(partitions.len());
+        for partition in partitions {
+            let input = graph.input(&partition)?;
+            queues.push(RecordQueue::new(partition, input));
+        }
+        Ok(Self {
             queues,
+            by_time: Vec::new(),
             stream_time: StreamTime::UNKNOWN,
             max_task_idle_ms,
-        }
+        })
     }
 
     pub(super) const fn stream_time(&self) -> StreamTime {
         self.stream_time
     }
 
-    fn queue(&mut self, partition: &TopicPartition) -> Option<&mut RecordQueue> {
+    fn position_of(&self, partition: &TopicPartition) -> Option<usize> {
         self.queues
-            .iter_mut()
-            .find(|queue| queue.partition == *partition)
+            .iter()
+            .position(|queue| queue.partition == *partition)
     }
 
     pub(super) fn start(
@@ -42,61 +54,117 @@ impl PartitionGroup {
         offset: i64,
         metadata: &str,
     ) -> Result<(), String> {
-        let Some(queue) = self.queue(partition) else {
+        let Some(at) = self.position_of(partition) else {
             return Ok(());
         };
-        let time = queue.start(offset, metadata)?;
-        self.stream_time.advance_to(time.0);
+        let time = self.queues[at].start(offset, metadata);
+        self.rebuild();
+        self.stream_time.advance_to(time?.0);
         Ok(())
     }
 
     pub(super) fn push(
         &mut self,
+        now: Now,
+        graph: &mut ProcessorGraph,
         partition: &TopicPartition,
         batches: Vec<RecordBatch>,
         next_offset: i64,
         log_end: i64,
     ) -> Result<(), StreamsError> {
-        match self.queue(partition) {
-            Some(queue) => queue.push(batches, next_offset, log_end),
-            None => Ok(()),
+        let Some(at) = self.position_of(partition) else {
+            return Ok(());
+        };
+        let was_empty = self.queues[at].head().is_none();
+        self.queues[at].push(now, graph, batches, next_offset, log_end)?;
+        if was_empty {
+            self.offer(at);
         }
+        Ok(())
     }
 
-    /// The queue whose record is next, if one may be taken now.
-    fn next_queue(&self) -> Option<usize> {
-        if let [queue] = self.queues.as_slice() {
-            return queue.head_timestamp().map(|_| 0);
+    /// Whether a record may be taken now.
+    pub(super) fn has_next(&self) -> bool {
+        if self.by_time.is_empty() {
+            return false;
         }
         // A partition that has more on the broker is waited for, or records would be merged out of
         // order (KIP-695); -1 turns that off.
-        let idle = self.max_task_idle_ms >= 0;
-        if idle && self.queues.iter().any(RecordQueue::is_waiting_for_fetch) {
-            return None;
+        let idle = self.max_task_idle_ms >= 0 && self.queues.len() > 1;
+        !(idle && self.queues.iter().any(RecordQueue::is_waiting_for_fetch))
+    }
+
+    /// Takes the next record into the graph and loads the one behind it; stream time advances.
+    pub(super) fn pop(
+        &mut self,
+        now: Now,
+        graph: &mut ProcessorGraph,
+    ) -> Result<Option<Head>, StreamsError> {
+        if !self.has_next() {
+            return Ok(None);
         }
-        let heads = self.queues.iter().enumerate();
-        let timed = heads.filter_map(|(at, queue)| Some((queue.head_timestamp()?, at)));
-        timed.min().map(|(_, at)| at)
-    }
-
-    pub(super) fn has_next(&self) -> bool {
-        self.next_queue().is_some()
-    }
-
-    /// Takes the next record; stream time advances when it is taken.
-    pub(super) fn pop(&mut self) -> Result<Option<(usize, Record)>, StreamsError> {
-        let Some(at) = self.next_queue() else {
+        let at = self.poll();
+        let queue = &mut self.queues[at];
+        let Some(head) = queue.head() else {
             return Ok(None);
         };
-        let record = self.queues[at].pop()?;
-        Ok(record.map(|record| {
-            self.stream_time.advance_to(record.timestamp);
-            (at, record)
-        }))
+        if let Some(timestamp) = head.timestamp {
+            graph.take(queue.input());
+            self.stream_time.advance_to(timestamp);
+        }
+        queue.advance(now, graph)?;
+        self.offer(at);
+        Ok(Some(head))
     }
 
-    pub(super) fn partition(&self, queue: usize) -> &TopicPartition {
-        &self.queues[queue].partition
+    fn time(&self, queue: usize) -> i64 {
+        let head = self.queues[queue].head();
+        head.map_or(i64::MAX, |head| head.timestamp.unwrap_or(-1))
+    }
+
+    /// Adds a queue, unless it is empty.
+    fn offer(&mut self, queue: usize) {
+        if self.queues[queue].head().is_none() {
+            return;
+        }
+        let mut at = self.by_time.len();
+        self.by_time.push(queue);
+        while at > 0 {
+            let parent = (at - 1) / 2;
+            if self.time(queue) >= self.time(self.by_time[parent]) {
+                break;
+            }
+            self.by_time.swap(at, parent);
+            at = parent;
+        }
+    }
+
+    /// Removes the first queue.
+    fn poll(&mut self) -> usize {
+        let first = self.by_time.swap_remove(0);
+        let mut at = 0;
+        loop {
+            let (left, right) = (2 * at + 1, 2 * at + 2);
+            let Some(&left_queue) = self.by_time.get(left) else {
+                return first;
+            };
+            let smaller = match self.by_time.get(right) {
+                Some(&queue) if self.time(queue) < self.time(left_queue) => right,
+                _ => left,
+            };
+            if self.time(self.by_time[at]) <= self.time(self.by_time[smaller]) {
+                return first;
+            }
+            self.by_time.swap(at, smaller);
+            at = smaller;
+        }
+    }
+
+    /// A queue was emptied where it stands.
+    fn rebuild(&mut self) {
+        for queue in std::mem::take(&mut self.by_time) {
+            self.offer(queue);
+        }
     }
 
     pub(super) fn partitions(&self) -> impl Iterator<Item = &TopicPartition> {

@@ -365,4 +365,11 @@ impl RecordSink for RecordCollector {
             .append(timestamp, record.key, record.value, record.headers);
         Ok(())
     }
+
+    fn partition_count(&self, topic: &TopicName) -> Option<i32> {
+        let known = self.topics.iter().find(|known| known.name == *topic)?;
+        i32::try_from(known.partitions.len())
+            .ok()
+            .filter(|count| *count > 0)
+    }
 }

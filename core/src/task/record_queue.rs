@@ -4,18 +4,29 @@ use std::collections::VecDeque;
 
 use super::offset_metadata;
 use crate::error::StreamsError;
-use crate::time::StreamTime;
+use crate::processor::{Input, ProcessorGraph};
+use crate::time::{Now, StreamTime};
 use crate::types::{OffsetAndMetadata, TopicPartition};
 use crate::wire::{Record, RecordBatch, Records};
 
-/// Batches as they were fetched; records are read from them one by one.
+/// The first record of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) offset: i64,
+    /// `None` for the last of a run of dropped records: it is not processed, but committed.
+    pub(super) timestamp: Option<i64>,
+}
+
+/// Batches as they were fetched; records are read from them one by one. The first record is with
+/// its source, read and timed.
 pub(super) struct RecordQueue {
     pub(super) partition: TopicPartition,
+    input: Input,
     /// Reading has begun; what was fetched before belongs to an earlier owner of the partition.
     started: bool,
     batches: VecDeque<RecordBatch>,
     current: Option<(Records, usize, i32)>,
-    head: Option<Record>,
+    head: Option<Head>,
     /// Records below were not asked for: a batch may begin before the position.
     wanted: i64,
     /// Follows everything buffered.
@@ -27,9 +38,10 @@ pub(super) struct RecordQueue {
 }
 
 impl RecordQueue {
-    pub(super) const fn new(partition: TopicPartition) -> Self {
+    pub(super) const fn new(partition: TopicPartition, input: Input) -> Self {
         Self {
             partition,
+            input,
             started: false,
             batches: VecDeque::new(),
             current: None,
@@ -43,11 +55,15 @@ impl RecordQueue {
         }
     }
 
+    pub(super) const fn input(&self) -> Input {
+        self.input
+    }
+
     /// Reading begins at `offset`; gives the partition time that was committed with it, or `Err`
     /// with what cannot be understood.
     pub(super) fn start(&mut self, offset: i64, metadata: &str) -> Result<StreamTime, String> {
         let partition = self.partition.clone();
-        *self = Self::new(partition);
+        *self = Self::new(partition, self.input);
         self.started = true;
         (self.wanted, self.next_offset) = (offset, offset);
         if metadata.is_empty() {
@@ -68,6 +84,8 @@ impl RecordQueue {
     /// Takes fetched batches and loads the first record if there was none.
     pub(super) fn push(
         &mut self,
+        now: Now,
+        graph: &mut ProcessorGraph,
         batches: Vec<RecordBatch>,
         next_offset: i64,
         log_end: i64,
@@ -79,17 +97,32 @@ impl RecordQueue {
         self.next_offset = self.next_offset.max(next_offset);
         self.log_end = self.log_end.max(log_end);
         if self.head.is_none() {
-            self.load()
+            self.load(now, graph)
         } else {
             Ok(())
         }
     }
 
-    fn load(&mut self) -> Result<(), StreamsError> {
+    /// Loads the first record that is not dropped; behind a run of dropped ones, the last of them
+    /// stands for all.
+    fn load(&mut self, now: Now, graph: &mut ProcessorGraph) -> Result<(), StreamsError> {
+        while let Some(record) = self.read()? {
+            let offset = record.offset;
+            let timestamp = graph.load(now, self.input, record, self.partition_time)?;
+            self.head = Some(Head { offset, timestamp });
+            if timestamp.is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The next record of the batches.
+    fn read(&mut self) -> Result<Option<Record>, StreamsError> {
         loop {
             let Some((records, bytes, epoch)) = &mut self.current else {
                 let Some(batch) = self.batches.pop_front() else {
-                    return Ok(());
+                    return Ok(None);
                 };
                 let epoch = batch.header().partition_leader_epoch;
                 self.current = Some((batch.records(), batch.size_bytes(), epoch));
@@ -103,7 +136,7 @@ impl RecordQueue {
                 Some(Ok(record)) if record.offset < self.wanted => {}
                 Some(Ok(record)) => {
                     self.leader_epoch = (*epoch >= 0).then_some(*epoch);
-                    return self.check(record);
+                    return Ok(Some(record));
                 }
                 Some(Err(error)) => {
                     let message = format!("{}: {error}", self.partition);
@@ -113,33 +146,22 @@ impl RecordQueue {
         }
     }
 
-    /// Java's default extractor, `FailOnInvalidTimestamp`.
-    fn check(&mut self, record: Record) -> Result<(), StreamsError> {
-        if record.timestamp < 0 {
-            let message = format!(
-                "the record at {} offset {} has the timestamp {}, and only 0 and later are valid: \
-                 it was written without one",
-                self.partition, record.offset, record.timestamp
-            );
-            return Err(StreamsError::Protocol(message));
+    pub(super) const fn head(&self) -> Option<Head> {
+        self.head
+    }
+
+    /// The first record is processed: loads the next one.
+    pub(super) fn advance(
+        &mut self,
+        now: Now,
+        graph: &mut ProcessorGraph,
+    ) -> Result<(), StreamsError> {
+        if let Some(head) = self.head.take() {
+            self.partition_time.advance_to(head.timestamp.unwrap_or(-1));
+            self.wanted = head.offset + 1;
+            self.load(now, graph)?;
         }
-        self.head = Some(record);
         Ok(())
-    }
-
-    pub(super) fn head_timestamp(&self) -> Option<i64> {
-        self.head.as_ref().map(|record| record.timestamp)
-    }
-
-    /// Takes the first record and loads the next one.
-    pub(super) fn pop(&mut self) -> Result<Option<Record>, StreamsError> {
-        let Some(record) = self.head.take() else {
-            return Ok(None);
-        };
-        self.partition_time.advance_to(record.timestamp);
-        self.wanted = record.offset + 1;
-        self.load()?;
-        Ok(Some(record))
     }
 
     /// Bytes of batches that were used up since the last call.
@@ -158,10 +180,7 @@ impl RecordQueue {
             return None;
         }
         Some(OffsetAndMetadata {
-            offset: self
-                .head
-                .as_ref()
-                .map_or(self.next_offset, |record| record.offset),
+            offset: self.head.map_or(self.next_offset, |head| head.offset),
             leader_epoch: self.leader_epoch,
             metadata: offset_metadata::encode(self.partition_time),
         })

@@ -84,10 +84,10 @@ impl StreamTask {
     /// `max_task_idle_ms` says (key: `max.task.idle.ms`).
     pub fn new(
         id: TaskId,
-        graph: ProcessorGraph,
+        mut graph: ProcessorGraph,
         partitions: &[TopicPartition],
         max_task_idle_ms: i64,
-    ) -> Self {
+    ) -> Result<Self, StreamsError> {
         let changelogs = graph
             .changelogs()
             .into_iter()
@@ -106,15 +106,17 @@ impl StreamTask {
                 dropped_bytes: 0,
                 input_offset: None,
             });
-        Self {
+        let changelogs = changelogs.collect();
+        let group = PartitionGroup::new(&mut graph, partitions, max_task_idle_ms)?;
+        Ok(Self {
             id,
             state: TaskState::Created,
-            changelogs: changelogs.collect(),
+            changelogs,
             graph,
-            group: PartitionGroup::new(partitions, max_task_idle_ms),
+            group,
             commit_needed: false,
             is_sealed: false,
-        }
+        })
     }
 
     /// The partitions it reads.
@@ -180,6 +182,7 @@ impl StreamTask {
     /// When a record cannot be read.
     pub fn push(
         &mut self,
+        now: Now,
         partition: &TopicPartition,
         batches: Vec<RecordBatch>,
         next_offset: i64,
@@ -194,7 +197,8 @@ impl StreamTask {
             }
             return Ok(());
         }
-        self.group.push(partition, batches, next_offset, log_end)
+        let Self { group, graph, .. } = self;
+        group.push(now, graph, partition, batches, next_offset, log_end)
     }
 
     /// Applies up to `max_records` changelog records.
@@ -356,15 +360,14 @@ impl StreamTask {
     pub fn process(&mut self, now: Now, max_records: usize) -> Result<usize, StreamsError> {
         let mut processed = 0;
         while processed < max_records {
-            let Some((queue, record)) = self.group.pop()? else {
+            let Some(head) = self.group.pop(now, &mut self.graph)? else {
                 break;
             };
             // Set first: a record that fails leaves nothing that looks committed.
             self.commit_needed = true;
-            let (timestamp, stream_time) = (record.timestamp, self.group.stream_time());
-            let partition = self.group.partition(queue);
-            self.graph
-                .process(now, partition, record, timestamp, stream_time)?;
+            if head.timestamp.is_some() {
+                self.graph.process(now, self.group.stream_time())?;
+            }
             processed += 1;
         }
         Ok(processed)

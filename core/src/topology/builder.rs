@@ -4,10 +4,13 @@ use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::endpoints::{Sink, SinkTarget, Source, TopicPattern, TopicsKind};
 use super::{
     NodeDefinition, NodeFactory, NodeKind, StoreDefinition, TopicRef, Topology, TopologyError,
 };
-use crate::processor::{ProcessorNode, ProcessorSupplier, SinkNode, SourceNode};
+use crate::processor::{
+    ProcessorNode, ProcessorSupplier, SinkNode, SinkOptions, SinkTopic, SourceNode, SourceOptions,
+};
 use crate::serde::SerdeRef;
 use crate::state::StoreBuilder;
 
@@ -74,21 +77,44 @@ impl TopologyBuilder {
         Self::default()
     }
 
-    /// Adds a source that reads `topics` with the serdes of keys and values.
+    /// Adds a source with the serdes of keys and values. `source` is the name of a topic, several
+    /// of them, or a [`Source`] that says more.
     pub fn add_source<K: Clone + 'static, V: Clone + 'static>(
         &mut self,
         name: &str,
-        topics: &[&str],
-        (keys, values): (SerdeRef<K>, SerdeRef<V>),
+        source: impl Into<Source<K, V>>,
+        serdes: (SerdeRef<K>, SerdeRef<V>),
     ) -> &mut Self {
-        let topics = topics.iter().map(|topic| external(topic)).collect();
-        let factory: NodeFactory = Arc::new(move |_| {
-            let (keys, values) = (Arc::clone(&keys), Arc::clone(&values));
-            Box::new(SourceNode { keys, values })
-        });
-        let node = self.add_node(name, NodeKind::Source(topics), &[], factory);
+        let node = self.add_source_node(name, source.into(), serdes);
         self.outputs.insert(node, RecordType::of::<K, V>());
         self
+    }
+
+    /// Adds a source and gives its index.
+    pub(crate) fn add_source_node<K: Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        name: &str,
+        source: Source<K, V>,
+        (keys, values): (SerdeRef<K>, SerdeRef<V>),
+    ) -> usize {
+        let kind = match source.topics.0 {
+            TopicsKind::Named(topics) => NodeKind::Source(topics),
+            TopicsKind::Pattern(pattern) => match TopicPattern::new(&pattern) {
+                Ok(pattern) => NodeKind::PatternSource(pattern),
+                Err(message) => {
+                    self.fail(TopologyError::IllegalPattern { pattern, message });
+                    NodeKind::Processor
+                }
+            },
+        };
+        let factory = SourceNode::factory(SourceOptions {
+            keys,
+            values,
+            extractor: source.extractor,
+        });
+        let node = self.add_node(name, kind, &[], factory);
+        self.nodes[node].offset_reset = source.offset_reset;
+        node
     }
 
     /// Adds a processor below `parents`, which forward what it takes.
@@ -112,18 +138,41 @@ impl TopologyBuilder {
         self
     }
 
-    /// Adds a sink below `parents` that writes `topic` with the serdes of keys and values.
+    /// Adds a sink below `parents` with the serdes of keys and values. `sink` is the name of a
+    /// topic, or a [`Sink`] that says more.
     pub fn add_sink<K: 'static, V: 'static>(
         &mut self,
         name: &str,
-        topic: &str,
-        (keys, values): (SerdeRef<K>, SerdeRef<V>),
+        sink: impl Into<Sink<K, V>>,
+        serdes: (SerdeRef<K>, SerdeRef<V>),
         parents: &[&str],
     ) -> &mut Self {
         let parents = self.parents(name, RecordType::of::<K, V>(), parents);
-        let factory = SinkNode::factory(keys, values, false);
-        self.add_node(name, NodeKind::Sink(external(topic)), &parents, factory);
+        self.add_sink_node(name, sink.into(), serdes, &parents);
         self
+    }
+
+    /// Adds a sink and gives its index.
+    pub(crate) fn add_sink_node<K: 'static, V: 'static>(
+        &mut self,
+        name: &str,
+        sink: Sink<K, V>,
+        (keys, values): (SerdeRef<K>, SerdeRef<V>),
+        parents: &[usize],
+    ) -> usize {
+        let (kind, topic) = match sink.target {
+            SinkTarget::Topic(topic) => (NodeKind::Sink(topic), SinkTopic::Fixed),
+            SinkTarget::Extracted(extractor) => {
+                let kind = NodeKind::DynamicSink(extractor.description());
+                (kind, SinkTopic::Extracted(extractor))
+            }
+        };
+        let factory = SinkNode::factory(SinkOptions {
+            topic,
+            partitioner: sink.partitioner,
+            ..SinkOptions::new(keys, values)
+        });
+        self.add_node(name, kind, parents, factory)
     }
 
     /// Adds a store and lets `processors`, which were added before, use it.
@@ -177,16 +226,16 @@ impl TopologyBuilder {
     }
 }
 
-fn external(topic: &str) -> TopicRef {
-    TopicRef {
-        name: Arc::from(topic),
-        internal: false,
-    }
-}
-
 impl TopologyBuilder {
-    fn fail(&mut self, error: TopologyError) {
+    /// Notes a mistake, to be told when the topology is built.
+    pub(crate) fn fail(&mut self, error: TopologyError) {
         self.error.get_or_insert(error);
+    }
+
+    /// How long the store called `store` knows replaced versions, if it is there and versioned.
+    pub(crate) fn history_retention_ms(&self, store: &str) -> Option<i64> {
+        let known = self.stores.iter().find(|known| &*known.name == store);
+        known?.builder.history_retention_ms()
     }
 
     fn check_name(&mut self, name: &str) {
@@ -197,6 +246,61 @@ impl TopologyBuilder {
             || !name.chars().all(legal)
         {
             self.fail(TopologyError::IllegalName(name.to_owned()));
+        }
+    }
+
+    /// Topics have legal names, and one source each.
+    fn check_topics(&mut self, node: &str, kind: &NodeKind) {
+        match kind {
+            NodeKind::Source(topics) if topics.is_empty() => {
+                self.fail(TopologyError::NoTopics(node.to_owned()));
+            }
+            NodeKind::Source(topics) => {
+                for (at, topic) in topics.iter().enumerate() {
+                    self.check_name(&topic.name);
+                    self.check_unread(topic, &topics[..at]);
+                }
+            }
+            NodeKind::PatternSource(pattern) => {
+                let named = self.nodes.iter().find_map(|node| match &node.kind {
+                    NodeKind::Source(topics) => topics
+                        .iter()
+                        .find(|topic| !topic.internal && pattern.matches(&topic.name)),
+                    _ => None,
+                });
+                if let Some(topic) = named.map(|topic| topic.name.to_string()) {
+                    let pattern = pattern.as_str().to_owned();
+                    self.fail(TopologyError::PatternOverlaps { pattern, topic });
+                }
+            }
+            NodeKind::Sink(topic) => self.check_name(&topic.name),
+            NodeKind::Processor | NodeKind::DynamicSink(_) => {}
+        }
+    }
+
+    fn check_unread(&mut self, topic: &TopicRef, same_source: &[TopicRef]) {
+        let mut error = None;
+        if same_source.contains(topic) {
+            error = Some(TopologyError::TopicRegisteredTwice(topic.name.to_string()));
+        }
+        for node in &self.nodes {
+            match &node.kind {
+                NodeKind::Source(read) if read.contains(topic) => {
+                    error = Some(TopologyError::TopicRegisteredTwice(topic.name.to_string()));
+                }
+                NodeKind::PatternSource(pattern)
+                    if !topic.internal && pattern.matches(&topic.name) =>
+                {
+                    error = Some(TopologyError::PatternOverlaps {
+                        pattern: pattern.as_str().to_owned(),
+                        topic: topic.name.to_string(),
+                    });
+                }
+                _ => {}
+            }
+        }
+        if let Some(error) = error {
+            self.fail(error);
         }
     }
 
@@ -213,19 +317,7 @@ impl TopologyBuilder {
         if self.nodes.iter().any(|node| &*node.name == name) {
             self.fail(TopologyError::DuplicateName(format!("processor {name}")));
         }
-        if let NodeKind::Source(topics) = &kind {
-            for topic in topics.clone() {
-                self.check_name(&topic.name);
-                let read = |node: &NodeDefinition| matches!(&node.kind, NodeKind::Source(read) if read.contains(&topic));
-                if self.nodes.iter().any(read) {
-                    self.fail(TopologyError::TopicRegisteredTwice(topic.name.to_string()));
-                }
-            }
-        }
-        if let NodeKind::Sink(topic) = &kind {
-            let topic = Arc::clone(&topic.name);
-            self.check_name(&topic);
-        }
+        self.check_topics(name, &kind);
         let index = self.nodes.len();
         for &parent in parents {
             self.nodes[parent].children.push(index);
@@ -237,6 +329,7 @@ impl TopologyBuilder {
             children: Vec::new(),
             stores: Vec::new(),
             send_old_values: false,
+            offset_reset: None,
             factory,
         });
         index
@@ -322,11 +415,7 @@ impl TopologyBuilder {
         if let Some(error) = self.error {
             return Err(error);
         }
-        if !self
-            .nodes
-            .iter()
-            .any(|node| matches!(node.kind, NodeKind::Source(_)))
-        {
+        if !self.nodes.iter().any(|node| node.kind.is_source()) {
             return Err(TopologyError::Empty);
         }
         self.check_copartitioned()?;
@@ -347,7 +436,7 @@ impl TopologyBuilder {
         for group in &self.copartition_groups {
             let topics = group.iter().flat_map(|&node| match &self.nodes[node].kind {
                 NodeKind::Source(topics) => topics.as_slice(),
-                NodeKind::Processor | NodeKind::Sink(_) => &[],
+                _ => &[],
             });
             let declared: Option<BTreeMap<&str, i32>> = topics
                 .map(|topic| {
@@ -399,4 +488,88 @@ fn number_groups(nodes: &[NodeDefinition]) -> Vec<i32> {
     (0..nodes.len())
         .map(|node| numbers[&root(&roots, node)])
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::StreamsConfig;
+    use crate::serde::DefaultSerde;
+    use crate::topology::{Topics, Topology};
+    use crate::types::{AutoOffsetReset, RecordContext, TopicName};
+
+    fn serdes() -> (SerdeRef<String>, SerdeRef<i64>) {
+        (String::default_serde(), i64::default_serde())
+    }
+
+    fn built(build: impl FnOnce(&mut TopologyBuilder)) -> Result<Topology, TopologyError> {
+        let mut builder = TopologyBuilder::new();
+        build(&mut builder);
+        builder.build()
+    }
+
+    #[test]
+    fn topics_have_one_source() {
+        let twice = |topics: [&'static str; 2], other: Topics| {
+            built(|b| {
+                b.add_source("a", topics, serdes())
+                    .add_source("b", other, serdes());
+            })
+        };
+        assert!(twice(["x", "y"], "z".into()).is_ok());
+        let registered = TopologyError::TopicRegisteredTwice("y".to_owned());
+        assert_eq!(twice(["x", "y"], "y".into()).err(), Some(registered));
+        let overlaps = TopologyError::PatternOverlaps {
+            pattern: "[xz]".to_owned(),
+            topic: "x".to_owned(),
+        };
+        let pattern = Topics::matching("[xz]");
+        assert_eq!(twice(["x", "y"], pattern).err(), Some(overlaps.clone()));
+        let pattern_first = built(|b| {
+            b.add_source("a", Topics::matching("[xz]"), serdes())
+                .add_source("b", ["y", "x"], serdes());
+        });
+        assert_eq!(pattern_first.err(), Some(overlaps));
+        let none = built(|b| {
+            b.add_source("a", Vec::<String>::new(), serdes());
+        });
+        assert_eq!(none.err(), Some(TopologyError::NoTopics("a".to_owned())));
+        let illegal = built(|b| {
+            b.add_source("a", Topics::matching("("), serdes());
+        });
+        assert!(matches!(illegal, Err(TopologyError::IllegalPattern { .. })));
+    }
+
+    #[test]
+    fn patterns_policies_and_chosen_topics_are_described() {
+        let topology = built(|b| {
+            let latest = Source::new(["x", "y"]).with_offset_reset_policy(AutoOffsetReset::Latest);
+            b.add_source("all", Topics::matching("in-.*"), serdes())
+                .add_source("late", latest, serdes())
+                .add_sink("out", Sink::extracted(ByKey), serdes(), &["all"]);
+        });
+        let topology = topology.expect("valid");
+        let text = topology.describe().to_string();
+        assert!(text.contains("Source: all (topics: in-.*)\n"), "{text}");
+        assert!(
+            text.contains("Sink: out (extractor class: by key)\n"),
+            "{text}"
+        );
+        let config = StreamsConfig::new("app", "a:1").expect("valid");
+        let subtopologies = topology.subtopologies(&config);
+        assert_eq!(subtopologies[0].source_patterns, ["in-.*"]);
+        let latest = ["x", "y"].map(|topic| (TopicName::from(topic), AutoOffsetReset::Latest));
+        assert_eq!(subtopologies[1].offset_resets, BTreeMap::from(latest));
+    }
+
+    struct ByKey;
+
+    impl crate::processor::TopicNameExtractor<String, i64> for ByKey {
+        fn topic(&self, key: &String, _: &i64, _: &RecordContext) -> TopicName {
+            TopicName::new(key)
+        }
+        fn description(&self) -> String {
+            "by key".to_owned()
+        }
+    }
 }

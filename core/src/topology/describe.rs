@@ -107,6 +107,10 @@ fn describe_node(topology: &Topology, edges: &Edges, node: usize, text: &mut Str
             let topics = strings_in_hash_order(&topics).join(", ");
             format!("    Source: {name} (topics: [{topics}])\n      --> {children}\n")
         }
+        NodeKind::PatternSource(pattern) => {
+            let pattern = pattern.as_str();
+            format!("    Source: {name} (topics: {pattern})\n      --> {children}\n")
+        }
         NodeKind::Processor => {
             let stores = definition.stores.iter();
             let stores: Vec<&str> = stores.map(|&store| &*topology.stores[store].name).collect();
@@ -114,6 +118,9 @@ fn describe_node(topology: &Topology, edges: &Edges, node: usize, text: &mut Str
             format!(
                 "    Processor: {name} (stores: [{stores}])\n      --> {children}\n      <-- {parents}\n"
             )
+        }
+        NodeKind::DynamicSink(extractor) => {
+            format!("    Sink: {name} (extractor class: {extractor})\n      <-- {parents}\n")
         }
         NodeKind::Sink(topic) => {
             format!(

@@ -2,6 +2,7 @@
 
 mod builder;
 mod describe;
+mod endpoints;
 pub(crate) mod java_order;
 mod subtopology;
 
@@ -11,10 +12,12 @@ use std::sync::Arc;
 
 use crate::processor::ErasedNode;
 use crate::state::{CacheBudget, StoreBuilder};
-use crate::types::TopicName;
+use crate::types::{AutoOffsetReset, TopicName};
 
 pub use builder::TopologyBuilder;
 pub use describe::TopologyDescription;
+pub use endpoints::{Sink, Source, TopicPattern, Topics};
+pub(crate) use endpoints::{SinkTarget, TopicsKind};
 
 pub use subtopology::{InternalTopic, Subtopology, topology_message};
 
@@ -28,6 +31,22 @@ pub enum TopologyError {
     IllegalName(String),
     /// Two sources read the same topic.
     TopicRegisteredTwice(String),
+    /// A source without a topic.
+    NoTopics(String),
+    /// A topic pattern that is not a regular expression.
+    IllegalPattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A pattern matches a topic that another source names.
+    PatternOverlaps {
+        /// The pattern.
+        pattern: String,
+        /// The topic.
+        topic: String,
+    },
     /// A processor names a store that was never added.
     UnknownStore {
         /// The processor.
@@ -52,6 +71,13 @@ pub enum TopologyError {
     },
     /// Two streams read topics of which only some are the same.
     OverlappingSources(String),
+    /// Two streams of the same topics begin them by different policies.
+    OffsetResetsDiffer {
+        /// The source of one.
+        first: String,
+        /// The source of the other.
+        second: String,
+    },
     /// An operator that needs windows is used on what is not grouped by any.
     NotWindowed(String),
     /// A table is suppressed whose rows are versioned.
@@ -92,6 +118,15 @@ impl fmt::Display for TopologyError {
                     "topic {topic} has a source already: use that stream twice instead"
                 )
             }
+            Self::NoTopics(name) => write!(f, "source {name} has no topic: name at least one"),
+            Self::IllegalPattern { pattern, message } => {
+                write!(f, "{pattern:?} is not a regular expression: {message}")
+            }
+            Self::PatternOverlaps { pattern, topic } => write!(
+                f,
+                "pattern {pattern:?} matches topic {topic}, which another source names: give the \
+                 topic to one of the two"
+            ),
             Self::UnknownStore { processor, store } => {
                 write!(
                     f,
@@ -118,6 +153,11 @@ impl fmt::Display for TopologyError {
                 f,
                 "topic {topic} is read by two streams whose other topics differ: give both the \
                  same topics, or one topic each"
+            ),
+            Self::OffsetResetsDiffer { first, second } => write!(
+                f,
+                "sources {first} and {second} read the same topics with different offset reset \
+                 policies: give both the same one"
             ),
             Self::NotWindowed(node) => write!(
                 f,
@@ -151,6 +191,14 @@ pub(crate) struct TopicRef {
 }
 
 impl TopicRef {
+    /// A topic of the user's.
+    pub(crate) fn external(topic: &str) -> Self {
+        Self {
+            name: Arc::from(topic),
+            internal: false,
+        }
+    }
+
     pub(crate) fn resolve(&self, application_id: &str) -> TopicName {
         if self.internal {
             TopicName::from(format!("{application_id}-{}", self.name))
@@ -165,8 +213,18 @@ pub(crate) type NodeFactory = Arc<dyn Fn(Option<TopicName>) -> Box<dyn ErasedNod
 
 pub(crate) enum NodeKind {
     Source(Vec<TopicRef>),
+    /// Reads every topic that matches.
+    PatternSource(TopicPattern),
     Processor,
     Sink(TopicRef),
+    /// Chooses a topic for each record; what describes how.
+    DynamicSink(String),
+}
+
+impl NodeKind {
+    pub(crate) const fn is_source(&self) -> bool {
+        matches!(self, Self::Source(_) | Self::PatternSource(_))
+    }
 }
 
 pub(crate) struct NodeDefinition {
@@ -177,6 +235,8 @@ pub(crate) struct NodeDefinition {
     pub(crate) stores: Vec<usize>,
     /// A child wants to know what a table's rows were before.
     pub(crate) send_old_values: bool,
+    /// Where a source begins without a committed offset, if not by `auto.offset.reset`.
+    pub(crate) offset_reset: Option<AutoOffsetReset>,
     factory: NodeFactory,
 }
 
@@ -184,14 +244,21 @@ impl NodeDefinition {
     pub(crate) fn source_topics(&self, application_id: &str) -> Vec<TopicName> {
         match &self.kind {
             NodeKind::Source(topics) => topics.iter().map(|t| t.resolve(application_id)).collect(),
-            NodeKind::Processor | NodeKind::Sink(_) => Vec::new(),
+            _ => Vec::new(),
+        }
+    }
+
+    pub(crate) const fn source_pattern(&self) -> Option<&TopicPattern> {
+        match &self.kind {
+            NodeKind::PatternSource(pattern) => Some(pattern),
+            _ => None,
         }
     }
 
     pub(crate) fn instantiate(&self, application_id: &str) -> Box<dyn ErasedNode> {
         let topic = match &self.kind {
             NodeKind::Sink(topic) => Some(topic.resolve(application_id)),
-            NodeKind::Source(_) | NodeKind::Processor => None,
+            _ => None,
         };
         (self.factory)(topic)
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::java_order::{JavaHashSet, hash_table_order, sized_capacity};
 use super::{NodeKind, Topology};
 use crate::config::StreamsConfig;
-use crate::types::TopicName;
+use crate::types::{AutoOffsetReset, TopicName};
 use crate::wire::streams_group as message;
 
 /// An internal topic as the broker is asked to create it.
@@ -28,6 +28,10 @@ pub struct Subtopology {
     pub id: i32,
     /// Topics of the user's that it reads, sorted.
     pub source_topics: Vec<TopicName>,
+    /// Patterns of topics that it reads, sorted.
+    pub source_patterns: Vec<String>,
+    /// Where topics that have a policy of their own are begun without a committed offset.
+    pub offset_resets: BTreeMap<TopicName, AutoOffsetReset>,
     /// Repartition topics that it reads, sorted.
     pub repartition_source_topics: Vec<InternalTopic>,
     /// Repartition topics that it writes, sorted.
@@ -117,12 +121,17 @@ impl Topology {
         let nodes = self.nodes_of(&[id]);
         let mut sources = BTreeSet::new();
         let mut repartition_sources = BTreeSet::new();
+        let mut patterns = BTreeSet::new();
+        let mut offset_resets = BTreeMap::new();
         let mut sinks = BTreeSet::new();
         let mut repartition_sinks = BTreeSet::new();
         for &node in &nodes {
             match &self.nodes[node].kind {
                 NodeKind::Source(topics) => {
                     for topic in topics {
+                        if let Some(policy) = self.nodes[node].offset_reset {
+                            offset_resets.insert(topic.resolve(application_id), policy);
+                        }
                         let set = if topic.internal {
                             &mut repartition_sources
                         } else {
@@ -139,7 +148,10 @@ impl Topology {
                     };
                     set.insert(topic.resolve(application_id));
                 }
-                NodeKind::Processor => {}
+                NodeKind::PatternSource(pattern) => {
+                    patterns.insert(pattern.as_str().to_owned());
+                }
+                NodeKind::Processor | NodeKind::DynamicSink(_) => {}
             }
         }
         let internal = |name: TopicName, configs: BTreeMap<String, String>| InternalTopic {
@@ -183,6 +195,8 @@ impl Topology {
         Subtopology {
             id,
             source_topics: sources.into_iter().collect(),
+            source_patterns: patterns.into_iter().collect(),
+            offset_resets,
             repartition_source_topics: repartition_source_topics.collect(),
             repartition_sink_topics: repartition_sinks.into_iter().collect(),
             sink_topics: sinks.into_iter().collect(),
@@ -255,7 +269,7 @@ fn subtopology_message(subtopology: &Subtopology) -> message::Subtopology {
         copartition_groups,
         source_topics,
         repartition_source_topics,
-        source_topic_regex: Vec::new(),
+        source_topic_regex: subtopology.source_patterns.clone(),
     }
 }
 

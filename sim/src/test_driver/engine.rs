@@ -120,9 +120,9 @@ impl Engine {
                 sink,
             )?;
             let idle_ms = self.config.max_task_idle_ms();
-            let mut task = StreamTask::new(layout.id, graph, &layout.inputs, idle_ms);
+            let mut task = StreamTask::new(layout.id, graph, &layout.inputs, idle_ms)?;
             task.state = TaskState::Restoring;
-            restore(&mut task, &self.topics, &self.committed)?;
+            restore(self.now, &mut task, &self.topics, &self.committed)?;
             task.init(self.now)?;
             task.state = TaskState::Running;
             for input in &layout.inputs {
@@ -131,7 +131,7 @@ impl Engine {
                 task.started(input, offset, None, &position.metadata)
                     .map_err(StreamsError::Protocol)?;
                 let batches = self.topics.from(input, offset);
-                task.push(input, batches, end, end)?;
+                task.push(self.now, input, batches, end, end)?;
             }
             self.tasks.push(task);
         }
@@ -189,7 +189,7 @@ impl Engine {
         for (task, layout) in self.tasks.iter_mut().zip(&self.layout) {
             if layout.inputs.contains(partition) {
                 let next = batch.header().last_offset + 1;
-                task.push(partition, vec![batch.clone()], next, end)?;
+                task.push(self.now, partition, vec![batch.clone()], next, end)?;
             }
         }
         Ok(())
@@ -373,6 +373,7 @@ fn tasks(
 
 /// Fills the stores of a task from their changelogs.
 fn restore(
+    now: Now,
     task: &mut StreamTask,
     topics: &Topics,
     committed: &BTreeMap<TopicPartition, OffsetAndMetadata>,
@@ -390,7 +391,7 @@ fn restore(
         };
         task.started(&changelog, 0, Some(end), "")
             .map_err(StreamsError::Protocol)?;
-        task.push(&changelog, topics.from(&changelog, 0), end, end)?;
+        task.push(now, &changelog, topics.from(&changelog, 0), end, end)?;
     }
     task.restore(usize::MAX)?;
     if task.is_restored() {

@@ -78,6 +78,11 @@ impl RecordSink for Producer {
         }
         Ok(())
     }
+
+    fn partition_count(&self, topic: &TopicName) -> Option<i32> {
+        let known = self.collector.partition_count(topic);
+        Some(known.unwrap_or(self.partitions))
+    }
 }
 
 /// The logs of all topics.

@@ -9,6 +9,7 @@ mod compare;
 mod datum;
 mod driver;
 mod exceptions;
+mod extractors;
 mod functions;
 mod known;
 mod report;

@@ -25,11 +25,12 @@ use super::options::Materialized;
 use super::table::KTable;
 use super::table_operators::TableSource;
 use super::value_getter::StoreView;
-use crate::processor::SinkNode;
+use crate::processor::Partitions;
 use crate::serde::serdes::OptionSerde;
 use crate::serde::{DefaultSerde, SerdeRef};
 use crate::state::{StoreBuilder, Stores};
-use crate::topology::NodeKind;
+use crate::topology::Sink;
+use crate::types::TopicName;
 
 /// Joins with the rows of another table that a foreign key points to. `foreign_key(key, value)` is
 /// the key of the other row; it may give `None`, which joins with nothing. Both tables need their
@@ -223,17 +224,18 @@ where
             Arc::new(SubscriptionSerde::new(Arc::clone(&self.keys)));
         let sink = self.name(graph, "subscription-registration-sink", SINK);
         let topic = StreamsGraph::internal_topic(&topics.registration);
-        let (own, kind) = (Arc::clone(&sink), NodeKind::Sink(topic.clone()));
-        let factory = SinkNode::factory(Arc::clone(&keys), Arc::clone(&values), false);
+        let (own, written) = (Arc::clone(&sink), Sink::reference(topic.clone()));
+        let serdes = (Arc::clone(&keys), Arc::clone(&values));
         let node = GraphNode::new(sink, move |writer| {
             let parents = writer.parents().to_vec();
-            writer.topology().add_node(&own, kind, &parents, factory);
+            let topology = writer.topology();
+            topology.add_sink_node(&own, written, serdes, &parents);
         });
         let sink = graph.add(&[send], node);
         let source = self.name(graph, "subscription-registration-source", SOURCE);
         let own = Arc::clone(&source);
         let node = GraphNode::new(source, move |writer| {
-            write_source(writer, &own, vec![topic], (keys, values));
+            write_source(writer, &own, topic, (keys, values));
         });
         graph.add(&[sink], node)
     }
@@ -294,22 +296,31 @@ where
     ) -> GraphNodeId {
         let sink = self.name(graph, "subscription-response-sink", SINK);
         let topic = StreamsGraph::internal_topic(&topics.response);
-        let (own, kind) = (Arc::clone(&sink), NodeKind::Sink(topic.clone()));
+        let own = Arc::clone(&sink);
+        let written = Sink::reference(topic.clone());
+        // The answer goes where the question came from (Java: `primaryPartition`).
+        let written = written.with_partitioner(
+            |_: &TopicName, _: &K, response: &SubscriptionResponse<VO>, _| {
+                let asked = response.primary_partition;
+                asked.map_or(Partitions::Default, Partitions::One)
+            },
+        );
         let keys = Arc::clone(&self.keys);
         let values: SerdeRef<SubscriptionResponse<VO>> = Arc::new(SubscriptionResponseSerde::new(
             Arc::clone(&self.foreign_values),
         ));
-        let factory = SinkNode::factory(Arc::clone(&keys), Arc::clone(&values), false);
+        let serdes = (Arc::clone(&keys), Arc::clone(&values));
         let node = GraphNode::new(sink, move |writer| {
             let parents = writer.parents().to_vec();
-            writer.topology().add_node(&own, kind, &parents, factory);
+            let topology = writer.topology();
+            topology.add_sink_node(&own, written, serdes, &parents);
         });
         let sink = graph.add(&[join], node);
         graph.add_again(foreign, sink);
         let source = self.name(graph, "subscription-response-source", SOURCE);
         let own = Arc::clone(&source);
         let node = GraphNode::new(source, move |writer| {
-            write_source(writer, &own, vec![topic], (keys, values));
+            write_source(writer, &own, topic, (keys, values));
         });
         graph.add(&[sink], node)
     }

@@ -16,7 +16,8 @@ use std::sync::Arc;
 use crate::config::TopologyOptimization;
 use crate::processor::Processor;
 use crate::state::StoreBuilder;
-use crate::topology::{TopicRef, Topology, TopologyBuilder, TopologyError};
+use crate::topology::{TopicRef, Topics, Topology, TopologyBuilder, TopologyError};
+use crate::types::AutoOffsetReset;
 
 pub(in crate::dsl) use self::source_nodes::SourceNodes;
 pub(in crate::dsl) use self::write::Writer;
@@ -59,8 +60,8 @@ enum Kind {
     Root,
     /// A source of a stream, with its topics and types: equal ones are merged.
     StreamSource {
-        topics: Vec<Arc<str>>,
-        pattern: Option<Arc<str>>,
+        topics: Topics,
+        offset_reset: Option<AutoOffsetReset>,
         types: (TypeId, &'static str),
     },
     /// A repartition topic with the nodes around it.
@@ -150,6 +151,8 @@ pub(in crate::dsl) enum Rows {
     Derived(GraphNodeId),
     /// From the rows of two tables.
     Joined(GraphNodeId, GraphNodeId),
+    /// In a store that these nodes share (Java: `KTablePassThrough`).
+    Passed(Vec<GraphNodeId>),
 }
 
 impl GraphNode {
@@ -210,13 +213,13 @@ impl GraphNode {
     /// A source of a stream of records of type `T`.
     pub(in crate::dsl) fn stream_source<T: 'static>(
         name: impl Into<Arc<str>>,
-        topics: Vec<Arc<str>>,
-        pattern: Option<Arc<str>>,
+        topics: Topics,
+        offset_reset: Option<AutoOffsetReset>,
         write: impl FnOnce(&mut Writer<'_>) + 'static,
     ) -> Self {
         let kind = Kind::StreamSource {
             topics,
-            pattern,
+            offset_reset,
             types: (TypeId::of::<T>(), std::any::type_name::<T>()),
         };
         Self {
@@ -442,6 +445,12 @@ impl StreamsGraph {
             Some(Rows::Joined(left, right)) => {
                 self.send_old_values(left, true);
                 self.send_old_values(right, true)
+            }
+            Some(Rows::Passed(ref nodes)) => {
+                for node in nodes.clone() {
+                    self.nodes[node].send_old_values = true;
+                }
+                true
             }
             Some(Rows::Materialized) | None => true,
         };

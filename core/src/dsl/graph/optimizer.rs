@@ -6,33 +6,32 @@ use std::sync::Arc;
 
 use super::{GraphNodeId, Kind, ROOT, StreamsGraph};
 use crate::config::TopologyOptimization;
-use crate::topology::TopologyError;
+use crate::topology::{TopicsKind, TopologyError};
 
 impl StreamsGraph {
     /// Sources of the same topics become one.
     pub(super) fn merge_duplicate_sources(&mut self) -> Result<(), TopologyError> {
         let mut by_topic: BTreeMap<Arc<str>, GraphNodeId> = BTreeMap::new();
-        let mut by_pattern: BTreeMap<Arc<str>, GraphNodeId> = BTreeMap::new();
+        let mut by_pattern: BTreeMap<String, GraphNodeId> = BTreeMap::new();
         for id in self.nodes[ROOT].children.clone() {
-            let Kind::StreamSource {
-                topics, pattern, ..
-            } = &self.nodes[id].kind
-            else {
+            let Kind::StreamSource { topics, .. } = &self.nodes[id].kind else {
                 continue;
             };
-            let (topics, pattern) = (topics.clone(), pattern.clone());
-            if let Some(pattern) = pattern {
-                match by_pattern.get(&pattern) {
-                    Some(&first) => self.merge_source(first, id)?,
-                    None => {
-                        by_pattern.insert(pattern, id);
+            let topics = match topics.clone().0 {
+                TopicsKind::Named(topics) => topics,
+                TopicsKind::Pattern(pattern) => {
+                    match by_pattern.get(&pattern) {
+                        Some(&first) => self.merge_source(first, id)?,
+                        None => {
+                            by_pattern.insert(pattern, id);
+                        }
                     }
+                    continue;
                 }
-                continue;
-            }
+            };
             for topic in &topics {
-                let Some(&first) = by_topic.get(topic) else {
-                    by_topic.insert(Arc::clone(topic), id);
+                let Some(&first) = by_topic.get(&topic.name) else {
+                    by_topic.insert(Arc::clone(&topic.name), id);
                     continue;
                 };
                 if first == id || !self.nodes[ROOT].children.contains(&id) {
@@ -41,11 +40,14 @@ impl StreamsGraph {
                 let Kind::StreamSource { topics: others, .. } = &self.nodes[first].kind else {
                     continue;
                 };
-                let (mut own, mut others) = (topics.clone(), others.clone());
+                let TopicsKind::Named(mut others) = others.clone().0 else {
+                    continue;
+                };
+                let mut own = topics.clone();
                 own.sort();
                 others.sort();
                 if own != others {
-                    return Err(TopologyError::OverlappingSources(topic.to_string()));
+                    return Err(TopologyError::OverlappingSources(topic.name.to_string()));
                 }
                 self.merge_source(first, id)?;
             }
@@ -58,16 +60,34 @@ impl StreamsGraph {
         first: GraphNodeId,
         second: GraphNodeId,
     ) -> Result<(), TopologyError> {
-        if let (Kind::StreamSource { types, .. }, Kind::StreamSource { types: other, .. }) =
-            (&self.nodes[first].kind, &self.nodes[second].kind)
-            && types.0 != other.0
+        let (first_node, second_node) = (&self.nodes[first], &self.nodes[second]);
+        if let (
+            Kind::StreamSource {
+                types,
+                offset_reset,
+                ..
+            },
+            Kind::StreamSource {
+                types: other_types,
+                offset_reset: other_reset,
+                ..
+            },
+        ) = (&first_node.kind, &second_node.kind)
         {
-            return Err(TopologyError::TypeMismatch {
-                parent: self.nodes[first].name.to_string(),
-                forwards: types.1,
-                child: self.nodes[second].name.to_string(),
-                takes: other.1,
-            });
+            if types.0 != other_types.0 {
+                return Err(TopologyError::TypeMismatch {
+                    parent: first_node.name.to_string(),
+                    forwards: types.1,
+                    child: second_node.name.to_string(),
+                    takes: other_types.1,
+                });
+            }
+            if offset_reset != other_reset {
+                return Err(TopologyError::OffsetResetsDiffer {
+                    first: first_node.name.to_string(),
+                    second: second_node.name.to_string(),
+                });
+            }
         }
         for child in self.nodes[second].children.clone() {
             self.link(first, child);

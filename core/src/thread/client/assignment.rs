@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::ClientMachine;
+use super::closing::Closing;
 use crate::error::StreamsError;
 use crate::group::{Assignment, MembershipEvent};
 use crate::net::{ClientEvent, ThreadState};
@@ -26,7 +27,8 @@ pub(super) struct HeldAssignment {
 impl ClientMachine {
     /// Joins the group once brokers answered about the topics and the task runner is there.
     pub(super) fn join_when_ready(&mut self, now: Instant) {
-        if !self.subscribed && self.polled && self.cluster.metadata_answers() > 0 {
+        let ready = self.polled && self.cluster.metadata_answers() > 0;
+        if ready && !self.subscribed && matches!(self.closing, Closing::No) {
             self.subscribed = true;
             self.membership.subscribe();
             self.membership.application_polled(now);

@@ -172,21 +172,34 @@ impl ClientMachine {
             messages: VecDeque::new(),
             outputs: VecDeque::new(),
         };
+        let resets = subtopologies.iter().map(|s| s.offset_resets.clone());
+        machine.fetcher.set_topic_resets(resets.flatten().collect());
         machine.change_state(ThreadState::Starting);
         let external: Vec<TopicName> = machine.plan.external().cloned().collect();
         machine.cluster.want_topics(now.instant, external);
+        let patterns = subtopologies.iter().flat_map(|s| &s.source_patterns);
+        if let Some(pattern) = patterns.into_iter().next() {
+            // Brokers 4.2 and 4.3 answer the first heartbeat of such a topology with an error.
+            let message = format!(
+                "the topology reads topics by the pattern {pattern:?}, which streams groups do not \
+                 have yet: name the topics"
+            );
+            machine.fail(now.instant, StreamsError::Unsupported(message));
+        }
         machine.pump(now.instant);
         machine
     }
 
     /// Takes what the driver tells.
     pub fn handle_input(&mut self, now: Now, input: Input) {
+        self.fetcher.set_wall_clock(now.wall_clock);
         self.cluster.handle_input(now.instant, input);
         self.pump(now.instant);
     }
 
     /// Takes a message of the task runner.
     pub fn handle_message(&mut self, now: Now, message: ToClient) {
+        self.fetcher.set_wall_clock(now.wall_clock);
         self.take_message(now.instant, message.0);
         self.pump(now.instant);
     }

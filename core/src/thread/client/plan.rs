@@ -144,6 +144,8 @@ mod tests {
         let subtopology = Subtopology {
             id: 0,
             source_topics: vec!["wide".into(), "narrow".into()],
+            source_patterns: Vec::new(),
+            offset_resets: BTreeMap::new(),
             repartition_source_topics: vec![internal("app-x-repartition")],
             repartition_sink_topics: vec!["app-y-repartition".into()],
             sink_topics: vec!["out".into()],

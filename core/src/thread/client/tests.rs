@@ -25,6 +25,10 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::with_patterns(Vec::new())
+    }
+
+    fn with_patterns(source_patterns: Vec<String>) -> Self {
         let config = StreamsConfig::new("app", "boot:1").expect("valid");
         let internal = |name: &str| InternalTopic {
             name: name.into(),
@@ -35,6 +39,8 @@ impl World {
         let subtopology = Subtopology {
             id: 0,
             source_topics: vec!["in".into(), "narrow".into()],
+            source_patterns,
+            offset_resets: BTreeMap::new(),
             repartition_source_topics: Vec::new(),
             repartition_sink_topics: Vec::new(),
             sink_topics: vec!["out".into()],
@@ -423,4 +429,29 @@ fn a_member_without_tasks_runs_too() {
     world.say(ClientMessage::Restored(true));
     world.say(ClientMessage::Assigned { ticket });
     assert_eq!(world.machine.report().state, ThreadState::Running);
+}
+
+#[test]
+fn patterns_of_topics_are_refused_before_the_group_is_asked() {
+    let mut world = World::with_patterns(vec!["in-.*".to_owned()]);
+    world
+        .machine
+        .handle_message(world.now, ToClient(ClientMessage::Polled));
+    world.settle();
+    let message = world.events.iter().find_map(|event| match event {
+        ClientEvent::Failed(StreamsError::Unsupported(message)) => Some(message.clone()),
+        _ => None,
+    });
+    let message = message.expect("the thread fails");
+    assert!(
+        message.contains("in-.*") && message.contains("name the topics"),
+        "{message}"
+    );
+    world
+        .machine
+        .handle_message(world.now, ToClient(ClientMessage::Closed));
+    world.settle();
+    world.advance(10_000);
+    assert!(world.beats.is_empty(), "it never joins: {:?}", world.beats);
+    assert!(world.machine.is_closed());
 }

@@ -198,7 +198,7 @@ impl TaskRunner {
             self.storages.as_ref(),
         )?;
         let idle_ms = self.config.max_task_idle_ms();
-        let task = StreamTask::new(id, graph, &assigned.partitions, idle_ms);
+        let task = StreamTask::new(id, graph, &assigned.partitions, idle_ms)?;
         let changelogs = task.restore_positions();
         self.tasks.insert(id, task);
         self.change_state(id, TaskState::Restoring);

@@ -46,10 +46,11 @@ impl TaskRunner {
         next_offset: i64,
         log_end: i64,
     ) {
+        let now = self.now;
         let Some(task) = self.task_of(partition) else {
             return;
         };
-        if let Err(error) = task.push(partition, batches, next_offset, log_end) {
+        if let Err(error) = task.push(now, partition, batches, next_offset, log_end) {
             self.fail(error);
         }
     }

@@ -1,10 +1,12 @@
 //! Topologies of the Processor API.
 
-use eddyline_core::topology::{Topology, TopologyBuilder};
+use eddyline_core::topology::{Sink, Source, Topology, TopologyBuilder};
 use serde_json::Value;
 
-use super::{Build, BuildError, name, nullable};
+use super::sources::extractor;
+use super::{Build, BuildError, function, name, nullable};
 use crate::conformance::datum::{Datum, Key};
+use crate::conformance::extractors::TopicFunction;
 use crate::conformance::scripts::{Script, Scripted};
 use crate::conformance::{text, texts};
 
@@ -24,23 +26,25 @@ impl Build {
         let parents = texts(op, "parents");
         match name(op) {
             "add_source" => {
-                if op.get("timestamp_extractor").is_some() {
-                    return Err(BuildError::unsupported("timestamp extractors"));
-                }
                 self.input(op);
-                builder.add_source(node, &texts(op, "topic"), serdes());
+                let mut source = Source::new(texts(op, "topic"));
+                if let Some(extractor) = extractor(op)? {
+                    source = source.with_timestamp_extractor(extractor);
+                }
+                builder.add_source(node, source, serdes());
             }
             "add_processor" => {
                 let script = Script::new(op, &self.shared)?;
                 let supplier = move || Scripted::new(script.clone());
                 builder.add_processor::<Key, Option<Datum>, _, _>(node, supplier, &parents);
             }
-            "add_sink" => match text(op, "topic") {
-                Some(topic) => {
-                    builder.add_sink(node, topic, serdes(), &parents);
-                }
-                None => return Err(BuildError::unsupported("topic name extractors")),
-            },
+            "add_sink" => {
+                let sink = match text(op, "topic") {
+                    Some(topic) => Sink::topic(topic),
+                    None => Sink::extracted(function(op, "topic_fn", TopicFunction::named)?),
+                };
+                builder.add_sink(node, sink, serdes(), &parents);
+            }
             "add_store" => {
                 let store = self.store(op)?;
                 builder.add_state_store(store, &texts(op, "processors"));

@@ -1,12 +1,14 @@
 //! Calls on the builder: sources and stores.
 
 use eddyline_core::dsl::{Consumed, Materialized};
-use eddyline_core::serde::DefaultSerde;
+use eddyline_core::serde::{DefaultSerde, SerdeRef};
 use eddyline_core::state::StoreBuilder;
+use eddyline_core::types::AutoOffsetReset;
 use serde_json::Value;
 
 use super::{Build, BuildError, Cell, Handle, KeyCell, given, name, nullable};
 use crate::conformance::datum::{Datum, Key};
+use crate::conformance::extractors::{Extractor, SourceValue};
 use crate::conformance::stores::{self, StoreKind};
 use crate::conformance::{text, texts};
 
@@ -34,13 +36,12 @@ impl Build {
 
     fn stream(&mut self, op: &Value) -> Result<Option<Handle>, BuildError> {
         self.input(op);
+        let topics = texts(op, "topic");
         let values = match text(op, "value_serde") {
             Some(name) => nullable::<Datum>(name),
             None => Option::<Datum>::default_serde(),
         };
-        let stream = self
-            .builder
-            .stream_of(&texts(op, "topic"), consumed(op, values)?);
+        let stream = self.builder.stream_with(topics, consumed(op, values)?);
         given(stream)
     }
 
@@ -55,17 +56,33 @@ impl Build {
     }
 }
 
-fn consumed<V>(
+fn consumed<V: SourceValue + 'static>(
     op: &Value,
-    values: eddyline_core::serde::SerdeRef<V>,
+    values: SerdeRef<V>,
 ) -> Result<Consumed<Key, V>, BuildError> {
-    if op.get("timestamp_extractor").is_some() {
-        return Err(BuildError::unsupported("timestamp extractors"));
-    }
     let keys = Key::named_serde(text(op, "key_serde").unwrap_or("string"));
-    let consumed = Consumed::with(keys, values);
+    let mut consumed = Consumed::with(keys, values);
+    if let Some(extractor) = extractor(op)? {
+        consumed = consumed.with_timestamp_extractor(extractor);
+    }
+    if let Some(policy) = text(op, "offset_reset") {
+        consumed = consumed.with_offset_reset_policy(match policy {
+            "latest" => AutoOffsetReset::Latest,
+            _ => AutoOffsetReset::Earliest,
+        });
+    }
     Ok(match text(op, "name") {
         Some(name) => consumed.with_name(name),
         None => consumed,
     })
+}
+
+/// The timestamp extractor that a call names.
+pub(super) fn extractor(op: &Value) -> Result<Option<Extractor>, BuildError> {
+    let Some(name) = text(op, "timestamp_extractor") else {
+        return Ok(None);
+    };
+    let extractor = Extractor::named(name);
+    let missing = || BuildError::unsupported(format!("the timestamp extractor {name}"));
+    extractor.ok_or_else(missing).map(Some)
 }

@@ -11,6 +11,7 @@ use super::{
     Build, BuildError, Cell, Handle, KeyCell, Operand, function, given, joins, name, nullable,
 };
 use crate::conformance::datum::{Datum, Key};
+use crate::conformance::extractors::TopicFunction;
 use crate::conformance::scripts::{Script, Scripted};
 use crate::conformance::stores;
 use crate::conformance::{functions, text, texts};
@@ -212,15 +213,18 @@ fn to<K: KeyCell, V: Cell>(
     stream: &Stream<K, V>,
     op: &Value,
 ) -> Result<Option<Handle>, BuildError> {
-    let Some(topic) = text(op, "topic") else {
-        return Err(BuildError::unsupported("topic name extractors"));
-    };
     let produced = Produced::with(key_serde(stream, op), value_serde(stream, op));
     let produced = match text(op, "name") {
         Some(name) => produced.with_name(name),
         None => produced,
     };
-    stream.to_with(topic, produced);
+    match text(op, "topic") {
+        Some(topic) => stream.to_with(topic, produced),
+        None => {
+            let topics = function(op, "topic_fn", TopicFunction::named)?;
+            stream.to_extracted_with(topics, produced);
+        }
+    }
     Ok(None)
 }
 
