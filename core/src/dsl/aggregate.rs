@@ -4,7 +4,9 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::configured_store::ConfiguredStore;
 use super::options::{Materialized, TableStoreSupplier};
+use crate::config::StoreType;
 use crate::processor::{
     Change, ForwardFlushed, Processor, ProcessorContext, ProcessorError, Record, TaskContext,
 };
@@ -28,19 +30,37 @@ pub(super) fn store_builder<K: 'static, V: 'static>(
                 None => builder.with_logging_disabled(),
             });
         }
-        Some(TableStoreSupplier::KeyValue(supplier)) => Arc::clone(supplier),
-        None => Stores::in_memory_key_value_store(name),
+        Some(TableStoreSupplier::KeyValue(supplier)) => Some(Arc::clone(supplier)),
+        None => None,
     };
-    let builder = Stores::timestamped_key_value_store_builder(supplier, keys, values);
-    let builder = if materialized.caching {
-        builder.with_caching_enabled()
-    } else {
-        builder
+    let recipe = |supplier| -> Arc<dyn StoreBuilder> {
+        let (keys, values) = (Arc::clone(&keys), Arc::clone(&values));
+        let builder = Stores::timestamped_key_value_store_builder(supplier, keys, values);
+        let builder = if materialized.caching {
+            builder.with_caching_enabled()
+        } else {
+            builder
+        };
+        Arc::new(match &materialized.logging {
+            Some(config) => builder.with_logging_enabled(config.clone()),
+            None => builder.with_logging_disabled(),
+        })
     };
-    Arc::new(match &materialized.logging {
-        Some(config) => builder.with_logging_enabled(config.clone()),
-        None => builder.with_logging_disabled(),
-    })
+    if let Some(supplier) = supplier {
+        return recipe(supplier);
+    }
+    let configured = ConfiguredStore::builder(materialized.store_type, |store_type, _| {
+        let name = Arc::clone(&name);
+        let supplier = match store_type {
+            StoreType::Persistent => Stores::persistent_key_value_store(name),
+            StoreType::InMemory => Stores::in_memory_key_value_store(name),
+        };
+        Ok::<_, std::convert::Infallible>(recipe(supplier))
+    });
+    match configured {
+        Ok(builder) => builder,
+        Err(never) => match never {},
+    }
 }
 
 /// Forwards flushed entries of a timestamped store as changes (Java: `TimestampedCacheFlushListener`).

@@ -55,6 +55,8 @@ pub(crate) struct TaskContext {
     pub(crate) config: Arc<StreamsConfig>,
     pub(crate) context: RecordContext,
     pub(crate) now: Now,
+    /// The wall clock when the task last began to process or to punctuate.
+    pub(crate) system_time: WallClock,
     pub(crate) stream_time: StreamTime,
     pub(crate) sink: Rc<RefCell<dyn RecordSink>>,
     pub(crate) scratch: Vec<u8>,
@@ -85,6 +87,13 @@ impl TaskContext {
             },
             *offset,
         ))
+    }
+
+    /// Processing or punctuation begins. Only this moves the system time that processors see: what a
+    /// commit flushes, they see at the time of the record before it, as in Java.
+    const fn begin(&mut self, now: Now) {
+        self.now = now;
+        self.system_time = now.wall_clock;
     }
 
     /// Counts an input record that is not processed at all.
@@ -554,6 +563,7 @@ impl ProcessorGraph {
             config: Arc::new(config.clone()),
             context: RecordContext::punctuation(-1),
             now: Now::default(),
+            system_time: WallClock(0),
             stream_time: StreamTime::UNKNOWN,
             sink,
             scratch: Vec::new(),
@@ -646,7 +656,7 @@ impl ProcessorGraph {
     /// # Errors
     /// Whatever a processor fails with.
     pub fn init(&mut self, now: Now) -> Result<(), StreamsError> {
-        self.task.now = now;
+        self.task.begin(now);
         for node in 0..self.task.nodes.len() {
             self.run(node, |running, task| running.init(task, node))?;
         }
@@ -744,7 +754,7 @@ impl ProcessorGraph {
     /// # Errors
     /// Whatever a serde, store or processor fails with.
     pub fn process(&mut self, now: Now, stream_time: StreamTime) -> Result<(), StreamsError> {
-        self.task.now = now;
+        self.task.begin(now);
         self.task.stream_time = stream_time;
         let node = self.next_source;
         self.run(node, |running, task| match running.as_source() {
@@ -792,6 +802,7 @@ impl ProcessorGraph {
         let mut any = false;
         while let Some((node, id, time)) = self.task.punctuators.pop_due(kind, time_ms) {
             any = true;
+            self.task.begin(now);
             self.task.context = RecordContext::punctuation(time);
             self.run(node, |running, task| {
                 running.punctuate(task, node, id, time)

@@ -111,6 +111,7 @@ fn key_value(store: &Value, kind: &str, keys: SerdeRef<Key>, values: SerdeRef<Da
     let name = text(store, "name").unwrap_or_default();
     let supplier = match text(store, "type") {
         Some("lru") => Stores::lru_map(name, max_entries(store)),
+        Some("persistent") => Stores::persistent_key_value_store(name),
         _ => Stores::in_memory_key_value_store(name),
     };
     match kind {
@@ -153,7 +154,7 @@ fn window(
     let duplicates = store.get("retain_duplicates") == Some(&Value::Bool(true));
     let supplier = match is_in_memory(store) {
         true => Stores::in_memory_window_store(name, retention_ms, size_ms, duplicates),
-        false => Stores::segmented_window_store(name, retention_ms, size_ms, duplicates),
+        false => Stores::persistent_window_store(name, retention_ms, size_ms, duplicates),
     };
     let supplier = supplier.map_err(refused)?;
     Ok(match kind {
@@ -184,7 +185,7 @@ fn session(
     let retention_ms = retention_ms.unwrap_or_default();
     let supplier = match is_in_memory(store) {
         true => Stores::in_memory_session_store(name, retention_ms),
-        false => Stores::segmented_session_store(name, retention_ms),
+        false => Stores::persistent_session_store(name, retention_ms),
     };
     let supplier = supplier.map_err(refused)?;
     Ok(match kind {

@@ -212,7 +212,7 @@ where
                     Stores::in_memory_window_store(name, retention_ms, size_ms, true)
                 }
                 StoreType::Persistent => {
-                    Stores::segmented_window_store(name, retention_ms, size_ms, true)
+                    Stores::persistent_window_store(name, retention_ms, size_ms, true)
                 }
             };
             let builder = recipe(supplier?);

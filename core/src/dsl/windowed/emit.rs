@@ -27,7 +27,7 @@ impl EmitFinal {
     /// True when it is time to look for windows that closed before `close_time`; asking counts as
     /// looking.
     pub(super) fn is_due(&mut self, task: &TaskContext, close_time: i64) -> bool {
-        let now_ms = task.now.wall_clock.0;
+        let now_ms = task.system_time.0;
         if now_ms < self.next_emit_ms {
             return false;
         }
