@@ -822,14 +822,23 @@ impl ProcessorGraph {
     /// Whatever a store or a processor downstream fails with.
     pub fn flush(&mut self, now: Now) -> Result<(), StreamsError> {
         self.task.now = now;
+        let mut result = Ok(());
         for store in 0..self.task.stores.len() {
             if let Some(state) = &mut self.task.stores[store].store {
                 state.begin_flush();
             }
             let drained = self.task.drain_flushed(store);
-            drained.map_err(|error| streams_error(self.task.id, error))?;
+            let drained = drained.map_err(|error| match streams_error(self.task.id, error) {
+                cause @ StreamsError::Processing { .. } => StreamsError::Flush {
+                    store: self.task.stores[store].name.to_string(),
+                    cause: Box::new(cause),
+                },
+                error => error,
+            });
+            // As in Java the rest is flushed all the same.
+            result = result.and(drained);
         }
-        Ok(())
+        result
     }
 
     /// True once after a processor asked for a commit.
