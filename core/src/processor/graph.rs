@@ -848,9 +848,8 @@ impl ProcessorGraph {
 
     /// The last record of its changelog that the rows of a store reflect already: see
     /// [`TaskStorage::committed_offset`].
-    pub(crate) fn committed_offset(&self, store: usize) -> Option<i64> {
-        let slot = self.task.stores.get(store)?;
-        self.storage.as_ref()?.committed_offset(&slot.name)
+    pub fn committed_offset(&self, store: &str) -> Option<i64> {
+        self.storage.as_ref()?.committed_offset(store)
     }
 
     pub(crate) fn store_name(&self, store: usize) -> Arc<str> {
