@@ -405,7 +405,12 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         effect: Effect,
     ) -> GraphNodeId {
         let mut graph = self.builder.graph.borrow_mut();
-        let name: Arc<str> = graph.name_or(self.next_name(), prefix).into();
+        // Java draws no name where the user gave one.
+        let name = match self.next_name() {
+            Some(name) => name.to_owned(),
+            None => graph.new_name(prefix),
+        };
+        let name: Arc<str> = name.into();
         let own = Arc::clone(&name);
         let node = GraphNode::new(name, move |writer| {
             let parents = writer.parents().to_vec();

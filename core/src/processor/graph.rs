@@ -825,14 +825,23 @@ impl ProcessorGraph {
     /// Whatever a store or a processor downstream fails with.
     pub fn flush(&mut self, now: Now) -> Result<(), StreamsError> {
         self.task.now = now;
+        let mut result = Ok(());
         for store in 0..self.task.stores.len() {
             if let Some(state) = &mut self.task.stores[store].store {
                 state.begin_flush();
             }
             let drained = self.task.drain_flushed(store);
-            drained.map_err(|error| streams_error(self.task.id, error))?;
+            let drained = drained.map_err(|error| match streams_error(self.task.id, error) {
+                cause @ StreamsError::Processing { .. } => StreamsError::Flush {
+                    store: self.task.stores[store].name.to_string(),
+                    cause: Box::new(cause),
+                },
+                error => error,
+            });
+            // As in Java the rest is flushed all the same.
+            result = result.and(drained);
         }
-        Ok(())
+        result
     }
 
     /// What processors keep with committed offsets.
@@ -852,9 +861,8 @@ impl ProcessorGraph {
 
     /// The last record of its changelog that the rows of a store reflect already: see
     /// [`TaskStorage::committed_offset`].
-    pub(crate) fn committed_offset(&self, store: usize) -> Option<i64> {
-        let slot = self.task.stores.get(store)?;
-        self.storage.as_ref()?.committed_offset(&slot.name)
+    pub fn committed_offset(&self, store: &str) -> Option<i64> {
+        self.storage.as_ref()?.committed_offset(store)
     }
 
     pub(crate) fn store_name(&self, store: usize) -> Arc<str> {

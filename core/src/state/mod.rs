@@ -76,9 +76,10 @@ pub use self::value::{
     ValueFormat, ValueLayout, ValueTimestampHeaders, WithHeaders,
 };
 pub use self::versioned::{
-    ByteVersionedStore, ByteVersions, InMemoryVersionedKeyValueStore, PutReturn, VersionedBytes,
-    VersionedBytesStoreSupplier, VersionedKeyValueStore, VersionedKeyValueStoreBuilder,
-    VersionedRecord, VersionedRecordIterator,
+    ByteVersionedStore, ByteVersions, InMemoryVersionedKeyValueStore,
+    PersistentVersionedKeyValueStore, PutReturn, VersionedBytes, VersionedBytesStoreSupplier,
+    VersionedKeyValueStore, VersionedKeyValueStoreBuilder, VersionedRecord,
+    VersionedRecordIterator,
 };
 pub use self::windowed::{
     ByteWindowStore, InMemoryWindowStore, KeySchema, RowKey, RowOrder, SessionBytesStoreSupplier,

@@ -88,15 +88,15 @@ impl StreamTask {
         partitions: &[TopicPartition],
         max_task_idle_ms: i64,
     ) -> Result<Self, StreamsError> {
-        let changelogs = graph
-            .changelogs()
-            .into_iter()
-            .map(|(store, partition)| Changelog {
+        let changelogs = graph.changelogs().into_iter().map(|(store, partition)| {
+            let store_name = graph.store_name(store);
+            let kept = graph.committed_offset(&store_name);
+            Changelog {
                 store,
-                store_name: graph.store_name(store),
+                store_name,
                 partition,
                 end: None,
-                position: graph.committed_offset(store).map_or(0, |offset| offset + 1),
+                position: kept.map_or(0, |offset| offset + 1),
                 next_offset: 0,
                 batches: VecDeque::new(),
                 current: None,
@@ -105,7 +105,8 @@ impl StreamTask {
                 must_clear: false,
                 dropped_bytes: 0,
                 input_offset: None,
-            });
+            }
+        });
         let changelogs = changelogs.collect();
         let group = PartitionGroup::new(&mut graph, partitions, max_task_idle_ms)?;
         Ok(Self {

@@ -16,7 +16,7 @@ use crate::types::{Headers, RecordContext, TopicName};
 pub use self::interleaved::check_interleaved;
 pub use self::model::check_exact;
 pub use super::buffer::fuzzing::{buffer_changelogs, change_buffer, join_buffer};
-pub use super::versioned::fuzzing::versions;
+pub use super::versioned::fuzzing::{version_rows, versions};
 pub use super::windowed::fuzzing::windows;
 
 /// Any bytes are a history; both checks run it.
