@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::node::{ErasedNode, LoadError, RawRecord, TypedNode};
 use super::punctuation::{PunctuationQueue, PunctuationType};
-use super::{Failure, OutgoingRecord, ProcessorError, Record, RecordSink};
+use super::{Failure, OutgoingRecord, ProcessorError, ProcessorMetadata, Record, RecordSink};
 use crate::config::{DefaultTimestampExtractor, StreamsConfig};
 use crate::error::StreamsError;
 use crate::state::storage::{InMemoryStorageFactory, StorageFactory, TaskStorage};
@@ -62,6 +62,8 @@ pub(crate) struct TaskContext {
     pub(crate) scratch: Vec<u8>,
     pub(super) punctuators: PunctuationQueue,
     pub(super) commit_requested: bool,
+    /// What is kept with committed offsets.
+    pub(crate) metadata: ProcessorMetadata,
     nodes: Vec<NodeSlot>,
     stores: Vec<StoreSlot>,
     shared: BTreeMap<Arc<str>, Rc<dyn Any>>,
@@ -569,6 +571,7 @@ impl ProcessorGraph {
             scratch: Vec::new(),
             punctuators: PunctuationQueue::default(),
             commit_requested: false,
+            metadata: ProcessorMetadata::default(),
             nodes,
             stores,
             shared: BTreeMap::new(),
@@ -839,6 +842,16 @@ impl ProcessorGraph {
             result = result.and(drained);
         }
         result
+    }
+
+    /// What processors keep with committed offsets.
+    pub(crate) const fn metadata(&self) -> &ProcessorMetadata {
+        &self.task.metadata
+    }
+
+    /// Takes what was committed with an input partition.
+    pub(crate) fn update_metadata(&mut self, committed: ProcessorMetadata) {
+        self.task.metadata.update(committed);
     }
 
     /// True once after a processor asked for a commit.

@@ -6,6 +6,7 @@
 mod context;
 mod fixed_key;
 mod graph;
+mod metadata;
 mod node;
 mod punctuation;
 mod sink;
@@ -22,6 +23,7 @@ pub(crate) use fixed_key::FixedKeyNode;
 pub use fixed_key::{FixedKeyProcessor, FixedKeyProcessorSupplier, FixedKeyRecord};
 pub(crate) use graph::{ForwardFlushed, TaskContext};
 pub use graph::{Input, ProcessorGraph};
+pub(crate) use metadata::ProcessorMetadata;
 pub(crate) use node::{ErasedNode, ProcessorNode, SourceNode, SourceOptions};
 pub use punctuation::{Cancellable, PunctuationType};
 pub use sink::{OutgoingRecord, Partitions, RecordSink, StreamPartitioner, TopicNameExtractor};

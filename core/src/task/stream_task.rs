@@ -173,7 +173,9 @@ impl StreamTask {
         {
             return changelog.start(offset, end);
         }
-        self.group.start(partition, offset, metadata)
+        let processors = self.group.start(partition, offset, metadata)?;
+        self.graph.update_metadata(processors);
+        Ok(())
     }
 
     /// Takes what was fetched of an input or a changelog: batches up to `next_offset`, of a log that
@@ -327,7 +329,7 @@ impl StreamTask {
 
     /// The last offset of each input that it has processed.
     pub(crate) fn position(&self) -> Position {
-        let positions = self.group.positions().into_iter();
+        let positions = self.group.positions(self.graph.metadata()).into_iter();
         let seen = positions.filter(|(_, next)| next.offset > 0);
         seen.fold(Position::empty(), |all, (partition, next)| {
             all.with_component(&partition, next.offset - 1)
@@ -415,7 +417,7 @@ impl StreamTask {
     ) -> Result<Vec<(TopicPartition, OffsetAndMetadata)>, StreamsError> {
         self.graph.flush(now)?;
         self.commit_needed = false;
-        let positions = self.group.positions();
+        let positions = self.group.positions(self.graph.metadata());
         if let Some(storage) = self.graph.storage() {
             storage.seal();
             for changelog in &mut self.changelogs {

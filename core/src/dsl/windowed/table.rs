@@ -49,7 +49,7 @@ impl<K: Clone + 'static, A: Clone + 'static> WindowedTable<K, A> {
         self.node = node;
         self.store = task.store_index(node, &self.name)?;
         if self.strategy == EmitStrategy::OnWindowClose {
-            return Ok(Some(EmitFinal::restore(task, Arc::clone(&self.name))));
+            return Ok(Some(EmitFinal::new(task, Arc::clone(&self.name))));
         }
         self.forwards = !task.is_cached(self.store);
         self.sends_old_values = task.sends_old_values(node);
