@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::aggregate::{Aggregate, store_builder};
 use super::builder::StreamsBuilder;
-use super::graph::{GraphNode, GraphNodeId, Rows, SourceNodes};
+use super::cogroup::CogroupedKStream;
+use super::graph::{GraphNode, GraphNodeId, RepartitionNames, Rows, SourceNodes};
 use super::options::{Grouped, Materialized};
 use super::repartition::write_repartition;
 use super::row_serde::RowSerde;
@@ -162,30 +163,64 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
         )
     }
 
+    /// Folds the values of every key, with those of other streams, with `add(key, value, before)`;
+    /// `None` deletes the row: see [`CogroupedKStream::cogroup`].
+    pub fn cogroup<A: Clone + 'static, R: Into<Option<A>>>(
+        &self,
+        add: impl Fn(&K, V, A) -> R + Send + Sync + 'static,
+    ) -> CogroupedKStream<K, A> {
+        CogroupedKStream::new(self, add)
+    }
+
     /// The node to aggregate below, behind a repartition topic if keys changed, and the sources it
     /// comes from (Java: `GroupedStreamAggregateBuilder`). `store` names the topic if the user did
     /// not.
     pub(super) fn parent_of(&self, store: &str) -> (GraphNodeId, Rc<SourceNodes>) {
-        if !self.stream.repartition_required() {
-            return (self.stream.node(), Rc::clone(self.stream.sources()));
-        }
-        let mut graph = self.builder().graph.borrow_mut();
-        let given = self.grouped.name.as_deref();
-        let names = graph.repartition_names(given.unwrap_or(store));
+        let Some(names) = self.repartition_names(store) else {
+            return (self.node(), Rc::clone(self.stream.sources()));
+        };
         let sources = Rc::new(SourceNodes::from([Arc::from(names.source.as_str())]));
-        if let (Some(_), Some(node)) = (given, self.repartitioned.get()) {
+        if let (Some(_), Some(node)) = (&self.grouped.name, self.repartitioned.get()) {
+            let mut graph = self.builder().graph.borrow_mut();
             graph.add_again(self.stream.node(), node);
             return (node, sources);
         }
-        let serdes = (
-            Arc::clone(&self.grouped.keys),
-            Arc::clone(&self.grouped.values),
-        );
-        let parent = self.stream.node();
-        let node = graph.add_repartition(parent, &names, true, move |writer, names| {
-            write_repartition(writer, names, serdes.clone());
-        });
+        let node = self.repartition(&names);
         self.repartitioned.set(Some(node));
         (node, sources)
+    }
+
+    /// The node of the stream.
+    pub(super) const fn node(&self) -> GraphNodeId {
+        self.stream.node()
+    }
+
+    /// The sources that the stream comes from.
+    pub(super) fn sources(&self) -> &SourceNodes {
+        self.stream.sources()
+    }
+
+    /// Draws the names around the repartition topic, if keys changed. `store` names the topic if
+    /// the user did not.
+    pub(super) fn repartition_names(&self, store: &str) -> Option<RepartitionNames> {
+        let mut graph = self.builder().graph.borrow_mut();
+        let given = self.grouped.name.as_deref().unwrap_or(store);
+        let is_required = self.stream.repartition_required();
+        is_required.then(|| graph.repartition_names(given))
+    }
+
+    /// Adds a repartition topic below the stream.
+    pub(super) fn repartition(&self, names: &RepartitionNames) -> GraphNodeId {
+        let Grouped { keys, values, .. } = &self.grouped;
+        let serdes = (Arc::clone(keys), Arc::clone(values));
+        let mut graph = self.builder().graph.borrow_mut();
+        graph.add_repartition(self.stream.node(), names, true, move |writer, names| {
+            write_repartition(writer, names, serdes.clone());
+        })
+    }
+
+    /// Tells grouped streams apart; clones are the same.
+    pub(super) fn id(&self) -> *const () {
+        Rc::as_ptr(&self.repartitioned).cast()
     }
 }

@@ -11,6 +11,7 @@ mod aggregate;
 mod branch;
 mod builder;
 mod changed_serde;
+mod cogroup;
 mod configured_store;
 mod foreign_key;
 // Joins, windows and suppress use what is not used yet.
@@ -40,9 +41,12 @@ mod windowed;
 
 pub use branch::BranchedKStream;
 pub use builder::StreamsBuilder;
+pub use cogroup::{
+    CogroupedKStream, SessionWindowedCogroupedKStream, TimeWindowedCogroupedKStream,
+};
 pub use grouped::KGroupedStream;
 pub use grouped_table::KGroupedTable;
-pub use joins::{JoinWindows, StreamJoined};
+pub use joins::{JoinWindows, Joined, StreamJoined};
 pub use options::{Consumed, Grouped, Materialized, Produced, Repartitioned};
 pub use printed::Printed;
 pub use stream::KStream;

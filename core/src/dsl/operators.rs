@@ -35,7 +35,7 @@ macro_rules! operator {
 operator! {
     Filter<K, V>(f: Fn(&K, &V) -> bool): (K, V) => (K, V),
     |keep, context, record| {
-        if keep(&record.key, &record.value) { context.forward(record) } else { Ok(()) }
+        if keep(&record.key, &record.value) { context.pass(record) } else { Ok(()) }
     }
 }
 
@@ -218,7 +218,7 @@ operator! {
     Peek<K, V>(f: Fn(&K, &V)): (K, V) => (K, V),
     |look, context, record| {
         look(&record.key, &record.value);
-        context.forward(record)
+        context.pass(record)
     }
 }
 
@@ -245,7 +245,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Processor<K, V, K, V> for Pass {
         context: &mut ProcessorContext<'_, K, V>,
         record: Record<K, V>,
     ) -> Result<(), ProcessorError> {
-        context.forward(record)
+        context.pass(record)
     }
 }
 

@@ -206,13 +206,20 @@ impl ProcessingContext<'_> {
 }
 
 impl<KOut: Clone + 'static, VOut: Clone + 'static> ProcessorContext<'_, KOut, VOut> {
-    /// Hands `record` to every child in order of connection, depth first.
+    /// Hands `record` to every child in order of connection, depth first. The children share the
+    /// headers; what they do to them is not seen here, nor by records forwarded later.
     ///
     /// # Errors
     /// Whatever a processor downstream failed with; pass it on.
     pub fn forward(&mut self, record: Record<KOut, VOut>) -> Result<(), ProcessorError> {
         let (task, node) = self.parts();
         task.forward(node, record)
+    }
+
+    /// [`forward`](Self::forward) of the record that came, without its headers being copied.
+    pub(crate) fn pass(&mut self, record: Record<KOut, VOut>) -> Result<(), ProcessorError> {
+        let (task, node) = self.parts();
+        task.forward_same(node, record)
     }
 
     /// Hands `record` to the child called `child` alone.
@@ -228,8 +235,8 @@ impl<KOut: Clone + 'static, VOut: Clone + 'static> ProcessorContext<'_, KOut, VO
         task.forward_to(node, child, record)
     }
 
-    /// Hands `record` to every child with headers of its own: what children do to them is not seen
-    /// here, nor by records forwarded later (Java: `Record.withHeaders`).
+    /// Hands `record` to every child with other headers than those of the record that came (Java:
+    /// `Record.withHeaders`).
     ///
     /// # Errors
     /// Whatever a processor downstream failed with.

@@ -128,8 +128,22 @@ impl TaskContext {
         }
     }
 
-    /// Hands `record` to every child of `from`, the last one by value.
+    /// Hands `record` to every child of `from`, the last one by value. They share its headers, but
+    /// what they do to them is not seen here (Java: `Record.withValue` and the like copy them).
     pub(crate) fn forward<K: Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        from: usize,
+        record: Record<K, V>,
+    ) -> Result<(), ProcessorError> {
+        let headers = self.context.headers.clone();
+        let result = self.forward_same(from, record);
+        self.context.headers = headers;
+        result
+    }
+
+    /// [`forward`](Self::forward) of a record as it came: what children do to its headers is seen by
+    /// all who get it later.
+    pub(crate) fn forward_same<K: Clone + 'static, V: Clone + 'static>(
         &mut self,
         from: usize,
         record: Record<K, V>,
@@ -147,30 +161,27 @@ impl TaskContext {
         result
     }
 
+    /// [`forward`](Self::forward) to the child called `child` alone.
     pub(super) fn forward_to<K: Clone + 'static, V: Clone + 'static>(
         &mut self,
         from: usize,
         child: &str,
         record: Record<K, V>,
     ) -> Result<(), ProcessorError> {
-        let children = &self.nodes[from].children;
-        let found = children
-            .iter()
-            .copied()
-            .find(|&node| &*self.nodes[node].name == child);
-        let Some(node) = found else {
+        let mut children = self.nodes[from].children.iter();
+        let Some(at) = children.position(|&node| &*self.nodes[node].name == child) else {
             let from = &self.nodes[from].name;
             return Err(ProcessorError::new(format!(
                 "{child} is not a child of {from}"
             )));
         };
-        let before = std::mem::replace(&mut self.context.timestamp, record.timestamp);
-        let result = self.deliver(node, record);
-        self.context.timestamp = before;
+        let headers = self.context.headers.clone();
+        let result = self.forward_to_nth(from, at, record);
+        self.context.headers = headers;
         result
     }
 
-    /// Hands `record` to the child that was connected as number `child`, if there is one.
+    /// Hands a record as it came to the child that was connected as number `child`, if there is one.
     pub(crate) fn forward_to_nth<K: Clone + 'static, V: Clone + 'static>(
         &mut self,
         from: usize,
@@ -181,9 +192,9 @@ impl TaskContext {
             return Ok(());
         };
         let before = std::mem::replace(&mut self.context.timestamp, record.timestamp);
-        self.deliver(node, record)?;
+        let result = self.deliver(node, record);
         self.context.timestamp = before;
-        Ok(())
+        result
     }
 
     /// Runs `node` with `record`. A node that is running already (a processor below a table wrote to

@@ -292,8 +292,15 @@ impl TopologyBuilder {
 }
 
 impl TopologyBuilder {
-    fn fail(&mut self, error: TopologyError) {
+    /// Notes a mistake, to be told when the topology is built.
+    pub(crate) fn fail(&mut self, error: TopologyError) {
         self.error.get_or_insert(error);
+    }
+
+    /// How long the store called `store` knows replaced versions, if it is there and versioned.
+    pub(crate) fn history_retention_ms(&self, store: &str) -> Option<i64> {
+        let known = self.stores.iter().find(|known| &*known.name == store);
+        known?.builder.history_retention_ms()
     }
 
     fn check_name(&mut self, name: &str) {

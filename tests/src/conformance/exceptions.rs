@@ -44,9 +44,9 @@ impl Exception {
     /// That a topology cannot be built.
     pub(super) fn of_topology(error: &TopologyError) -> Self {
         let class = match error {
-            TopologyError::InvalidWindows(_) | TopologyError::InvalidStore(_) => {
-                "IllegalArgumentException"
-            }
+            TopologyError::InvalidWindows(_)
+            | TopologyError::InvalidStore(_)
+            | TopologyError::InvalidJoin { .. } => "IllegalArgumentException",
             _ => "TopologyException",
         };
         Self::new(class, error.to_string())

@@ -152,6 +152,8 @@ pub(in crate::dsl) enum Rows {
     Derived(GraphNodeId),
     /// From the rows of two tables.
     Joined(GraphNodeId, GraphNodeId),
+    /// In a store that these nodes share (Java: `KTablePassThrough`).
+    Passed(Vec<GraphNodeId>),
 }
 
 impl GraphNode {
@@ -440,6 +442,12 @@ impl StreamsGraph {
             Some(Rows::Joined(left, right)) => {
                 self.send_old_values(left, true);
                 self.send_old_values(right, true)
+            }
+            Some(Rows::Passed(ref nodes)) => {
+                for node in nodes.clone() {
+                    self.nodes[node].send_old_values = true;
+                }
+                true
             }
             Some(Rows::Materialized) | None => true,
         };

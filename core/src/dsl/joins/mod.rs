@@ -8,7 +8,9 @@ mod joined_streams;
 mod options;
 mod self_join;
 mod stream_stream;
+mod stream_table;
 mod streams;
+mod tables;
 mod time_tracker;
 mod unmatched;
 mod window;
@@ -17,7 +19,7 @@ mod windows;
 #[cfg(test)]
 mod tests;
 
-pub use options::StreamJoined;
+pub use options::{Joined, StreamJoined};
 pub use windows::JoinWindows;
 
 use crate::processor::{ProcessorError, Record, TaskContext};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::StoreType;
 use crate::serde::{DefaultSerde, SerdeRef};
@@ -107,5 +108,54 @@ impl<K: DefaultSerde, V1: DefaultSerde, V2: DefaultSerde> StreamJoined<K, V1, V2
     /// With the types' own serdes, and this name for the stores (Java: `StreamJoined.as`).
     pub fn as_store(name: impl Into<String>) -> Self {
         Self::default().with_store_name(name)
+    }
+}
+/// How a stream is joined with a table (Java: `Joined`).
+pub struct Joined<K, V> {
+    pub(in crate::dsl) keys: SerdeRef<K>,
+    pub(in crate::dsl) values: SerdeRef<V>,
+    pub(in crate::dsl) name: Option<String>,
+    pub(in crate::dsl) grace_period: Option<Duration>,
+}
+
+impl<K, V> Joined<K, V> {
+    /// With these serdes for the keys and values of the stream.
+    pub fn with(keys: SerdeRef<K>, values: SerdeRef<V>) -> Self {
+        Self {
+            keys,
+            values,
+            name: None,
+            grace_period: None,
+        }
+    }
+
+    /// Names the node, and the repartition topic if there is one.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Holds records back until stream time is this far behind them, and joins each with the row
+    /// of its own time: late changes of the table are still seen. The table must be versioned, with
+    /// a history retention as long (KIP-923).
+    #[must_use]
+    pub fn with_grace_period(mut self, grace_period: Duration) -> Self {
+        self.grace_period = Some(grace_period);
+        self
+    }
+}
+
+impl<K: DefaultSerde, V: DefaultSerde> Default for Joined<K, V> {
+    /// With the types' own serdes.
+    fn default() -> Self {
+        Self::with(K::default_serde(), V::default_serde())
+    }
+}
+
+impl<K: DefaultSerde, V: DefaultSerde> Joined<K, V> {
+    /// With the types' own serdes, and this name for the node and the repartition topic.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self::default().with_name(name)
     }
 }

@@ -68,6 +68,7 @@ where
         let mut found: Vec<(i64, V1)> = Vec::new();
         let times = time_range(timestamp, (after_ms, before_ms));
         fetch(task, self.window, key, times, &mut found)?;
+        // Java is a millisecond stricter here than its window stores are.
         let expired = self.stream_time.saturating_sub(windows.retention_ms());
         let mut joins_itself = timestamp > expired.saturating_add(1);
         for (other_timestamp, other) in found {

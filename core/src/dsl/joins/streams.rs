@@ -220,7 +220,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
     }
 
     /// This stream behind a repartition topic, if its keys changed.
-    fn moved_for_join(
+    pub(super) fn moved_for_join(
         &self,
         given: Option<&str>,
         suffix: &str,

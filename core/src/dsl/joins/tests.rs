@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{JoinWindows, StreamJoined};
+use super::{JoinWindows, Joined, StreamJoined};
 use crate::config::StreamsConfig;
-use crate::dsl::{KStream, StreamsBuilder};
+use crate::dsl::{KStream, KTable, Materialized, StreamsBuilder};
 use crate::error::StreamsError;
 use crate::processor::{OutgoingRecord, ProcessorGraph, RecordSink};
 use crate::state::{CacheBudget, Stores};
@@ -150,6 +150,76 @@ fn suppliers_that_do_not_fit_the_windows_do_not_build() {
     }
 }
 
+fn cities(builder: &StreamsBuilder, materialized: Materialized<Option<String>, String>) -> Cities {
+    builder.table("cities", materialized)
+}
+
+fn versioned(history_retention_ms: i64) -> Materialized<Option<String>, String> {
+    let supplier =
+        Stores::in_memory_versioned_key_value_store("cities", history_retention_ms, None);
+    Materialized::as_versioned_store(supplier.expect("valid"))
+}
+
+type Cities = KTable<Option<String>, String>;
+
+#[test]
+fn records_join_the_row_of_their_key() {
+    let mut task = task(&config(), |builder| {
+        let orders: Lines = builder.stream("orders");
+        let cities = cities(builder, Materialized::as_store("cities"));
+        let upper = cities.map_values(|_, city| city.to_uppercase());
+        orders.left_join_table(&upper, |order, city| {
+            order + &city.unwrap_or_else(|| "-".to_owned())
+        })
+    });
+    assert_eq!(task.feed("orders", Some("k"), "a", 0), ["k=a-@0"]);
+    assert!(task.feed("cities", Some("k"), "ulm", 5).is_empty());
+    assert_eq!(task.feed("orders", Some("k"), "b", 1), ["k=bULM@1"]);
+    assert_eq!(task.feed("orders", None, "c", 2), ["null=c-@2"]);
+    assert_eq!(task.graph.dropped_records(), 0);
+}
+
+#[test]
+fn records_wait_for_their_grace_period_and_join_the_row_of_their_time() {
+    let versioned = versioned(100);
+    let mut task = task(&config(), |builder| {
+        let orders: Lines = builder.stream("orders");
+        let joined = Joined::default().with_grace_period(ms(10));
+        let cities = cities(builder, versioned);
+        orders.join_table_with(&cities, |_, order, city| order + "@" + &city, joined)
+    });
+    task.feed("cities", Some("k"), "bonn", 0);
+    assert!(task.feed("orders", Some("k"), "a", 5).is_empty());
+    task.feed("cities", Some("k"), "ulm", 4);
+    task.feed("cities", Some("k"), "kiel", 6);
+    assert_eq!(task.feed("orders", Some("l"), "b", 15), ["k=a@ulm@5"]);
+    // Too late to be held back.
+    assert_eq!(task.feed("orders", Some("k"), "c", 4), ["k=c@ulm@4"]);
+    assert!(task.feed("orders", None, "d", 50).is_empty());
+    assert_eq!(task.graph.dropped_records(), 1);
+}
+
+#[test]
+fn a_grace_period_needs_versions_that_are_known_for_as_long() {
+    let error = |materialized| {
+        let builder = StreamsBuilder::new();
+        let orders: Lines = builder.stream("orders");
+        let cities = cities(&builder, materialized);
+        let joined = Joined::default().with_grace_period(ms(10));
+        let joined = orders.join_table_with(&cities, |_, order, city| order + &city, joined);
+        joined.to("out");
+        builder.build().err().map(|error| error.to_string())
+    };
+    assert_eq!(error(versioned(10)), None);
+    let short = error(versioned(9)).expect("is refused");
+    assert!(
+        short.contains("at least the grace period of 10 ms"),
+        "{short}"
+    );
+    let plain = error(Materialized::as_store("cities")).expect("is refused");
+    assert!(plain.contains("versioned store"), "{plain}");
+}
+
 proptest! {
     /// One window is enough where both sides are the same stream: results and their order are
     /// those of two while nothing expires.
@@ -158,7 +228,7 @@ proptest! {
         records in prop::collection::vec(("[ab]", 0..40_i64), 0..30),
         (before, after) in (0..12_u64, 0..12_u64),
     ) {
-        let windows = JoinWindows::of_time_difference_and_grace(ms(before), ms(40));
+        let windows = JoinWindows::of_time_difference_and_grace(ms(before), ms(50));
         let windows = windows.after(ms(after));
         let joined = |optimization: &str| {
             let config = config().set("topology.optimization", optimization).expect("valid");

@@ -41,10 +41,10 @@ impl<K: Clone + 'static, V: Clone + 'static> Processor<K, V, K, V> for JoinWindo
         record: Record<K, V>,
     ) -> Result<(), ProcessorError> {
         if self.keys.is_null(&record.key) {
-            return context.forward(record);
+            return context.pass(record);
         }
         // Joined before it is kept: a self-join must not find it.
-        context.forward(record.clone())?;
+        context.pass(record.clone())?;
         let Record {
             key,
             value,

@@ -71,7 +71,7 @@ impl JoinWindows {
 }
 
 /// What does not fit is as good as for ever.
-fn millis(duration: Duration) -> i64 {
+pub(super) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 

@@ -20,6 +20,15 @@ pub use self::windows::{
     EmitStrategy, SessionWindows, SlidingWindows, TimeWindows, UnlimitedWindows,
 };
 
+pub(super) use self::session_stream::{session_node, session_store};
+pub(super) use self::table::Aggregation;
+pub(super) use self::time_stream::{time_node, windowed_store};
+pub(super) use self::view::{session_view, window_view};
+pub(super) use self::windows::TimeWindowing;
+
+use super::cogroup::{
+    CogroupedKStream, SessionWindowedCogroupedKStream, TimeWindowedCogroupedKStream,
+};
 use super::grouped::KGroupedStream;
 
 /// Windows that records can be grouped by: [`TimeWindows`], [`SlidingWindows`],
@@ -28,24 +37,50 @@ pub trait GroupWindows: Sized {
     /// What grouping a stream by them gives.
     type Windowed<K, V>;
 
+    /// What grouping cogrouped streams by them gives.
+    type Cogrouped<K: Clone + 'static, A: Clone + 'static>;
+
     /// `grouped` in these windows.
     #[doc(hidden)]
     fn group<K, V>(self, grouped: KGroupedStream<K, V>) -> Self::Windowed<K, V>;
+
+    /// `cogrouped` in these windows.
+    #[doc(hidden)]
+    fn cogroup<K: Clone + 'static, A: Clone + 'static>(
+        self,
+        cogrouped: CogroupedKStream<K, A>,
+    ) -> Self::Cogrouped<K, A>;
 }
 
 macro_rules! group_windows {
-    ($windows:ty => $windowed:ident, $into:expr) => {
+    ($windows:ty => $windowed:ident, $cogrouped:ident, $into:expr) => {
         impl GroupWindows for $windows {
             type Windowed<K, V> = $windowed<K, V>;
+            type Cogrouped<K: Clone + 'static, A: Clone + 'static> = $cogrouped<K, A>;
 
             fn group<K, V>(self, grouped: KGroupedStream<K, V>) -> $windowed<K, V> {
                 $windowed::new(grouped, $into(self))
+            }
+
+            fn cogroup<K: Clone + 'static, A: Clone + 'static>(
+                self,
+                cogrouped: CogroupedKStream<K, A>,
+            ) -> $cogrouped<K, A> {
+                $cogrouped::new(cogrouped, $into(self))
             }
         }
     };
 }
 
-group_windows!(TimeWindows => TimeWindowedKStream, windows::TimeWindowing::from);
-group_windows!(UnlimitedWindows => TimeWindowedKStream, windows::TimeWindowing::from);
-group_windows!(SlidingWindows => TimeWindowedKStream, windows::TimeWindowing::from);
-group_windows!(SessionWindows => SessionWindowedKStream, std::convert::identity);
+macro_rules! group_time_windows {
+    ($($windows:ty),*) => {
+        $(group_windows!(
+            $windows => TimeWindowedKStream, TimeWindowedCogroupedKStream, TimeWindowing::from
+        );)*
+    };
+}
+
+group_time_windows!(TimeWindows, UnlimitedWindows, SlidingWindows);
+group_windows!(
+    SessionWindows => SessionWindowedKStream, SessionWindowedCogroupedKStream, std::convert::identity
+);

@@ -166,7 +166,7 @@ impl<K: Clone + 'static, V: Clone + 'static> SessionWindowedKStream<K, V> {
 }
 
 /// The node of an aggregation.
-pub(super) fn session_node<K, V, A, I, F, M>(
+pub(in crate::dsl) fn session_node<K, V, A, I, F, M>(
     name: &str,
     windows: SessionWindows,
     aggregation: Aggregation<K, V, I, F>,
@@ -189,7 +189,7 @@ where
 }
 
 /// The store of an aggregation.
-pub(super) fn session_store<K, A>(
+pub(in crate::dsl) fn session_store<K, A>(
     windows: SessionWindows,
     strategy: EmitStrategy,
     name: Arc<str>,

@@ -15,7 +15,7 @@ use crate::state::{
 
 /// What a windowed table needs of its store (Java: `WindowStoreMaterializer`,
 /// `SlidingWindowStoreMaterializer`, `SessionStoreMaterializer`).
-pub(super) struct WindowedStore<K, V> {
+pub(in crate::dsl) struct WindowedStore<K, V> {
     pub(super) name: Arc<str>,
     pub(super) rows: Rows,
     /// How long records can come to a row.
@@ -46,7 +46,7 @@ impl<K: 'static, V: 'static> WindowedStore<K, V> {
     ///
     /// # Errors
     /// When rows would not live as long as records can come to them.
-    pub(super) fn builder(
+    pub(in crate::dsl) fn builder(
         &self,
         materialized: &Materialized<K, V>,
     ) -> Result<Arc<dyn StoreBuilder>, StateError> {

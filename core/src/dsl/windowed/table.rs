@@ -179,12 +179,12 @@ impl<K: Clone + 'static, A: Clone + 'static> ForwardFlushed for ForwardSession<K
 }
 
 /// What an aggregation is made of.
-pub(super) struct Aggregation<K, V, I, F> {
+pub(in crate::dsl) struct Aggregation<K, V, I, F> {
     /// The name of its store.
-    pub(super) store: Arc<str>,
-    pub(super) strategy: EmitStrategy,
-    pub(super) keys: SerdeRef<K>,
-    pub(super) values: SerdeRef<V>,
-    pub(super) initialize: I,
-    pub(super) fold: F,
+    pub(in crate::dsl) store: Arc<str>,
+    pub(in crate::dsl) strategy: EmitStrategy,
+    pub(in crate::dsl) keys: SerdeRef<K>,
+    pub(in crate::dsl) values: SerdeRef<V>,
+    pub(in crate::dsl) initialize: I,
+    pub(in crate::dsl) fold: F,
 }

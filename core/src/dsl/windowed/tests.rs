@@ -59,23 +59,31 @@ fn task<W: GroupWindows>(
         format!("{}@{}-{}", key.key, key.window.start, key.window.end)
     };
     table.to_stream().select_key(label).to("out");
-    let topology = builder.build().expect("builds");
-    let config = StreamsConfig::new("app", "localhost:9092").expect("valid");
-    let output = Rc::new(RefCell::new(Output::default()));
-    let sink: Rc<RefCell<dyn RecordSink>> = Rc::<RefCell<Output>>::clone(&output);
-    let budget = CacheBudget::new(cache_bytes);
-    let id = TaskId::new(0, 0);
-    let graph = ProcessorGraph::new(&topology, id, &[0], &config, &budget, sink);
-    let mut task = Task {
-        graph: graph.expect("has sub-topology 0"),
-        output,
-        now: Now::default(),
-    };
-    task.graph.init(task.now).expect("begins");
-    task
+    Task::with_cache(&builder, cache_bytes)
 }
 
 impl Task {
+    fn new(builder: &StreamsBuilder) -> Self {
+        Self::with_cache(builder, 0)
+    }
+
+    fn with_cache(builder: &StreamsBuilder, cache_bytes: usize) -> Self {
+        let topology = builder.build().expect("builds");
+        let config = StreamsConfig::new("app", "localhost:9092").expect("valid");
+        let output = Rc::new(RefCell::new(Output::default()));
+        let sink: Rc<RefCell<dyn RecordSink>> = Rc::<RefCell<Output>>::clone(&output);
+        let budget = CacheBudget::new(cache_bytes);
+        let id = TaskId::new(0, 0);
+        let graph = ProcessorGraph::new(&topology, id, &[0], &config, &budget, sink);
+        let mut task = Self {
+            graph: graph.expect("has sub-topology 0"),
+            output,
+            now: Now::default(),
+        };
+        task.graph.init(task.now).expect("begins");
+        task
+    }
+
     /// What came out when `key: value` came in at each timestamp.
     fn feed(&mut self, records: &[(&str, &str, i64)]) -> Vec<String> {
         for &(key, value, timestamp) in records {
@@ -268,4 +276,31 @@ fn windows_that_cannot_be_do_not_build() {
         forgotten.to_string(),
         "store store: a retention of 14 ms is too short: records can come to its windows for 16 ms"
     );
+}
+
+#[test]
+fn cogrouped_streams_come_to_one_table() {
+    let builder = StreamsBuilder::new();
+    let words = builder.stream::<String, String>("in").group_by_key();
+    let numbers = builder.stream::<String, i64>("numbers").group_by_key();
+    let word = |_: &String, word: String, before: String| format!("{before}{word}");
+    let number = |_: &String, number: i64, before: String| format!("{before}{number}");
+    let cogrouped = words.cogroup(word).cogroup(&numbers, number);
+    let table = cogrouped.aggregate(String::new, Materialized::as_store("store"));
+    table.to_stream().to("out");
+    let mut task = Task::new(&builder);
+    assert_eq!(task.feed(&[("k", "a", 3)]), ["k=a@3"]);
+    let record = Record {
+        offset: 0,
+        timestamp: 2,
+        key: Some(Bytes::from_static(b"k")),
+        value: Some(Bytes::copy_from_slice(&7_i64.to_be_bytes())),
+        headers: Headers::new(),
+    };
+    let numbers = TopicPartition::new("numbers", 0);
+    let processed = task
+        .graph
+        .process_record(task.now, &numbers, record, StreamTime(3));
+    processed.expect("is processed");
+    assert_eq!(task.output.borrow().0, ["k=a7@3"]);
 }

@@ -138,7 +138,7 @@ impl<K: Clone + 'static, V: Clone + 'static> TimeWindowedKStream<K, V> {
             initialize,
             fold,
         };
-        let node = aggregate_node(&name, self.windows, aggregation);
+        let node = time_node(&name, self.windows, aggregation);
         let keys = materialized.key_serde(keys);
         let store = windowed_store(self.windows, self.strategy, store, &keys, &values);
         let mut graph = self.grouped.builder().graph.borrow_mut();
@@ -159,7 +159,7 @@ impl<K: Clone + 'static, V: Clone + 'static> TimeWindowedKStream<K, V> {
 }
 
 /// The node of an aggregation.
-pub(super) fn aggregate_node<K, V, A, I, F>(
+pub(in crate::dsl) fn time_node<K, V, A, I, F>(
     name: &str,
     windows: TimeWindowing,
     aggregation: Aggregation<K, V, I, F>,
@@ -189,7 +189,7 @@ where
 }
 
 /// The store of an aggregation.
-pub(super) fn windowed_store<K, A>(
+pub(in crate::dsl) fn windowed_store<K, A>(
     windows: TimeWindowing,
     strategy: EmitStrategy,
     name: Arc<str>,

@@ -267,7 +267,7 @@ impl From<SlidingWindows> for TimeWindowing {
 }
 
 impl TimeWindowing {
-    pub(super) const fn size_ms(&self) -> i64 {
+    pub(in crate::dsl) const fn size_ms(&self) -> i64 {
         match self {
             Self::Fixed(windows) => windows.size_ms(),
             Self::Sliding(windows) => windows.time_difference_ms,
@@ -293,7 +293,7 @@ impl TimeWindowing {
     }
 
     /// Why there are no such windows, or no such results of them.
-    pub(super) fn problem(&self, strategy: EmitStrategy) -> Option<String> {
+    pub(in crate::dsl) fn problem(&self, strategy: EmitStrategy) -> Option<String> {
         match (self, strategy) {
             (Self::Fixed(FixedWindows::Unlimited(_)), EmitStrategy::OnWindowClose) => {
                 Some("unlimited windows never close: emit their results on update".to_owned())

@@ -5,7 +5,9 @@ use std::any::Any;
 use eddyline_core::dsl::{KGroupedStream, KGroupedTable, Materialized};
 use serde_json::Value;
 
-use super::{Build, BuildError, Cell, Handle, KeyCell, Operand, function, given, name, windows};
+use super::{
+    Build, BuildError, Cell, Handle, KeyCell, Operand, cogroup, function, given, name, windows,
+};
 use crate::conformance::datum::Datum;
 use crate::conformance::stores::{self, StoreKind};
 use crate::conformance::{functions, text};
@@ -65,6 +67,10 @@ impl<K: KeyCell, V: Cell> Operand for KGroupedStream<K, Option<V>> {
                 let store = stores::materialized(op, specs, StoreKind::Timestamped)?;
                 given(grouped.aggregate(initializer(op)?, add, store.unwrap_or_default()))
             }
+            "cogroup" => match self.as_any().downcast_ref() {
+                Some(grouped) => cogroup::cogroup::<V>(grouped, op),
+                None => Err(BuildError::unsupported("a cogroup of windowed keys")),
+            },
             "windowed_by" => match self.as_any().downcast_ref() {
                 Some(grouped) => windows::windowed_by::<V>(grouped, op),
                 None => Err(BuildError::unsupported("windows of windowed keys")),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use eddyline_core::config::StoreType;
-use eddyline_core::dsl::{JoinWindows, KStream, StreamJoined};
+use eddyline_core::dsl::{JoinWindows, Joined, KStream, KTable, StreamJoined};
 use eddyline_core::serde::SerdeRef;
 use serde_json::Value;
 
@@ -24,6 +24,12 @@ pub(super) fn join<K: KeyCell, V: Cell>(
     }
     if let Some(other) = build.with::<Stream<K, i64>>(op)? {
         return join_streams(stream, &other, op);
+    }
+    if let Some(table) = build.with::<KTable<K, Datum>>(op)? {
+        return join_table(stream, &table, op);
+    }
+    if let Some(table) = build.with::<KTable<K, i64>>(op)? {
+        return join_table(stream, &table, op);
     }
     Err(BuildError::unsupported("a join with this operand"))
 }
@@ -98,4 +104,28 @@ fn stream_joined<K, V, V2>(
         Some(false) => joined.with_logging_disabled(),
         None => joined,
     }
+}
+
+fn join_table<K: KeyCell, V: Cell, TV: Cell>(
+    stream: &Stream<K, V>,
+    table: &KTable<K, TV>,
+    op: &Value,
+) -> Result<Option<Handle>, BuildError> {
+    let joiner = of_nullable(function(op, "fn", functions::joiner)?);
+    let mut joined = Joined::with(key_serde(stream, op), value_serde(stream, op));
+    if let Some(name) = text(op, "name") {
+        joined = joined.with_name(name);
+    }
+    if let Some(grace_period) = millis(op, "grace_ms") {
+        joined = joined.with_grace_period(grace_period);
+    }
+    let joined: KStream<K, Option<Datum>> = match name(op) {
+        "join" => {
+            let joiner = move |key: &K, value, row: TV| joiner(key, value, Some(row));
+            stream.join_table_with(table, joiner, joined)
+        }
+        "left_join" => stream.left_join_table_with(table, joiner, joined),
+        _ => return Err(BuildError::missing(op)),
+    };
+    given(joined)
 }

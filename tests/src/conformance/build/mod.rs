@@ -3,6 +3,7 @@
 //! What a call gives is an [`Operand`], which knows the calls that can be made on it: one file for
 //! each kind of operand, and one for each family of operators that several kinds share.
 
+mod cogroup;
 mod foreign_key;
 mod grouped;
 mod joins;

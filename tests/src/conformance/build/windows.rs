@@ -76,7 +76,7 @@ fn datum<V: Cell>(value: Option<V>) -> Datum {
 }
 
 /// An aggregator of values that may be null.
-fn add<V: Cell>(
+pub(super) fn add<V: Cell>(
     op: &Value,
 ) -> Result<impl Fn(&Key, Option<V>, Datum) -> Option<Datum> + Send + Sync + 'static, BuildError> {
     let add = aggregator(op, "fn")?;
