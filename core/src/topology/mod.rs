@@ -288,6 +288,11 @@ pub(crate) struct StoreDefinition {
 }
 
 impl StoreDefinition {
+    /// True when its changelog is a topic of the user's, which nothing is written to.
+    pub(crate) const fn is_read_only(&self) -> bool {
+        self.source_topic.is_some()
+    }
+
     /// `<application.id>-<store>-changelog`, where the store is logged, or the topic that it is
     /// restored from.
     pub(crate) fn changelog_topic(&self, application_id: &str) -> Option<TopicName> {
@@ -352,7 +357,9 @@ impl Topology {
     }
 
     pub(crate) fn fills_global_store(&self, node: &NodeDefinition) -> bool {
-        node.stores.iter().any(|&store| self.stores[store].is_global)
+        node.stores
+            .iter()
+            .any(|&store| self.stores[store].is_global)
     }
 
     pub(crate) fn global_stores(&self) -> impl Iterator<Item = &StoreDefinition> {

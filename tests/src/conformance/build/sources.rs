@@ -46,7 +46,8 @@ impl Build {
         let values = nullable::<Datum>(text(op, "value_serde").unwrap_or("string"));
         let (topic, consumed) = (text(op, "topic").unwrap_or_default(), consumed(op, values)?);
         let supplier = move || GlobalUpdate(name.clone());
-        self.builder.add_global_store(store, topic, consumed, supplier);
+        self.builder
+            .add_global_store(store, topic, consumed, supplier);
         Ok(None)
     }
 
