@@ -65,6 +65,14 @@ pub enum StreamsError {
         /// What went wrong.
         message: String,
     },
+    /// User code failed on what the cache of a store handed on as it was flushed (Java:
+    /// `ProcessorStateException` around the cause).
+    Flush {
+        /// The store.
+        store: String,
+        /// How user code failed.
+        cause: Box<Self>,
+    },
     /// A committed or fetched position lies outside the log and `auto.offset.reset` is `none`.
     OffsetOutOfRange(TopicPartition),
     /// The storage of persistent stores cannot be used (Java: `ProcessorStateException`,
@@ -131,6 +139,12 @@ impl fmt::Display for StreamsError {
                 "task {task} cannot take the record at {partition} offset {offset}: {message}"
             ),
             Self::State { store, message } => write!(f, "state store {store}: {message}"),
+            Self::Flush { store, cause } => {
+                write!(
+                    f,
+                    "the cache of state store {store} cannot be flushed: {cause}"
+                )
+            }
             Self::OffsetOutOfRange(partition) => write!(
                 f,
                 "the position in {partition} is outside its log and auto.offset.reset is none"

@@ -32,6 +32,12 @@ pub trait Serde<T>: Send + Sync {
         false
     }
 
+    /// The part of the bytes of a key that chooses its partition: all of them, but for keys in
+    /// windows, which go where the key inside goes (Java: `WindowedStreamPartitioner`).
+    fn partitioned_by<'a>(&self, key: &'a [u8]) -> &'a [u8] {
+        key
+    }
+
     /// Like `serialize`; `false` says that `value` is Kafka's null, with nothing appended.
     fn serialize_nullable(
         &self,

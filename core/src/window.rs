@@ -92,6 +92,10 @@ impl<K> Serde<Windowed<K>> for TimeWindowedSerde<K> {
         self.deserialize_slice(topic, bytes)
     }
 
+    fn partitioned_by<'a>(&self, key: &'a [u8]) -> &'a [u8] {
+        &key[..key.len().saturating_sub(TIME_BYTES)]
+    }
+
     fn deserialize_slice(&self, topic: &str, bytes: &[u8]) -> Result<Windowed<K>, SerdeError> {
         let (key, [start]) = split_times("TimeWindowedSerde", bytes)?;
         Ok(Windowed {
@@ -130,6 +134,10 @@ impl<K> Serde<Windowed<K>> for SessionWindowedSerde<K> {
 
     fn deserialize(&self, topic: &str, bytes: &Bytes) -> Result<Windowed<K>, SerdeError> {
         self.deserialize_slice(topic, bytes)
+    }
+
+    fn partitioned_by<'a>(&self, key: &'a [u8]) -> &'a [u8] {
+        &key[..key.len().saturating_sub(2 * TIME_BYTES)]
     }
 
     fn deserialize_slice(&self, topic: &str, bytes: &[u8]) -> Result<Windowed<K>, SerdeError> {

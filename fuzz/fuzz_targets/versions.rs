@@ -2,4 +2,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| eddyline_core::state::fuzzing::versions(data));
+fuzz_target!(|data: &[u8]| {
+    eddyline_core::state::fuzzing::version_rows(data);
+    eddyline_core::state::fuzzing::versions(data);
+});

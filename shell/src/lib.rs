@@ -14,6 +14,6 @@ pub use eddyline_core::config::StreamsConfig;
 pub use eddyline_core::dsl::StreamsBuilder;
 pub use eddyline_core::topology::Topology;
 pub use eddyline_core::{
-    config, dsl, error, processor, serde, state, thread, time, topology, trace, types,
+    config, dsl, error, processor, serde, state, thread, time, topology, trace, types, window,
 };
 pub use streams::{CloseError, KafkaStreams, RunningStreams, StartError, State};

@@ -19,7 +19,7 @@ pub(crate) fn open(
 
     let Some(state_dir) = config
         .state_dir()
-        .filter(|_| topology.has_persistent_stores())
+        .filter(|_| topology.has_persistent_stores(config))
     else {
         return Ok(None);
     };
@@ -47,7 +47,7 @@ pub(crate) fn open(
 ) -> Result<Option<Storages>, StorageError> {
     match config
         .state_dir()
-        .filter(|_| topology.has_persistent_stores())
+        .filter(|_| topology.has_persistent_stores(config))
     {
         Some(state_dir) => Err(without_feature(state_dir)),
         None => Ok(None),

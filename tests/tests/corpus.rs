@@ -51,7 +51,10 @@ fn windows() {
 
 #[test]
 fn versions() {
-    replay("versions", state::fuzzing::versions);
+    replay("versions", |data| {
+        state::fuzzing::version_rows(data);
+        state::fuzzing::versions(data);
+    });
 }
 
 #[test]

@@ -1,16 +1,20 @@
 //! Aggregations of streams into tables.
 
+use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::configured_store::ConfiguredStore;
 use super::options::{Materialized, TableStoreSupplier};
+use super::table_store::TableStore;
+use crate::config::{DslStoreFormat, StoreType};
 use crate::processor::{
     Change, ForwardFlushed, Processor, ProcessorContext, ProcessorError, Record, TaskContext,
 };
 use crate::serde::SerdeRef;
 use crate::state::{
-    FlushedEntry, StateError, StoreBuilder, Stores, TimestampedKeyValueStore, ValueAndTimestamp,
+    FlushedEntry, StateError, StoreBuilder, Stores, TimestampedKeyValueStore, ValueFormat,
 };
 
 /// The recipe of a table's store.
@@ -19,28 +23,49 @@ pub(super) fn store_builder<K: 'static, V: 'static>(
     (keys, values): (SerdeRef<K>, SerdeRef<V>),
     materialized: &Materialized<K, V>,
 ) -> Arc<dyn StoreBuilder> {
-    let supplier = match &materialized.supplier {
-        Some(TableStoreSupplier::Versioned(supplier)) => {
-            let supplier = Arc::clone(supplier);
-            let builder = Stores::versioned_key_value_store_builder(supplier, keys, values);
-            return Arc::new(match &materialized.logging {
-                Some(config) => builder.with_logging_enabled(config.clone()),
-                None => builder.with_logging_disabled(),
-            });
-        }
-        Some(TableStoreSupplier::KeyValue(supplier)) => Arc::clone(supplier),
-        None => Stores::in_memory_key_value_store(name),
+    if let Some(TableStoreSupplier::Versioned(supplier)) = &materialized.supplier {
+        let supplier = Arc::clone(supplier);
+        let builder = Stores::versioned_key_value_store_builder(supplier, keys, values);
+        return Arc::new(match &materialized.logging {
+            Some(config) => builder.with_logging_enabled(config.clone()),
+            None => builder.with_logging_disabled(),
+        });
+    }
+    let recipe = |supplier, has_headers| -> Arc<dyn StoreBuilder> {
+        let (keys, values) = (Arc::clone(&keys), Arc::clone(&values));
+        let builder = Stores::timestamped_key_value_store_builder(supplier, keys, values);
+        let builder = match has_headers {
+            true => builder.with_row_format(ValueFormat::TimestampedWithHeaders),
+            false => builder,
+        };
+        let builder = match materialized.caching {
+            true => builder.with_caching_enabled(),
+            false => builder,
+        };
+        Arc::new(match &materialized.logging {
+            Some(config) => builder.with_logging_enabled(config.clone()),
+            None => builder.with_logging_disabled(),
+        })
     };
-    let builder = Stores::timestamped_key_value_store_builder(supplier, keys, values);
-    let builder = if materialized.caching {
-        builder.with_caching_enabled()
-    } else {
-        builder
-    };
-    Arc::new(match &materialized.logging {
-        Some(config) => builder.with_logging_enabled(config.clone()),
-        None => builder.with_logging_disabled(),
-    })
+    if let Some(TableStoreSupplier::KeyValue(supplier)) = &materialized.supplier {
+        return recipe(Arc::clone(supplier), false);
+    }
+    let Ok(builder) = ConfiguredStore::builder(
+        materialized.store_type,
+        |store_type, format| -> Result<_, Infallible> {
+            Ok(match store_type {
+                // Java's suppliers of stores in memory do not know headers.
+                StoreType::InMemory => {
+                    recipe(Stores::in_memory_key_value_store(Arc::clone(&name)), false)
+                }
+                StoreType::Persistent => recipe(
+                    Stores::persistent_key_value_store(Arc::clone(&name)),
+                    format == DslStoreFormat::Headers,
+                ),
+            })
+        },
+    );
+    builder
 }
 
 /// Forwards flushed entries of a timestamped store as changes (Java: `TimestampedCacheFlushListener`).
@@ -96,13 +121,8 @@ pub(super) struct Aggregate<K, V, A, I, F> {
     values: SerdeRef<V>,
     initialize: Arc<I>,
     fold: Arc<F>,
-    store: usize,
-    cached: bool,
-    types: PhantomData<Types<K, A>>,
+    rows: Option<TableStore<K, A>>,
 }
-
-/// Owns none of them.
-type Types<K, A> = fn() -> (K, A);
 
 impl<K, V, A, I, F> Aggregate<K, V, A, I, F> {
     pub(super) const fn new(
@@ -116,9 +136,7 @@ impl<K, V, A, I, F> Aggregate<K, V, A, I, F> {
             values,
             initialize,
             fold,
-            store: 0,
-            cached: false,
-            types: PhantomData,
+            rows: None,
         }
     }
 }
@@ -136,9 +154,7 @@ where
         context: &mut ProcessorContext<'_, K, Change<A>>,
     ) -> Result<(), ProcessorError> {
         let (task, node) = context.parts();
-        self.store = task.store_index(node, &self.name)?;
-        self.cached = task.is_cached(self.store);
-        task.set_forwarder(self.store, node, ForwardChange::<K, A>::new(self.store));
+        self.rows = Some(TableStore::open(task, node, &self.name)?);
         Ok(())
     }
 
@@ -157,11 +173,11 @@ where
             task.drop_record("its value is null, which cannot be aggregated");
             return Ok(());
         }
-        let send_old_values = task.sends_old_values(node) && !self.cached;
-        let (initialize, fold) = (&self.initialize, &self.fold);
-        type Rows<K, A> = TimestampedKeyValueStore<K, A>;
+        let Some(rows) = &self.rows else {
+            return Err(ProcessorError::new("the table has no store before init"));
+        };
         // Read apart from the write: what the read evicts is forwarded first.
-        let before = match task.with_store::<Rows<K, A>, _>(self.store, |rows, _| rows.get(&key))? {
+        let before = match rows.find(task, &key)? {
             Ok(before) => before,
             Err(StateError::NullKey { .. }) => {
                 task.drop_record("its key is null, which cannot be grouped by");
@@ -175,29 +191,14 @@ where
             .map_or(timestamp, |before| before.timestamp.max(timestamp));
         let before = match before {
             Some(before) => Some(before.value),
-            None => initialize(),
+            None => (self.initialize)(),
         };
-        let old = if send_old_values {
+        let old = if task.sends_old_values(node) && !rows.is_cached() {
             before.clone()
         } else {
             None
         };
-        let after = fold(&key, value, before).map(|new| ValueAndTimestamp::new(new, timestamp));
-        task.with_store::<Rows<K, A>, _>(self.store, |rows, context| {
-            rows.put(&key, after.as_ref(), context)
-        })??;
-        if self.cached {
-            return Ok(());
-        }
-        let new = after.map(|after| after.value);
-        let value = Change::new(new, old);
-        task.forward(
-            node,
-            Record {
-                key,
-                value,
-                timestamp,
-            },
-        )
+        let after = (self.fold)(&key, value, before);
+        rows.put(task, key, (after, old), timestamp)
     }
 }

@@ -152,7 +152,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
         let node = node
             .with_stores([builder])
             .with_rows(Rows::Materialized)
-            .with_output_versioned(false);
+            .with_output_versioned(materialized.is_versioned());
         let node = self.builder().graph.borrow_mut().add(&[parent], node);
         KTable::new(
             self.builder().clone(),

@@ -112,13 +112,19 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedTable<K, V> {
     ) -> KTable<K, A> {
         let mut graph = self.builder.graph.borrow_mut();
         let store = graph.store_name(&materialized, prefix);
-        let sink = graph.new_name("KSTREAM-SINK-");
-        let source: Arc<str> = graph.new_name("KSTREAM-SOURCE-").into();
-        let name = graph.name_or(self.next_name.as_deref(), prefix);
+        let named = self.next_name.as_deref();
+        let suffixed = |suffix| named.map(|name| format!("{name}-{suffix}"));
+        let sink = graph.name_or(suffixed("sink").as_deref(), "KSTREAM-SINK-");
+        let source = graph.name_or(suffixed("source").as_deref(), "KSTREAM-SOURCE-");
+        let source: Arc<str> = source.into();
+        let name = graph.name_or(named, prefix);
         let keys = Arc::clone(&self.grouped.keys);
         let given = self.grouped.name.as_deref();
         let parent = match self.repartitioned.get().filter(|_| given.is_some()) {
-            Some(node) => node,
+            Some(node) => {
+                graph.add_again(self.node, node);
+                node
+            }
             None => {
                 let topic = format!("{}-repartition", given.unwrap_or(&store));
                 let node = self.repartition_node(&topic.into(), sink, &source);
@@ -127,7 +133,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedTable<K, V> {
                 node
             }
         };
-        let sources = Rc::new(SourceNodes::from([Arc::clone(graph.name(parent))]));
+        let sources = Rc::new(SourceNodes::from([source]));
         let keys = materialized.key_serde(&keys);
         let values = materialized.values.clone().unwrap_or_else(A::default_serde);
         let serdes = (Arc::clone(&keys), Arc::clone(&values));

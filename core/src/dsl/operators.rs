@@ -35,7 +35,7 @@ macro_rules! operator {
 operator! {
     Filter<K, V>(f: Fn(&K, &V) -> bool): (K, V) => (K, V),
     |keep, context, record| {
-        if keep(&record.key, &record.value) { context.pass(record) } else { Ok(()) }
+        if keep(&record.key, &record.value) { context.forward(record) } else { Ok(()) }
     }
 }
 
@@ -218,7 +218,7 @@ operator! {
     Peek<K, V>(f: Fn(&K, &V)): (K, V) => (K, V),
     |look, context, record| {
         look(&record.key, &record.value);
-        context.pass(record)
+        context.forward(record)
     }
 }
 

@@ -43,7 +43,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Processor<K, V, K, V> for FilterNul
     ) -> Result<(), ProcessorError> {
         match &self.keys {
             Some(keys) if keys.is_null(&record.key) => Ok(()),
-            _ => context.pass(record),
+            _ => context.forward(record),
         }
     }
 }

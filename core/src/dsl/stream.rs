@@ -343,7 +343,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         let node = GraphNode::processor::<K, V, K, V, _>(name, || Pass).merging();
         let node = graph.add(&[self.node, other.node], node);
         drop(graph);
-        let sources: SourceNodes = self.sources.union(&other.sources).cloned().collect();
+        let sources = self.sources.union(&other.sources);
         let repartition_required = self.repartition_required || other.repartition_required;
         let builder = self.builder.clone();
         Self::new(builder, node, Rc::new(sources), repartition_required)
@@ -405,7 +405,12 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         effect: Effect,
     ) -> GraphNodeId {
         let mut graph = self.builder.graph.borrow_mut();
-        let name: Arc<str> = graph.name_or(self.next_name(), prefix).into();
+        // Java draws no name where the user gave one.
+        let name = match self.next_name() {
+            Some(name) => name.to_owned(),
+            None => graph.new_name(prefix),
+        };
+        let name: Arc<str> = name.into();
         let own = Arc::clone(&name);
         let node = GraphNode::new(name, move |writer| {
             let parents = writer.parents().to_vec();
@@ -521,6 +526,6 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
 
     /// Groups by the keys there are; records move only if an operator changed keys before.
     pub fn group_by_key_with(&self, grouped: Grouped<K, V>) -> KGroupedStream<K, V> {
-        KGroupedStream::new(self.clone(), grouped)
+        KGroupedStream::new(self.same_at(self.node), grouped)
     }
 }

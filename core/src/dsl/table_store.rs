@@ -7,14 +7,66 @@ use super::aggregate::ForwardChange;
 use super::value_getter::{Row, not_versioned};
 use crate::processor::{Change, ProcessorError, Record, TaskContext};
 use crate::state::{
-    PutReturn, StoreBuilder, TimestampedKeyValueStore, ValueAndTimestamp, VersionedKeyValueStore,
-    VersionedRecord,
+    PutReturn, StateError, StateStore, StoreBuilder, TimestampedKeyValueStore, ValueAndTimestamp,
+    VersionedKeyValueStore, VersionedRecord,
 };
+use crate::types::RecordContext;
 
 /// True when the store keeps former rows.
 pub(super) fn is_versioned(store: &dyn StoreBuilder) -> bool {
     store.history_retention_ms().is_some()
 }
+
+/// What both kinds of stores of tables do.
+pub(super) trait TableRows<K, V>: StateStore {
+    /// The row of `key`, the latest one.
+    fn row(&mut self, key: &K) -> Result<Option<ValueAndTimestamp<V>>, StateError>;
+
+    /// Sets the row of `key`, `None` deletes it as of `timestamp`.
+    fn set_row(
+        &mut self,
+        key: &K,
+        row: Option<&ValueAndTimestamp<V>>,
+        timestamp: i64,
+        context: &RecordContext,
+    ) -> Result<PutReturn, StateError>;
+}
+
+impl<K: 'static, V: 'static> TableRows<K, V> for TimestampedKeyValueStore<K, V> {
+    fn row(&mut self, key: &K) -> Result<Option<ValueAndTimestamp<V>>, StateError> {
+        self.get(key)
+    }
+
+    fn set_row(
+        &mut self,
+        key: &K,
+        row: Option<&ValueAndTimestamp<V>>,
+        _: i64,
+        context: &RecordContext,
+    ) -> Result<PutReturn, StateError> {
+        self.put(key, row, context)?;
+        Ok(PutReturn::ValidToUndefined)
+    }
+}
+
+impl<K: 'static, V: 'static> TableRows<K, V> for VersionedKeyValueStore<K, V> {
+    fn row(&mut self, key: &K) -> Result<Option<ValueAndTimestamp<V>>, StateError> {
+        Ok(self.get(key)?.map(row))
+    }
+
+    fn set_row(
+        &mut self,
+        key: &K,
+        row: Option<&ValueAndTimestamp<V>>,
+        timestamp: i64,
+        _: &RecordContext,
+    ) -> Result<PutReturn, StateError> {
+        self.put(key, row.map(|row| &row.value), timestamp)
+    }
+}
+
+/// A row, the store's own error, or that of a processor behind what was evicted.
+type Found<V> = Result<Result<Option<ValueAndTimestamp<V>>, StateError>, ProcessorError>;
 
 /// The rows of a store, for whoever is connected to it.
 pub(super) struct StoredRows<K, V> {
@@ -39,12 +91,17 @@ impl<K: 'static, V: 'static> StoredRows<K, V> {
     }
 
     pub(super) fn get(&self, task: &mut TaskContext, key: &K) -> Row<V> {
+        Ok(self.find(task, key)??)
+    }
+
+    /// The row of `key`, with the store's own error.
+    fn find(&self, task: &mut TaskContext, key: &K) -> Found<V> {
+        let store = self.store;
         if self.is_versioned {
-            let read = |store: &mut VersionedKeyValueStore<K, V>, _: &_| store.get(key);
-            return Ok(task.with_store(self.store, read)??.map(row));
+            task.with_store::<VersionedKeyValueStore<K, V>, _>(store, |store, _| store.row(key))
+        } else {
+            task.with_store::<TimestampedKeyValueStore<K, V>, _>(store, |store, _| store.row(key))
         }
-        let read = |store: &mut TimestampedKeyValueStore<K, V>, _: &_| store.get(key);
-        Ok(task.with_store(self.store, read)??)
     }
 
     /// The row as it was at `timestamp`.
@@ -96,6 +153,11 @@ impl<K: Clone + 'static, V: Clone + 'static> TableStore<K, V> {
         self.rows.get(task, key)
     }
 
+    /// The row of `key`, with the store's own error.
+    pub(super) fn find(&self, task: &mut TaskContext, key: &K) -> Found<V> {
+        self.rows.find(task, key)
+    }
+
     /// Sets a row and forwards the change, if that is not left to the cache. A versioned store does
     /// not take what is too old, which is not forwarded either.
     pub(super) fn put(
@@ -106,29 +168,23 @@ impl<K: Clone + 'static, V: Clone + 'static> TableStore<K, V> {
         timestamp: i64,
     ) -> Result<(), ProcessorError> {
         let row = new.map(|new| ValueAndTimestamp::new(new, timestamp));
-        let is_latest = if self.rows.is_versioned {
-            let value = row.as_ref().map(|row| &row.value);
-            let put =
-                |store: &mut VersionedKeyValueStore<K, V>, _: &_| store.put(&key, value, timestamp);
-            match task.with_store(self.rows.store, put)?? {
-                PutReturn::NotPut => return Ok(()),
-                PutReturn::ValidToUndefined => true,
-                PutReturn::ValidTo(_) => false,
-            }
+        let (store, new) = (self.rows.store, row.as_ref());
+        let put = if self.rows.is_versioned {
+            task.with_store::<VersionedKeyValueStore<K, V>, _>(store, |store, context| {
+                store.set_row(&key, new, timestamp, context)
+            })??
         } else {
-            let put = |store: &mut TimestampedKeyValueStore<K, V>, context: &_| {
-                store.put(&key, row.as_ref(), context)
-            };
-            task.with_store(self.rows.store, put)??;
-            true
+            task.with_store::<TimestampedKeyValueStore<K, V>, _>(store, |store, context| {
+                store.set_row(&key, new, timestamp, context)
+            })??
         };
-        if self.cached {
+        if self.cached || put == PutReturn::NotPut {
             return Ok(());
         }
         let change = Change {
             new: row.map(|row| row.value),
             old: old.filter(|_| task.sends_old_values(self.node)),
-            is_latest,
+            is_latest: put == PutReturn::ValidToUndefined,
         };
         task.forward(self.node, Record::new(key, change, timestamp))
     }

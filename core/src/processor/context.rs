@@ -131,7 +131,9 @@ impl ProcessingContext<'_> {
         &self.task.context.headers
     }
 
-    /// The headers of the record, to change them for everyone downstream.
+    /// The headers of the record, to change them for everyone downstream. Processors that are beside
+    /// this one, behind the same parent, share them too, unless this one keeps keys
+    /// ([`FixedKeyProcessor`](crate::processor::FixedKeyProcessor)).
     pub fn headers_mut(&mut self) -> &mut Headers {
         &mut self.task.context.headers
     }
@@ -141,9 +143,10 @@ impl ProcessingContext<'_> {
         self.task.stream_time
     }
 
-    /// The wall clock as the driver gave it for this step.
+    /// The wall clock when the task began to process this record, or to punctuate. What a commit
+    /// flushes is seen at the time of the record before.
     pub fn current_system_time(&self) -> WallClock {
-        self.task.now.wall_clock
+        self.task.system_time
     }
 
     /// Asks for a commit soon (Java: `ProcessorContext.commit`).
@@ -216,7 +219,8 @@ impl<KOut: Clone + 'static, VOut: Clone + 'static> ProcessorContext<'_, KOut, VO
         task.forward(node, record)
     }
 
-    /// [`forward`](Self::forward) of the record that came, without its headers being copied.
+    /// [`forward`](Self::forward) of the record that came, without its headers being copied. For what
+    /// Java has as a `Processor` that passes on: a `FixedKeyProcessor`, as its filter is, copies them.
     pub(crate) fn pass(&mut self, record: Record<KOut, VOut>) -> Result<(), ProcessorError> {
         let (task, node) = self.parts();
         task.forward_same(node, record)

@@ -124,8 +124,12 @@ impl<K, VIn, VOut> Run<K, VIn> for FixedKeyNode<K, VIn, VOut> {
             value: record.value,
             timestamp: record.timestamp,
         };
-        self.processor
-            .process(&mut FixedKeyProcessorContext::new(task, node), record)
+        // The record has headers of its own: what is done to them is not seen by siblings.
+        let headers = task.context.headers.clone();
+        let mut context = FixedKeyProcessorContext::new(task, node);
+        let result = self.processor.process(&mut context, record);
+        task.context.headers = headers;
+        result
     }
 
     fn punctuate(

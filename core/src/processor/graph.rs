@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::global::{self, GlobalStores, is_global};
 use super::node::{ErasedNode, LoadError, RawRecord, TypedNode};
 use super::punctuation::{PunctuationQueue, PunctuationType};
-use super::{Failure, OutgoingRecord, ProcessorError, Record, RecordSink};
+use super::{Failure, OutgoingRecord, ProcessorError, ProcessorMetadata, Record, RecordSink};
 use crate::config::{DefaultTimestampExtractor, StreamsConfig};
 use crate::error::StreamsError;
 use crate::state::storage::{InMemoryStorageFactory, StorageFactory, TaskStorage};
@@ -59,11 +59,15 @@ pub(crate) struct TaskContext {
     pub(crate) config: Arc<StreamsConfig>,
     pub(crate) context: RecordContext,
     pub(crate) now: Now,
+    /// The wall clock when the task last began to process or to punctuate.
+    pub(crate) system_time: WallClock,
     pub(crate) stream_time: StreamTime,
     pub(crate) sink: Rc<RefCell<dyn RecordSink>>,
     pub(crate) scratch: Vec<u8>,
     pub(super) punctuators: PunctuationQueue,
     pub(super) commit_requested: bool,
+    /// What is kept with committed offsets.
+    pub(crate) metadata: ProcessorMetadata,
     nodes: Vec<NodeSlot>,
     stores: Vec<StoreSlot>,
     shared: BTreeMap<Arc<str>, Rc<dyn Any>>,
@@ -90,6 +94,13 @@ impl TaskContext {
             },
             *offset,
         ))
+    }
+
+    /// Processing or punctuation begins. Only this moves the system time that processors see: what a
+    /// commit flushes, they see at the time of the record before it, as in Java.
+    const fn begin(&mut self, now: Now) {
+        self.now = now;
+        self.system_time = now.wall_clock;
     }
 
     /// Counts an input record that is not processed at all.
@@ -600,11 +611,13 @@ impl ProcessorGraph {
             config: Arc::new(config.clone()),
             context: RecordContext::punctuation(-1),
             now: Now::default(),
+            system_time: WallClock(0),
             stream_time: StreamTime::UNKNOWN,
             sink,
             scratch: Vec::new(),
             punctuators: PunctuationQueue::default(),
             commit_requested: false,
+            metadata: ProcessorMetadata::default(),
             nodes,
             stores,
             shared: BTreeMap::new(),
@@ -693,7 +706,7 @@ impl ProcessorGraph {
     /// # Errors
     /// Whatever a processor fails with.
     pub fn init(&mut self, now: Now) -> Result<(), StreamsError> {
-        self.task.now = now;
+        self.task.begin(now);
         for node in 0..self.task.nodes.len() {
             self.run(node, |running, task| running.init(task, node))?;
         }
@@ -791,7 +804,7 @@ impl ProcessorGraph {
     /// # Errors
     /// Whatever a serde, store or processor fails with.
     pub fn process(&mut self, now: Now, stream_time: StreamTime) -> Result<(), StreamsError> {
-        self.task.now = now;
+        self.task.begin(now);
         self.task.stream_time = stream_time;
         let node = self.next_source;
         self.run(node, |running, task| match running.as_source() {
@@ -839,6 +852,7 @@ impl ProcessorGraph {
         let mut any = false;
         while let Some((node, id, time)) = self.task.punctuators.pop_due(kind, time_ms) {
             any = true;
+            self.task.begin(now);
             self.task.context = RecordContext::punctuation(time);
             self.run(node, |running, task| {
                 running.punctuate(task, node, id, time)
@@ -858,14 +872,33 @@ impl ProcessorGraph {
     /// Whatever a store or a processor downstream fails with.
     pub fn flush(&mut self, now: Now) -> Result<(), StreamsError> {
         self.task.now = now;
+        let mut result = Ok(());
         for store in 0..self.task.stores.len() {
             if let Some(state) = &mut self.task.stores[store].store {
                 state.begin_flush();
             }
             let drained = self.task.drain_flushed(store);
-            drained.map_err(|error| streams_error(self.task.id, error))?;
+            let drained = drained.map_err(|error| match streams_error(self.task.id, error) {
+                cause @ StreamsError::Processing { .. } => StreamsError::Flush {
+                    store: self.task.stores[store].name.to_string(),
+                    cause: Box::new(cause),
+                },
+                error => error,
+            });
+            // As in Java the rest is flushed all the same.
+            result = result.and(drained);
         }
-        Ok(())
+        result
+    }
+
+    /// What processors keep with committed offsets.
+    pub(crate) const fn metadata(&self) -> &ProcessorMetadata {
+        &self.task.metadata
+    }
+
+    /// Takes what was committed with an input partition.
+    pub(crate) fn update_metadata(&mut self, committed: ProcessorMetadata) {
+        self.task.metadata.update(committed);
     }
 
     /// True once after a processor asked for a commit.
@@ -875,9 +908,8 @@ impl ProcessorGraph {
 
     /// The last record of its changelog that the rows of a store reflect already: see
     /// [`TaskStorage::committed_offset`].
-    pub(crate) fn committed_offset(&self, store: usize) -> Option<i64> {
-        let slot = self.task.stores.get(store)?;
-        self.storage.as_ref()?.committed_offset(&slot.name)
+    pub fn committed_offset(&self, store: &str) -> Option<i64> {
+        self.storage.as_ref()?.committed_offset(store)
     }
 
     pub(crate) fn store_name(&self, store: usize) -> Arc<str> {

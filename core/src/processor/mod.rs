@@ -7,6 +7,7 @@ mod context;
 mod fixed_key;
 mod global;
 mod graph;
+mod metadata;
 mod node;
 mod punctuation;
 mod sink;
@@ -24,6 +25,7 @@ pub use fixed_key::{FixedKeyProcessor, FixedKeyProcessorSupplier, FixedKeyRecord
 pub use global::GlobalStores;
 pub(crate) use graph::{ForwardFlushed, TaskContext};
 pub use graph::{Input, ProcessorGraph};
+pub(crate) use metadata::ProcessorMetadata;
 pub(crate) use node::{ErasedNode, ProcessorNode, SourceNode, SourceOptions};
 pub use punctuation::{Cancellable, PunctuationType};
 pub use sink::{OutgoingRecord, Partitions, RecordSink, StreamPartitioner, TopicNameExtractor};

@@ -11,6 +11,7 @@ use crate::error::StreamsError;
 use crate::serde::SerdeRef;
 use crate::topology::NodeFactory;
 use crate::types::{Headers, RecordContext, TopicName};
+use crate::wire::partition_for_key;
 
 /// A serialised record on its way to a topic.
 #[derive(Clone, Copy, Debug)]
@@ -240,6 +241,12 @@ impl<K, V> SinkOptions<K, V> {
             );
             return Err(ProcessorError::new(message));
         }
+        let partition = partition.or_else(|| {
+            let routed = self.keys.partitioned_by(&scratch[..key_end]);
+            let is_whole = !key || routed.len() == key_end;
+            let count = (!is_whole).then(|| task.sink.borrow().partition_count(topic))??;
+            (count > 0).then(|| partition_for_key(routed, count))
+        });
         task.sink.borrow_mut().send(OutgoingRecord {
             topic,
             partition,

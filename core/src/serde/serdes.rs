@@ -330,6 +330,10 @@ impl<T> Serde<Option<T>> for OptionSerde<T> {
         self.inner.deserialize_slice(topic, bytes).map(Some)
     }
 
+    fn partitioned_by<'a>(&self, key: &'a [u8]) -> &'a [u8] {
+        self.inner.partitioned_by(key)
+    }
+
     fn is_null(&self, value: &Option<T>) -> bool {
         value.as_ref().is_none_or(|value| self.inner.is_null(value))
     }

@@ -381,14 +381,15 @@ mod tests {
             written in proptest::collection::vec((keys(), 0..50_i64, 0..20_i64), 0..60),
             is_session: bool,
             is_cached: bool,
-            order in 0..3,
+            order in 0..4,
             max_rows in 1..5_usize,
             direction in directions(),
         ) {
             let order = match order {
                 0 => RowOrder::TimeFirst,
                 1 => RowOrder::Segmented { interval_ms: 10 },
-                _ => RowOrder::TimeOrdered { interval_ms: 10 },
+                2 => RowOrder::TimeOrdered { interval_ms: 10, is_indexed: true },
+                _ => RowOrder::TimeOrdered { interval_ms: 10, is_indexed: false },
             };
             let schema = if is_session { KeySchema::Session } else { KeySchema::Window };
             let options = WindowStoreOptions {

@@ -26,6 +26,7 @@ mod changelog;
 #[doc(hidden)]
 pub mod fuzzing;
 mod key_value;
+mod layers;
 mod list;
 mod lru;
 mod merged;
@@ -76,9 +77,10 @@ pub use self::value::{
     ValueFormat, ValueLayout, ValueTimestampHeaders, WithHeaders,
 };
 pub use self::versioned::{
-    ByteVersionedStore, ByteVersions, InMemoryVersionedKeyValueStore, PutReturn, VersionedBytes,
-    VersionedBytesStoreSupplier, VersionedKeyValueStore, VersionedKeyValueStoreBuilder,
-    VersionedRecord, VersionedRecordIterator,
+    ByteVersionedStore, ByteVersions, InMemoryVersionedKeyValueStore,
+    PersistentVersionedKeyValueStore, PutReturn, VersionedBytes, VersionedBytesStoreSupplier,
+    VersionedKeyValueStore, VersionedKeyValueStoreBuilder, VersionedRecord,
+    VersionedRecordIterator,
 };
 pub use self::windowed::{
     ByteWindowStore, InMemoryWindowStore, KeySchema, RowKey, RowOrder, SessionBytesStoreSupplier,

@@ -2,7 +2,7 @@
 
 use super::record_queue::{Head, RecordQueue};
 use crate::error::StreamsError;
-use crate::processor::ProcessorGraph;
+use crate::processor::{ProcessorGraph, ProcessorMetadata};
 use crate::time::{Now, StreamTime};
 use crate::types::{OffsetAndMetadata, TopicPartition};
 use crate::wire::RecordBatch;
@@ -53,14 +53,15 @@ impl PartitionGroup {
         partition: &TopicPartition,
         offset: i64,
         metadata: &str,
-    ) -> Result<(), String> {
+    ) -> Result<ProcessorMetadata, String> {
         let Some(at) = self.position_of(partition) else {
-            return Ok(());
+            return Ok(ProcessorMetadata::default());
         };
-        let time = self.queues[at].start(offset, metadata);
+        let started = self.queues[at].start(offset, metadata);
         self.rebuild();
-        self.stream_time.advance_to(time?.0);
-        Ok(())
+        let (time, processors) = started?;
+        self.stream_time.advance_to(time.0);
+        Ok(processors)
     }
 
     pub(super) fn push(
@@ -171,8 +172,12 @@ impl PartitionGroup {
         self.queues.iter().map(|queue| &queue.partition)
     }
 
-    pub(super) fn positions(&self) -> Vec<(TopicPartition, OffsetAndMetadata)> {
-        let of = |queue: &RecordQueue| Some((queue.partition.clone(), queue.position()?));
+    /// What to commit of each partition, with what processors keep.
+    pub(super) fn positions(
+        &self,
+        processors: &ProcessorMetadata,
+    ) -> Vec<(TopicPartition, OffsetAndMetadata)> {
+        let of = |queue: &RecordQueue| Some((queue.partition.clone(), queue.position(processors)?));
         self.queues.iter().filter_map(of).collect()
     }
 

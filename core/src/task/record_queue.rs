@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::offset_metadata;
 use crate::error::StreamsError;
-use crate::processor::{Input, ProcessorGraph};
+use crate::processor::{Input, ProcessorGraph, ProcessorMetadata};
 use crate::time::{Now, StreamTime};
 use crate::types::{OffsetAndMetadata, TopicPartition};
 use crate::wire::{Record, RecordBatch, Records};
@@ -59,20 +59,24 @@ impl RecordQueue {
         self.input
     }
 
-    /// Reading begins at `offset`; gives the partition time that was committed with it, or `Err`
-    /// with what cannot be understood.
-    pub(super) fn start(&mut self, offset: i64, metadata: &str) -> Result<StreamTime, String> {
+    /// Reading begins at `offset`; gives the partition time that was committed with it and what
+    /// processors kept, or `Err` with what cannot be understood.
+    pub(super) fn start(
+        &mut self,
+        offset: i64,
+        metadata: &str,
+    ) -> Result<(StreamTime, ProcessorMetadata), String> {
         let partition = self.partition.clone();
         *self = Self::new(partition, self.input);
         self.started = true;
         (self.wanted, self.next_offset) = (offset, offset);
         if metadata.is_empty() {
-            return Ok(StreamTime::UNKNOWN);
+            return Ok((StreamTime::UNKNOWN, ProcessorMetadata::default()));
         }
         match offset_metadata::decode(metadata) {
-            Some(time) => {
+            Some((time, processors)) => {
                 self.partition_time = time;
-                Ok(time)
+                Ok((time, processors))
             }
             None => Err(format!(
                 "the metadata {metadata:?} committed for {} is not Kafka Streams': its time is unknown",
@@ -174,15 +178,15 @@ impl RecordQueue {
         self.head.is_none() && (self.log_end < 0 || self.next_offset < self.log_end)
     }
 
-    /// What to commit: the first offset that was not processed.
-    pub(super) fn position(&self) -> Option<OffsetAndMetadata> {
+    /// What to commit: the first offset that was not processed, and what processors keep.
+    pub(super) fn position(&self, processors: &ProcessorMetadata) -> Option<OffsetAndMetadata> {
         if !self.started {
             return None;
         }
         Some(OffsetAndMetadata {
             offset: self.head.map_or(self.next_offset, |head| head.offset),
             leader_epoch: self.leader_epoch,
-            metadata: offset_metadata::encode(self.partition_time),
+            metadata: offset_metadata::encode(self.partition_time, processors),
         })
     }
 }

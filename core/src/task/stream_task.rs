@@ -88,15 +88,15 @@ impl StreamTask {
         partitions: &[TopicPartition],
         max_task_idle_ms: i64,
     ) -> Result<Self, StreamsError> {
-        let changelogs = graph
-            .changelogs()
-            .into_iter()
-            .map(|(store, partition)| Changelog {
+        let changelogs = graph.changelogs().into_iter().map(|(store, partition)| {
+            let store_name = graph.store_name(store);
+            let kept = graph.committed_offset(&store_name);
+            Changelog {
                 store,
-                store_name: graph.store_name(store),
+                store_name,
                 partition,
                 end: None,
-                position: graph.committed_offset(store).map_or(0, |offset| offset + 1),
+                position: kept.map_or(0, |offset| offset + 1),
                 next_offset: 0,
                 batches: VecDeque::new(),
                 current: None,
@@ -105,7 +105,8 @@ impl StreamTask {
                 must_clear: false,
                 dropped_bytes: 0,
                 input_offset: None,
-            });
+            }
+        });
         let changelogs = changelogs.collect();
         let group = PartitionGroup::new(&mut graph, partitions, max_task_idle_ms)?;
         Ok(Self {
@@ -172,7 +173,9 @@ impl StreamTask {
         {
             return changelog.start(offset, end);
         }
-        self.group.start(partition, offset, metadata)
+        let processors = self.group.start(partition, offset, metadata)?;
+        self.graph.update_metadata(processors);
+        Ok(())
     }
 
     /// Takes what was fetched of an input or a changelog: batches up to `next_offset`, of a log that
@@ -326,7 +329,7 @@ impl StreamTask {
 
     /// The last offset of each input that it has processed.
     pub(crate) fn position(&self) -> Position {
-        let positions = self.group.positions().into_iter();
+        let positions = self.group.positions(self.graph.metadata()).into_iter();
         let seen = positions.filter(|(_, next)| next.offset > 0);
         seen.fold(Position::empty(), |all, (partition, next)| {
             all.with_component(&partition, next.offset - 1)
@@ -414,7 +417,7 @@ impl StreamTask {
     ) -> Result<Vec<(TopicPartition, OffsetAndMetadata)>, StreamsError> {
         self.graph.flush(now)?;
         self.commit_needed = false;
-        let positions = self.group.positions();
+        let positions = self.group.positions(self.graph.metadata());
         if let Some(storage) = self.graph.storage() {
             storage.seal();
             for changelog in &mut self.changelogs {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::config::StreamsConfig;
 use crate::processor::ErasedNode;
 use crate::state::{CacheBudget, StoreBuilder};
 use crate::types::{AutoOffsetReset, TopicName};
@@ -366,15 +367,21 @@ impl Topology {
         self.stores.iter().filter(|store| store.is_global)
     }
 
-    /// True when a store keeps its rows in the storage of its task.
-    pub fn has_persistent_stores(&self) -> bool {
+    /// True when a store, as `config` has it, keeps its rows in the storage of its task.
+    pub fn has_persistent_stores(&self, config: &StreamsConfig) -> bool {
         let budget = CacheBudget::new(0);
         let mut stores = self.stores.iter().filter(|store| !store.is_global);
-        stores.any(|store| store.builder.build(&budget).is_persistent())
+        stores.any(|store| {
+            let store = match store.builder.configured(config) {
+                Some(configured) => configured.build(&budget),
+                None => store.builder.build(&budget),
+            };
+            store.is_persistent()
+        })
     }
 
-    /// Stores but global ones connected to any of `nodes`, in the order in which Java flushes them: that of the
-    /// nodes, and of the names in a `HashSet` for each.
+    /// Stores but global ones connected to any of `nodes`, in the order in which Java flushes them:
+    /// that of the nodes, and of the names in a `HashSet` for each.
     pub(crate) fn stores_of(&self, nodes: &[usize]) -> Vec<usize> {
         let mut found = Vec::new();
         for &node in nodes {

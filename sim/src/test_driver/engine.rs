@@ -43,7 +43,7 @@ pub(super) struct Engine {
     pub(super) topics: Topics,
     /// What was sent and not yet handed to the tasks that read it.
     undelivered: VecDeque<(TopicPartition, RecordBatch)>,
-    committed: BTreeMap<TopicPartition, OffsetAndMetadata>,
+    pub(super) committed: BTreeMap<TopicPartition, OffsetAndMetadata>,
     commit_mode: CommitMode,
     next_commit: Instant,
     now: Now,
@@ -308,6 +308,16 @@ impl Engine {
     pub(super) fn restart(&mut self) -> Result<()> {
         self.close()?;
         self.open()
+    }
+
+    pub(super) fn open_from(
+        &mut self,
+        offsets: BTreeMap<TopicPartition, OffsetAndMetadata>,
+    ) -> Result<()> {
+        self.close()?;
+        self.committed = offsets;
+        self.open()?;
+        self.complete()
     }
 
     pub(super) fn crash(&mut self) -> Result<()> {

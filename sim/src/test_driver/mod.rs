@@ -59,7 +59,7 @@ mod tests;
 mod topics;
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
@@ -70,7 +70,7 @@ use eddyline_core::serde::{DefaultSerde, SerdeError, SerdeRef};
 use eddyline_core::state::StateError;
 use eddyline_core::time::WallClock;
 use eddyline_core::topology::Topology;
-use eddyline_core::types::{TaskId, TopicName};
+use eddyline_core::types::{OffsetAndMetadata, TaskId, TopicName, TopicPartition};
 
 use engine::Engine;
 pub use input::TestInputTopic;
@@ -278,6 +278,24 @@ impl TopologyTestDriver {
     /// Whatever a processor fails with, or a store cannot be restored for.
     pub fn crash(&self) -> Result<(), TestDriverError> {
         self.engine.borrow_mut().crash()
+    }
+
+    /// What is committed of each input partition: the next offset, and the partition time and
+    /// processors' state in its metadata.
+    pub fn committed_offsets(&self) -> BTreeMap<TopicPartition, OffsetAndMetadata> {
+        self.engine.borrow().committed.clone()
+    }
+
+    /// Opens the tasks of a closed driver again, from the offsets given: every store is restored
+    /// from its changelog, and input behind the offsets is processed.
+    ///
+    /// # Errors
+    /// Whatever a processor fails with, or a store cannot be restored for.
+    pub fn open_from(
+        &self,
+        offsets: BTreeMap<TopicPartition, OffsetAndMetadata>,
+    ) -> Result<(), TestDriverError> {
+        self.engine.borrow_mut().open_from(offsets)
     }
 
     /// The tasks there are.

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use eddyline_core::config::StreamsConfig;
-use eddyline_core::dsl::{Materialized, StreamsBuilder};
+use eddyline_core::dsl::{EmitStrategy, Materialized, StreamsBuilder, TimeWindows};
 use eddyline_core::processor::{
     Cancellable, Processor, ProcessorContext, ProcessorError, PunctuationType, Record,
 };
@@ -249,6 +249,45 @@ fn input_topics_have_a_time_of_their_own() {
     assert_eq!(times, expected);
     assert_eq!(read[1].headers, records[1].headers);
     assert_eq!(read[2], records[2]);
+}
+
+/// What was emitted up to is committed with the offsets, or a task that moves would emit again.
+#[test]
+fn closed_windows_are_emitted_once_over_a_restart() {
+    let builder = StreamsBuilder::new();
+    builder
+        .stream::<Option<String>, String>("in")
+        .group_by_key()
+        .windowed_by(TimeWindows::of_size_with_no_grace(Duration::from_millis(
+            10,
+        )))
+        .emit_strategy(EmitStrategy::OnWindowClose)
+        .count(Materialized::as_store("counts"))
+        .to_stream()
+        .select_key(|windowed, _| windowed.window.start.to_string())
+        .to("out");
+    let driver = TopologyTestDriver::new(builder.build().expect("a topology"), config());
+    let driver = driver.expect("a driver");
+    let input = driver.create_input_topic::<Option<String>, String>("in");
+    let output = driver.create_output_topic::<String, Option<i64>>("out");
+    let at = |timestamp| {
+        let record = TestRecord::new(Some("k".to_owned()), "x".to_owned());
+        input.pipe_record(record.at(timestamp)).expect("processed");
+        output.read_key_values_to_list().expect("is read")
+    };
+    assert_eq!(at(5), []);
+    assert_eq!(at(15), [("0".to_owned(), Some(1))]);
+    driver.restart().expect("restarts");
+    assert_eq!(at(16), []);
+    assert_eq!(at(25), [("10".to_owned(), Some(2))]);
+    // Without what was committed, it begins again, with what is still retained.
+    driver.close().expect("closes");
+    let mut offsets = driver.committed_offsets();
+    for committed in offsets.values_mut() {
+        committed.metadata.clear();
+    }
+    driver.open_from(offsets).expect("opens");
+    assert_eq!(at(26), [("10".to_owned(), Some(2))]);
 }
 
 #[test]

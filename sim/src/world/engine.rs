@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use eddyline_core::config::{HostPort, StreamsConfig};
+use eddyline_core::error::StreamsError;
 use eddyline_core::rng::{Rng, SeedTree};
+use eddyline_core::state::storage::StorageError;
 use eddyline_core::thread::{ClientEvent, ConnectionId, Input, Output, RunnerEvent, TaskState};
 use eddyline_core::time::{Instant, Now, WallClock};
 use eddyline_core::topology::Topology;
@@ -70,6 +72,7 @@ pub(super) struct World<'a> {
     next_input: usize,
     pub(super) network_rng: Rng,
     pub(super) fault_rng: Rng,
+    pub(super) disk_rng: Rng,
     /// Connections that the cluster closes break at any byte.
     pub(super) is_abrupt: bool,
     pub(super) phase: Phase,
@@ -107,6 +110,7 @@ impl<'a> World<'a> {
             next_input: 0,
             network_rng: seed.child("network", 1).rng(),
             fault_rng: seed.child("faults", 1).rng(),
+            disk_rng: seed.child("disk", 1).rng(),
             is_abrupt: false,
             phase: Phase::Working,
             deadline: Instant::MAX,
@@ -236,7 +240,8 @@ impl<'a> World<'a> {
             self.next_thread += 1;
             let seed = seed.child("thread", index as u64);
             let topology = &self.scenario.topology;
-            let thread = StreamThread::new(now, &config, topology, instance, index, seed);
+            let disk = &self.instances[instance].disk;
+            let thread = StreamThread::new(now, &config, topology, instance, index, seed, disk);
             self.trace.note(self.now, "start", id, &thread.name);
             self.threads.insert(id, thread);
             self.instances[instance].threads.push(id);
@@ -361,6 +366,9 @@ impl<'a> World<'a> {
         match event {
             ClientEvent::Log(log) if log.level == Level::Error => {
                 self.oracles.report("error", log.message.clone());
+            }
+            ClientEvent::Failed(StreamsError::Storage(StorageError::Full { .. })) => {
+                self.stop_full(id);
             }
             // Without brokers a close gives up; anything else has no excuse.
             ClientEvent::Failed(error) if !closing => {

@@ -58,6 +58,7 @@ impl World<'_> {
             }
             Fault::PauseBroker(node) => self.broker.pause_node(node),
             Fault::Crash { instance } => self.crash(instance),
+            Fault::FillDisk { instance } => self.instances[instance].disk.fill(true),
             Fault::Close { instance } => self.close(instance),
             Fault::PauseRunner { instance, thread } => {
                 let id = self.instances[instance].threads.get(thread);
@@ -75,6 +76,7 @@ impl World<'_> {
         match self.scenario.schedule.faults[index].fault {
             Fault::RestartBroker(node) => self.broker.start_node(now, node),
             Fault::PauseBroker(node) => self.broker.resume_node(now, node),
+            Fault::FillDisk { instance } => self.instances[instance].disk.fill(false),
             Fault::Crash { instance } | Fault::Close { instance } => {
                 self.queue.add(self.now, Event::Start { instance });
             }
@@ -146,6 +148,23 @@ impl World<'_> {
                 let until = late.then(|| self.now.plus_ms(late_ms));
                 self.reset(connection, until, false);
             }
+        }
+        self.instances[instance].disk.crash(&mut self.disk_rng);
+        self.check_disk(instance);
+    }
+
+    /// A thread found no room on its disk and fails: the others of its instance close, and
+    /// somebody starts it again.
+    pub(super) fn stop_full(&mut self, id: u64) {
+        let Some(thread) = self.threads.get_mut(&id) else {
+            return;
+        };
+        let (instance, was_closing) = (thread.instance, thread.is_closing);
+        thread.is_closing = true;
+        if !was_closing {
+            self.close(instance);
+            let again = self.now.plus_ms(100);
+            self.queue.add(again, Event::Start { instance });
         }
     }
 

@@ -12,6 +12,7 @@ use eddyline_core::time::{Instant, Now};
 use eddyline_core::topology::Topology;
 use eddyline_core::types::TaskId;
 
+use super::disk::Disk;
 use super::events::Alarm;
 use super::oracles::Wakeups;
 
@@ -24,6 +25,7 @@ pub(super) struct Instance {
     pub(super) skew_ms: i64,
     /// It is to run: when faults have stopped every instance is.
     pub(super) is_wanted: bool,
+    pub(super) disk: Disk,
 }
 
 /// A stream thread.
@@ -56,16 +58,18 @@ impl StreamThread {
         instance: usize,
         index: usize,
         seed: SeedTree,
+        disk: &Disk,
     ) -> Self {
         let cache_bytes = config.statestore_cache_max_bytes() / config.num_stream_threads();
         let process_id = format!("{}-process", config.client_id());
         let client = ClientMachine::new(now, config, topology, index, &process_id, seed);
+        let runner = TaskRunner::new(now, Arc::clone(topology), config, cache_bytes);
         Self {
             instance,
             name: format!("{}-StreamThread-{}", config.client_id(), index + 1),
             member_id: client.report().member_id,
             client,
-            runner: TaskRunner::new(now, Arc::clone(topology), config, cache_bytes),
+            runner: runner.with_storages(Box::new(disk.clone())),
             to_runner: VecDeque::new(),
             to_client: VecDeque::new(),
             client_alarm: Alarm::default(),

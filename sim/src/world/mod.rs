@@ -16,6 +16,7 @@
 //! | `panic` | nothing panics |
 //! | `settle` | without faults everything comes to rest, and closes, in bounded time |
 //! | `fold` | a store holds what restoring its changelog would give |
+//! | `disk` | what a crash or a close leaves on a disk is a store as of the changelog offset beside it |
 //! | `reads` | a task reads what it wrote, through cache and evictions (word count) |
 //! | `dedup` | one changelog record and one change forwarded for a key and a flush (word count) |
 //! | `counts` | every word is counted, and once where no member was lost (word count) |
@@ -23,12 +24,16 @@
 //! | `check` | what was given to [`Simulation::check`] |
 //!
 //! Two rules have an exception that Kafka's at-least-once has, too: when an expelled member writes
-//! to a changelog that another one restores from, that partition is left out of `fold`, and counts
-//! may be too low.
+//! to a changelog that another one restores from, that partition is left out of `fold` and `disk`,
+//! and counts may be too low.
+//!
+//! Half of the seeds keep their stores on disks, of which a crash may lose any number of the latest
+//! batches, and which may be full.
 //!
 //! Not tried yet: clocks that jump, retention and compaction, topics that grow or vanish, leaders
 //! that lose records, brokers of several versions, punctuators, standbys that follow changelogs.
 
+mod disk;
 mod engine;
 mod events;
 mod faults;
@@ -123,7 +128,7 @@ fn run_word_count(
     out: Option<&mut dyn io::Write>,
 ) -> (Outcome, io::Result<()>) {
     let findings: Findings = Arc::new(Mutex::new(Vec::new()));
-    let topology = workload::topology(&findings, defects);
+    let topology = workload::topology(&findings, defects, has_disks(SeedTree::new(seed)));
     let topology = topology.expect("the word count is a valid topology");
     let mut simulation = Simulation::new(seed, topology);
     let lines = workload::lines(&mut SeedTree::new(seed).child("lines", 0).rng());
@@ -131,6 +136,11 @@ fn run_word_count(
     simulation = simulation.input(workload::LINES, lines);
     change(&mut simulation);
     simulation.run_with(out, |world| workload::check(world, &findings))
+}
+
+/// Half of the seeds keep their stores on disks.
+fn has_disks(seed: SeedTree) -> bool {
+    seed.child("stores", 0).rng().chance(1, 2)
 }
 
 type Check = Box<dyn Fn(&Broker) -> Result<(), String>>;
@@ -192,6 +202,13 @@ impl Simulation {
         for (key, value) in &schedule.settings {
             config = config.set(key, value).expect("a setting within its range");
         }
+        let stores = if has_disks(seed) {
+            "rocksDB"
+        } else {
+            "in_memory"
+        };
+        let config = config.set("default.dsl.store", stores);
+        let config = config.expect("a type of stores");
         Self {
             seed,
             topology: Arc::new(topology),

@@ -87,20 +87,30 @@ impl Oracles {
         store: &dyn StateStore,
         changelog: &TopicName,
     ) {
-        let mut rows: Rows = BTreeMap::new();
-        let visited = store.visit_rows(&mut |row| {
-            let value = row.value.map(Bytes::copy_from_slice).unwrap_or_default();
-            rows.insert(Bytes::copy_from_slice(row.key), (row.timestamp, value));
-        });
-        let name = store.name();
-        let expected = match (visited, fold(broker, changelog, task.partition)) {
-            (Err(error), _) => return self.report("fold", error.to_string()),
-            (_, Err(message)) => return self.report("fold", message),
-            (Ok(()), Ok(expected)) => expected,
-        };
-        if let Some(difference) = difference(&rows, &expected) {
+        let expected = fold(broker, changelog, task.partition);
+        if let Err(difference) = expected.and_then(|expected| is_fold(store, &expected)) {
+            let name = store.name();
             let message = format!("store {name} of task {task} is not its changelog: {difference}");
             self.report("fold", message);
+        }
+    }
+
+    /// What is on a disk is a store as of the changelog record that it says it is.
+    pub(super) fn disk_is_fold(
+        &mut self,
+        broker: &Broker,
+        task: TaskId,
+        store: &dyn StateStore,
+        changelog: &TopicName,
+        offset: Option<i64>,
+    ) {
+        let expected = fold_to(broker, changelog, task.partition, offset);
+        if let Err(difference) = expected.and_then(|expected| is_fold(store, &expected)) {
+            let message = format!(
+                "store {} of task {task} on disk is not its changelog up to {offset:?}: {difference}",
+                store.name()
+            );
+            self.report("disk", message);
         }
     }
 }
@@ -108,14 +118,36 @@ impl Oracles {
 /// Key to timestamp and value; the timestamp -1 is none.
 pub(super) type Rows = BTreeMap<Bytes, (i64, Bytes)>;
 
+fn is_fold(store: &dyn StateStore, expected: &Rows) -> Result<(), String> {
+    let mut rows: Rows = BTreeMap::new();
+    let visited = store.visit_rows(&mut |row| {
+        let value = row.value.map(Bytes::copy_from_slice).unwrap_or_default();
+        rows.insert(Bytes::copy_from_slice(row.key), (row.timestamp, value));
+    });
+    visited.map_err(|error| error.to_string())?;
+    difference(&rows, expected).map_or(Ok(()), Err)
+}
+
 /// The last value of every key of a partition that is not deleted.
 pub(super) fn fold(broker: &Broker, topic: &TopicName, partition: i32) -> Result<Rows, String> {
+    fold_to(broker, topic, partition, Some(i64::MAX))
+}
+
+/// The same of the records up to `offset`, without one of none.
+fn fold_to(
+    broker: &Broker,
+    topic: &TopicName,
+    partition: i32,
+    offset: Option<i64>,
+) -> Result<Rows, String> {
     let Some(log) = broker.log(topic.as_str(), partition) else {
         return Err(format!("there is no {topic}-{partition}"));
     };
     let mut rows = Rows::new();
     for record in log.records().map_err(|error| error.to_string())? {
-        let Some(key) = record.key else { continue };
+        let Some(key) = record.key.filter(|_| Some(record.offset) <= offset) else {
+            continue;
+        };
         match record.value {
             Some(value) => rows.insert(key, (record.timestamp, value)),
             None => rows.remove(&key),

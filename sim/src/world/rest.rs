@@ -1,14 +1,38 @@
 //! When everything has come to rest, and what must hold then.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
+use eddyline_core::error::StreamsError;
+use eddyline_core::processor::{OutgoingRecord, ProcessorGraph, RecordSink};
+use eddyline_core::state::CacheBudget;
+use eddyline_core::state::storage::{InMemoryStorage, Storage, StorageError, StorageFactory};
 use eddyline_core::thread::{TaskState, ThreadState};
 use eddyline_core::topology::Subtopology;
 use eddyline_core::types::{TaskId, TopicName, TopicPartition};
 
-use super::engine::{Phase, World};
+use super::engine::{Phase, Scenario, World};
 use super::events::Event;
 use crate::broker::GroupState;
+
+/// A disk with one file, to be looked at.
+struct OneFile(RefCell<Option<InMemoryStorage>>);
+
+impl StorageFactory for OneFile {
+    fn open(&self, _task: TaskId) -> Result<Box<dyn Storage>, StorageError> {
+        Ok(Box::new(self.0.take().unwrap_or_default()))
+    }
+}
+
+/// Nothing is processed where a disk is looked at.
+struct NoSink;
+
+impl RecordSink for NoSink {
+    fn send(&mut self, _record: OutgoingRecord<'_>) -> Result<(), StreamsError> {
+        Ok(())
+    }
+}
 
 /// How often the run looks.
 const CHECK_EVERY_MS: u64 = 50;
@@ -32,10 +56,16 @@ impl World<'_> {
         }
         self.trace.note(self.now, "settled", 0, "");
         if self.phase == Phase::Closing {
+            for instance in 0..self.instances.len() {
+                self.check_disk(instance);
+            }
             self.phase = Phase::Over;
             return;
         }
         self.check_stores();
+        for instance in 0..self.instances.len() {
+            self.check_disk(instance);
+        }
         self.phase = Phase::Closing;
         // A leave that nobody hears is not said again: the session has to end.
         let session_ms = u64::from(self.scenario.schedule.group.session_timeout_ms);
@@ -142,6 +172,36 @@ impl World<'_> {
         let group = self.broker.group(self.scenario.config.application_id())?;
         (!group.members().is_empty())
             .then(|| format!("{} members have not left", group.members().len()))
+    }
+
+    /// What is on the disk of an instance, as it would be found there.
+    pub(super) fn check_disk(&mut self, instance: usize) {
+        for (task, rows) in self.instances[instance].disk.files() {
+            if let Err(error) = self.check_file(task, rows) {
+                self.oracles.report("disk", format!("task {task}: {error}"));
+            }
+        }
+    }
+
+    fn check_file(&mut self, task: TaskId, rows: InMemoryStorage) -> Result<(), StreamsError> {
+        let Scenario {
+            topology, config, ..
+        } = self.scenario;
+        let (budget, sink) = (CacheBudget::new(0), Rc::new(RefCell::new(NoSink)));
+        let file = OneFile(RefCell::new(Some(rows)));
+        let members = [task.subtopology];
+        let graph = ProcessorGraph::open(topology, task, &members, config, &budget, sink, &file)?;
+        let stores = graph.stores();
+        for (store, changelog) in stores.filter(|(store, _)| store.is_persistent()) {
+            let Some(topic) = changelog else { continue };
+            let offset = graph.committed_offset(store.name());
+            let (broker, partition) = (&self.broker, task.partition);
+            let oracles = &mut self.oracles;
+            if !oracles.was_written_by_a_zombie(broker, topic.as_str(), partition) {
+                oracles.disk_is_fold(broker, task, store, topic, offset);
+            }
+        }
+        Ok(())
     }
 
     fn check_stores(&mut self) {

@@ -79,6 +79,8 @@ pub(super) enum Fault {
     PauseBroker(BrokerId),
     /// All processes of an instance vanish with what they had in memory, and start again.
     Crash { instance: usize },
+    /// There is no room on the disk of an instance.
+    FillDisk { instance: usize },
     /// An instance closes gracefully and starts again.
     Close { instance: usize },
     /// `process()` takes as long as this.
@@ -131,6 +133,17 @@ impl Schedule {
         let mut rng = seed.child("faults", 0).rng();
         let count = if rng.chance(1, 8) { 0 } else { rng.below(9) };
         self.faults = (0..count).map(|_| self.draw_fault(&mut rng)).collect();
+        // Apart, so that a seed stays the run it was before there were disks.
+        let mut rng = seed.child("disk", 0).rng();
+        if self.is_rough && rng.chance(1, 4) {
+            let instance = rng.below(self.starts_ms.len() as u64) as usize;
+            let from = Instant::ZERO.plus_ms(START_MS + 300 + rng.below(8_000));
+            self.faults.push(ScheduledFault {
+                from,
+                until: from.plus_ms(20 + rng.below(3_000)),
+                fault: Fault::FillDisk { instance },
+            });
+        }
         // A member that misses two new epochs is fenced, in Kafka too.
         let missed = self.faults.iter().map(|fault| match &fault.fault {
             Fault::Request(rule) if rule.api == Some(ApiKey::StreamsGroupHeartbeat) => rule.times,

@@ -98,7 +98,7 @@ fn every_kind_of_fault_is_drawn() {
         .flat_map(|schedule| schedule.faults)
         .map(|scheduled| kind(&scheduled.fault))
         .collect();
-    assert_eq!(kinds.len(), 12, "{kinds:?}");
+    assert_eq!(kinds.len(), 13, "{kinds:?}");
 }
 
 /// The names of the oracles that notice.
@@ -192,7 +192,60 @@ fn canary_fold() {
             }
         });
     });
-    assert_eq!(oracles, ["fold"].into());
+    // What lies on the disk is not that changelog either.
+    assert_eq!(oracles, ["disk", "fold"].into());
+}
+
+#[test]
+fn canary_disk() {
+    let seed = (0..).find(|seed| has_disks(SeedTree::new(*seed)));
+    let seed = seed.expect("every other seed has disks");
+    assert!(noticed(seed, Defects::default(), calm).is_empty());
+    let oracles = noticed(seed, Defects::default(), |simulation| {
+        calm(simulation);
+        simulation.sabotage = Some(|world| {
+            for instance in &world.instances {
+                instance.disk.tear();
+            }
+        });
+    });
+    assert_eq!(oracles, ["disk"].into());
+}
+
+/// A crash leaves something to go on from, or nothing.
+#[test]
+fn restarts_go_on_from_what_is_on_disk() {
+    let (mut from_somewhere, mut from_nothing) = (false, false);
+    for seed in (0..60).filter(|seed| has_disks(SeedTree::new(*seed))) {
+        let text = replayed(seed);
+        let restores = || text.lines().filter(|line| line.contains("RestoreStarted"));
+        from_nothing |= restores().any(|line| line.contains("offset: 0,"));
+        from_somewhere |= restores().any(|line| !line.contains("offset: 0,"));
+        if from_somewhere && from_nothing {
+            return;
+        }
+    }
+    panic!("from somewhere: {from_somewhere}, from nothing: {from_nothing}");
+}
+
+#[test]
+fn a_full_disk_stops_an_instance_and_loses_nothing() {
+    let fills = |seed: &u64| {
+        let tree = SeedTree::new(*seed);
+        let faults = Schedule::draw(tree).faults;
+        let mut faults = faults.iter().map(|scheduled| &scheduled.fault);
+        has_disks(tree) && faults.any(|fault| matches!(fault, Fault::FillDisk { .. }))
+    };
+    let mut seeds = (0..).filter(fills).take(20);
+    assert!(seeds.any(|seed| replayed(seed).contains("Failed(Storage(Full")));
+}
+
+/// The trace of a run without violations.
+fn replayed(seed: u64) -> String {
+    let mut text = Vec::new();
+    let outcome = replay(seed, &mut text).expect("memory can be written");
+    assert!(outcome.violations.is_empty(), "{seed}: {outcome}");
+    String::from_utf8(text).expect("text")
 }
 
 #[test]

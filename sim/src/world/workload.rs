@@ -85,9 +85,17 @@ pub(super) struct Defects {
 }
 
 /// Word count with a ledger beside it.
-pub(super) fn topology(findings: &Findings, defects: Defects) -> Result<Topology, TopologyError> {
+pub(super) fn topology(
+    findings: &Findings,
+    defects: Defects,
+    has_disks: bool,
+) -> Result<Topology, TopologyError> {
     let builder = StreamsBuilder::new();
-    let supplier = Stores::in_memory_key_value_store(LEDGER);
+    let supplier = if has_disks {
+        Stores::persistent_key_value_store(LEDGER)
+    } else {
+        Stores::in_memory_key_value_store(LEDGER)
+    };
     let (keys, values) = (String::default_serde(), i64::default_serde());
     let ledger = Stores::key_value_store_builder(supplier, keys, values);
     builder.add_state_store(ledger.with_caching_enabled());

@@ -88,7 +88,7 @@ fn show(family: &str, report: &Report) {
 }
 
 fn turn_ratchet() -> io::Result<ExitCode> {
-    let files = scenario_files(&[folder().join("scenarios")])?;
+    let files = scenario_files(&[folder().join("scenarios"), folder().join("more")])?;
     let suite = Families::run(&files, &KnownDifferences::read()?).total();
     let mut not_yet = NotYet::read()?;
     let before = not_yet.0.len();

@@ -17,6 +17,9 @@ use super::datum::Kind;
 use super::exceptions::Exception;
 use super::{hex, store_commands};
 
+/// Nine bytes in base64: a version and a time.
+const TIME_METADATA_LENGTH: usize = 12;
+
 /// Runs all events, up to the first one that fails.
 pub(super) fn run(built: Built, scenario: &Value) -> Vec<Step> {
     let config = &scenario["config"];
@@ -101,13 +104,24 @@ impl Run {
         } else if event.get("commit").is_some() {
             self.driver.commit()?;
         } else if event.get("restart").is_some() {
-            self.driver.restart()?;
+            self.restart()?;
         } else if let Some(query) = event.get("query").and_then(Value::as_str) {
             let specs = self.specs.get().expect("the topology is complete");
             let answer = store_commands::run(&mut self.driver, specs, query);
             return Ok(Some(answer.expect("stores of queries are there")));
         }
         Ok(None)
+    }
+
+    /// The oracle keeps partition times over a restart, which come first in the metadata, and not
+    /// what processors keep behind them.
+    fn restart(&self) -> Result<(), TestDriverError> {
+        self.driver.close()?;
+        let mut offsets = self.driver.committed_offsets();
+        for committed in offsets.values_mut() {
+            committed.metadata.truncate(TIME_METADATA_LENGTH);
+        }
+        self.driver.open_from(offsets)
     }
 
     fn record(&self, record: &Value) -> Result<(), TestDriverError> {

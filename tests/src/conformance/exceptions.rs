@@ -61,6 +61,9 @@ impl Exception {
                 of("StreamsException").caused_by("SerializationException")
             }
             StreamsError::State { .. } => of("ProcessorStateException"),
+            StreamsError::Flush { cause, .. } => {
+                of("ProcessorStateException").caused_by(Self::of_event(cause).class)
+            }
             _ => of("StreamsException"),
         }
     }

@@ -302,11 +302,15 @@ impl<V: Cell, L: Layout> Commands for TypedKeyValueStore<Key, V, L> {
     fn command(&mut self, command: &Command<'_>) -> Result<Value, Refusal> {
         let (key, context) = (command.key(2), command.context);
         let value = |at| command.value::<L, V>(at);
-        match command.name() {
-            ("put", _) => self.put(&key, value(3).as_ref(), context)?,
+        let format = self.bytes().format();
+        let result = match command.name() {
+            ("put", _) => {
+                self.put(&key, value(3).as_ref(), context)?;
+                return Ok(json!("ok"));
+            }
             ("put_if_absent", _) => {
                 let before = self.put_if_absent(&key, value(3).as_ref(), context)?;
-                return Ok(found::<L, V>(before));
+                found::<L, V>(before)
             }
             ("put_all", _) => {
                 let width = 1 + L::TOKENS;
@@ -317,23 +321,25 @@ impl<V: Cell, L: Layout> Commands for TypedKeyValueStore<Key, V, L> {
                     .collect();
                 let rows = rows.iter().map(|(key, value)| (key, value.as_ref()));
                 self.put_all(rows, context)?;
+                return Ok(json!("ok"));
             }
-            ("delete", _) => return Ok(found::<L, V>(self.delete(&key, context)?)),
-            ("get", _) => return Ok(found::<L, V>(self.get(&key)?)),
-            ("range", false) => return rows::<L, V, _>(self.range(command.keys(2))?, of_key),
-            ("range", true) => {
-                return rows::<L, V, _>(self.reverse_range(command.keys(2))?, of_key);
-            }
-            ("all", false) => return rows::<L, V, _>(self.all()?, of_key),
-            ("all", true) => return rows::<L, V, _>(self.reverse_all()?, of_key),
+            ("delete", _) => found::<L, V>(self.delete(&key, context)?),
+            ("get", _) => found::<L, V>(self.get(&key)?),
+            ("range", false) => rows::<L, V, _>(self.range(command.keys(2))?, of_key)?,
+            ("range", true) => rows::<L, V, _>(self.reverse_range(command.keys(2))?, of_key)?,
+            ("all", false) => rows::<L, V, _>(self.all()?, of_key)?,
+            ("all", true) => rows::<L, V, _>(self.reverse_all()?, of_key)?,
             ("prefix", _) => {
                 let serde = nullable::<Datum>(&command.spec.key_serde);
-                return rows::<L, V, _>(self.prefix_scan(&key, serde.as_ref())?, of_key);
+                rows::<L, V, _>(self.prefix_scan(&key, serde.as_ref())?, of_key)?
             }
             ("count", _) => return Ok(json!(self.approximate_num_entries())),
             (other, _) => panic!("unknown store command {other}"),
-        }
-        Ok(json!("ok"))
+        };
+        Ok(match L::FORMAT.holds(format) {
+            true => result,
+            false => with_no_headers::<L>(result),
+        })
     }
 }
 

@@ -111,6 +111,7 @@ fn key_value(store: &Value, kind: &str, keys: SerdeRef<Key>, values: SerdeRef<Da
     let name = text(store, "name").unwrap_or_default();
     let supplier = match text(store, "type") {
         Some("lru") => Stores::lru_map(name, max_entries(store)),
+        Some("persistent") => Stores::persistent_key_value_store(name),
         _ => Stores::in_memory_key_value_store(name),
     };
     match kind {
@@ -153,7 +154,7 @@ fn window(
     let duplicates = store.get("retain_duplicates") == Some(&Value::Bool(true));
     let supplier = match is_in_memory(store) {
         true => Stores::in_memory_window_store(name, retention_ms, size_ms, duplicates),
-        false => Stores::segmented_window_store(name, retention_ms, size_ms, duplicates),
+        false => Stores::persistent_window_store(name, retention_ms, size_ms, duplicates),
     };
     let supplier = supplier.map_err(refused)?;
     Ok(match kind {
@@ -184,7 +185,7 @@ fn session(
     let retention_ms = retention_ms.unwrap_or_default();
     let supplier = match is_in_memory(store) {
         true => Stores::in_memory_session_store(name, retention_ms),
-        false => Stores::segmented_session_store(name, retention_ms),
+        false => Stores::persistent_session_store(name, retention_ms),
     };
     let supplier = supplier.map_err(refused)?;
     Ok(match kind {
@@ -199,13 +200,20 @@ fn session(
     })
 }
 
-fn versioned_supplier(store: &Value) -> Result<Arc<dyn VersionedBytesStoreSupplier>, BuildError> {
+/// Java's are all persistent, which those in memory differ from in nothing: tables get those.
+fn versioned_supplier(
+    store: &Value,
+    is_persistent: bool,
+) -> Result<Arc<dyn VersionedBytesStoreSupplier>, BuildError> {
     let number = |field| store.get(field).and_then(Value::as_i64);
-    let supplier = Stores::in_memory_versioned_key_value_store(
-        text(store, "name").unwrap_or_default(),
-        number("history_retention_ms").unwrap_or(0),
-        number("segment_interval_ms"),
-    );
+    let name = text(store, "name").unwrap_or_default();
+    let history_retention_ms = number("history_retention_ms").unwrap_or(0);
+    let interval_ms = number("segment_interval_ms");
+    let supplier = if is_persistent {
+        Stores::persistent_versioned_key_value_store(name, history_retention_ms, interval_ms)
+    } else {
+        Stores::in_memory_versioned_key_value_store(name, history_retention_ms, interval_ms)
+    };
     supplier.map_err(refused)
 }
 
@@ -214,7 +222,7 @@ fn versioned(
     keys: SerdeRef<Key>,
     values: SerdeRef<Datum>,
 ) -> Result<Built, BuildError> {
-    let supplier = versioned_supplier(store)?;
+    let supplier = versioned_supplier(store, true)?;
     let mut builder = Stores::versioned_key_value_store_builder(supplier, keys, values);
     if store.get("logging") == Some(&Value::Bool(false)) {
         builder = builder.with_logging_disabled();
@@ -258,7 +266,9 @@ pub(super) fn materialized<K: KeyCell, V: Cell>(
             };
             specs.insert(name.to_owned(), spec);
             match text(store, "type") {
-                Some("versioned") => Materialized::as_versioned_store(versioned_supplier(store)?),
+                Some("versioned") => {
+                    Materialized::as_versioned_store(versioned_supplier(store, false)?)
+                }
                 Some("lru") => {
                     let supplier = Stores::lru_map(name, max_entries(store));
                     Materialized::as_key_value_store(supplier)

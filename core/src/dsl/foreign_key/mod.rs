@@ -10,6 +10,7 @@ mod left;
 mod right;
 mod subscription;
 
+use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -20,11 +21,13 @@ use self::subscription::{
     SubscriptionSerde,
 };
 use super::builder::{source_rows, write_source};
+use super::configured_store::ConfiguredStore;
 use super::graph::{GraphNode, GraphNodeId, SourceNodes, StreamsGraph};
 use super::options::Materialized;
 use super::table::KTable;
 use super::table_operators::TableSource;
 use super::value_getter::StoreView;
+use crate::config::StoreType;
 use crate::processor::Partitions;
 use crate::serde::serdes::OptionSerde;
 use crate::serde::{DefaultSerde, SerdeRef};
@@ -188,9 +191,8 @@ where
         let response = self.name(graph, "subscription-response", RESPONSE);
         topics.response = format!("{response}-topic").into();
         let source = self.add_response(graph, &topics, join_node, foreign_node);
-        let mut sources = SourceNodes::clone(self.left.sources());
-        sources.insert(Arc::clone(graph.name(source)));
-        let sources = graph.copartition(&[&sources]);
+        let sources = self.left.sources().with(Arc::clone(graph.name(source)));
+        let sources = graph.copartition(&sources, &[]);
         let resolver = self.add_resolver(graph, &topics, source, join);
         self.add_result(graph, resolver, sources, materialized)
     }
@@ -248,9 +250,8 @@ where
         graph: &mut StreamsGraph,
         source: GraphNodeId,
     ) -> (GraphNodeId, GraphNodeId) {
-        let mut sources = SourceNodes::clone(self.right.sources());
-        sources.insert(Arc::clone(graph.name(source)));
-        graph.copartition(&[&sources]);
+        let sources = self.right.sources().with(Arc::clone(graph.name(source)));
+        graph.copartition(&sources, &[]);
         let store_name = self.name(graph, "subscription-store", STORE);
         let store = self.subscription_store(&store_name);
         let name = self.name(graph, "subscription-receive", PROCESSOR);
@@ -280,12 +281,23 @@ where
 
     /// Logged, with the headers of records, and never cached: it is read by prefix.
     fn subscription_store(&self, name: &Arc<str>) -> Arc<dyn StoreBuilder> {
-        let (foreign_keys, keys) = (Arc::clone(&self.foreign_keys), Arc::clone(&self.keys));
-        Arc::new(Stores::timestamped_key_value_store_with_headers_builder(
-            Stores::in_memory_key_value_store(Arc::clone(name)),
-            Arc::new(CombinedKeySerde::new(foreign_keys, keys)),
-            Arc::new(SubscriptionSerde::new(Arc::clone(&self.keys))),
-        ))
+        let recipe = |supplier| -> Arc<dyn StoreBuilder> {
+            let (foreign_keys, keys) = (Arc::clone(&self.foreign_keys), Arc::clone(&self.keys));
+            Arc::new(Stores::timestamped_key_value_store_with_headers_builder(
+                supplier,
+                Arc::new(CombinedKeySerde::new(foreign_keys, keys)),
+                Arc::new(SubscriptionSerde::new(Arc::clone(&self.keys))),
+            ))
+        };
+        let Ok(builder) =
+            ConfiguredStore::builder(None, |store_type, _| -> Result<_, Infallible> {
+                let name = Arc::clone(name);
+                Ok(recipe(match store_type {
+                    StoreType::InMemory => Stores::in_memory_key_value_store(name),
+                    StoreType::Persistent => Stores::persistent_key_value_store(name),
+                }))
+            });
+        builder
     }
 
     /// The topic that answers go through; gives its source.

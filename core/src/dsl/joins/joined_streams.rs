@@ -1,5 +1,6 @@
 //! The nodes and stores of a join of two streams.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use super::super::configured_store::ConfiguredStore;
@@ -12,7 +13,7 @@ use super::window::JoinWindow;
 use super::{JoinWindows, Joiner, StreamJoined};
 use crate::config::StoreType;
 use crate::serde::SerdeRef;
-use crate::state::{StateError, StoreBuilder, Stores, WindowBytesStoreSupplier};
+use crate::state::{RowOrder, StateError, StoreBuilder, Stores, WindowBytesStoreSupplier};
 use crate::topology::TopologyError;
 
 /// The sides whose records give a result if they do not join.
@@ -212,7 +213,7 @@ where
                     Stores::in_memory_window_store(name, retention_ms, size_ms, true)
                 }
                 StoreType::Persistent => {
-                    Stores::segmented_window_store(name, retention_ms, size_ms, true)
+                    Stores::persistent_window_store(name, retention_ms, size_ms, true)
                 }
             };
             let builder = recipe(supplier?);
@@ -262,14 +263,9 @@ where
             windows,
             joined,
         } = self;
-        let unmatched: Option<Arc<dyn StoreBuilder>> = outer.left.then(|| {
-            let supplier = Stores::in_memory_key_value_store(Arc::clone(&names.unmatched));
-            let keys = Arc::clone(&joined.keys);
-            let values = (Arc::clone(&joined.values), Arc::clone(&joined.other_values));
-            let logging = joined.logging.as_ref();
-            let builder = unmatched_store_builder(supplier, keys, values, logging);
-            Arc::new(builder) as Arc<dyn StoreBuilder>
-        });
+        let unmatched = outer
+            .left
+            .then(|| unmatched_store(&names.unmatched, &joined));
         let join = Arc::new(StreamStreamJoin {
             name: Arc::clone(&names.merge),
             windows,
@@ -318,6 +314,32 @@ where
         let name = Arc::clone(&names.merge);
         GraphNode::stream_stream_join(name, this_windowed, other_windowed, write)
     }
+}
+
+/// The recipe of the store for records that have not joined yet (Java:
+/// `OuterStreamJoinStoreFactory`).
+fn unmatched_store<K: 'static, V1: 'static, V2: 'static>(
+    name: &Arc<str>,
+    joined: &StreamJoined<K, V1, V2>,
+) -> Arc<dyn StoreBuilder> {
+    // It is like the store of the left side, where that is given.
+    let given = joined.this_store.as_ref().map(|given| match given.order() {
+        RowOrder::Segmented { .. } => StoreType::Persistent,
+        _ => StoreType::InMemory,
+    });
+    let builder = ConfiguredStore::builder(joined.store_type.or(given), |store_type, _| {
+        let name = Arc::clone(name);
+        let supplier = match store_type {
+            StoreType::Persistent => Stores::persistent_key_value_store(name),
+            StoreType::InMemory => Stores::in_memory_key_value_store(name),
+        };
+        let keys = Arc::clone(&joined.keys);
+        let values = (Arc::clone(&joined.values), Arc::clone(&joined.other_values));
+        let builder = unmatched_store_builder(supplier, keys, values, joined.logging.as_ref());
+        Ok::<Arc<dyn StoreBuilder>, Infallible>(Arc::new(builder))
+    });
+    let Ok(builder) = builder;
+    builder
 }
 
 /// The node that keeps the records of one side.

@@ -232,9 +232,7 @@ where
         let joinable_ms = |after_ms: i64| after_ms.saturating_add(windows.grace_ms());
         let (_, after_ms) = S::reach_ms(windows);
         if !self.time.may_have_expired(joinable_ms(after_ms))
-            || !self
-                .time
-                .take_turn(task.now.wall_clock, self.emit_interval_ms)
+            || !self.time.take_turn(task.system_time, self.emit_interval_ms)
         {
             return Ok(());
         }

@@ -126,7 +126,7 @@ where
         if !emit.is_due(task, close_time) {
             return Ok(());
         }
-        let from = emit.last_close_time().unwrap_or(0).max(0);
+        let from = emit.last_close_time(task).unwrap_or(0).max(0);
         let to = close_time.saturating_sub(1);
         if to < from {
             return Ok(());

@@ -290,7 +290,7 @@ where
         if to < 0 {
             return Ok(());
         }
-        let last = emit.last_close_time().unwrap_or(0);
+        let last = emit.last_close_time(task).unwrap_or(0);
         let from = last.saturating_sub(difference_ms).max(0);
         self.table.forward_closed(task, from, to)?;
         emit.emitted(task, close_time);

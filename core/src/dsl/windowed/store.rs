@@ -103,7 +103,9 @@ impl<K: 'static, V: 'static> WindowedStore<K, V> {
         }
         Ok(match self.rows {
             Rows::Windows { size_ms } | Rows::Sliding { size_ms } => {
-                let supplier = self.windows(store_type, options.retention_ms, size_ms)?;
+                let is_sliding = matches!(self.rows, Rows::Sliding { .. });
+                let sizes = (options.retention_ms, size_ms);
+                let supplier = self.windows(store_type, sizes, is_sliding || has_headers)?;
                 let builder = Stores::timestamped_window_store_builder(supplier, keys, values);
                 with_options!(builder, ValueFormat::TimestampedWithHeaders)
             }
@@ -118,8 +120,8 @@ impl<K: 'static, V: 'static> WindowedStore<K, V> {
     fn windows(
         &self,
         store_type: StoreType,
-        retention_ms: i64,
-        size_ms: i64,
+        (retention_ms, size_ms): (i64, i64),
+        is_indexed: bool,
     ) -> Result<Arc<dyn WindowBytesStoreSupplier>, StateError> {
         let name = Arc::clone(&self.name);
         match (store_type, self.strategy) {
@@ -127,10 +129,10 @@ impl<K: 'static, V: 'static> WindowedStore<K, V> {
                 Stores::in_memory_window_store(name, retention_ms, size_ms, false)
             }
             (StoreType::Persistent, EmitStrategy::OnWindowUpdate) => {
-                Stores::segmented_window_store(name, retention_ms, size_ms, false)
+                Stores::persistent_window_store(name, retention_ms, size_ms, false)
             }
             (StoreType::Persistent, EmitStrategy::OnWindowClose) => {
-                Stores::time_ordered_window_store(name, retention_ms, size_ms)
+                Stores::time_ordered_window_store(name, retention_ms, size_ms, is_indexed)
             }
         }
     }
@@ -144,7 +146,7 @@ impl<K: 'static, V: 'static> WindowedStore<K, V> {
         match (store_type, self.strategy) {
             (StoreType::InMemory, _) => Stores::in_memory_session_store(name, retention_ms),
             (StoreType::Persistent, EmitStrategy::OnWindowUpdate) => {
-                Stores::segmented_session_store(name, retention_ms)
+                Stores::persistent_session_store(name, retention_ms)
             }
             (StoreType::Persistent, EmitStrategy::OnWindowClose) => {
                 Stores::time_ordered_session_store(name, retention_ms)

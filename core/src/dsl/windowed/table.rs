@@ -49,7 +49,7 @@ impl<K: Clone + 'static, A: Clone + 'static> WindowedTable<K, A> {
         self.node = node;
         self.store = task.store_index(node, &self.name)?;
         if self.strategy == EmitStrategy::OnWindowClose {
-            return Ok(Some(EmitFinal::restore(task, Arc::clone(&self.name))));
+            return Ok(Some(EmitFinal::new(task, Arc::clone(&self.name))));
         }
         self.forwards = !task.is_cached(self.store);
         self.sends_old_values = task.sends_old_values(node);
@@ -169,9 +169,16 @@ impl<K: Clone + 'static, A: Clone + 'static> ForwardFlushed for ForwardSession<K
         node: usize,
         entry: FlushedEntry,
     ) -> Result<(), ProcessorError> {
-        let typed = task.with_store::<SessionStore<K, A>, _>(self.store, |store, _| {
-            store.flushed_change(entry)
-        })??;
+        let (typed, has_headers) =
+            task.with_store::<SessionStore<K, A>, _>(self.store, |store, _| {
+                let format = store.bytes().options().format;
+                let typed = store.flushed_change(entry);
+                typed.map(|typed| (typed, format.has_headers()))
+            })??;
+        if has_headers {
+            // Java takes the headers out of the row, where tables leave none.
+            task.context.headers = Headers::new();
+        }
         let timestamp = typed.key.window.end;
         let change = Change::new(typed.new, typed.old);
         task.forward(node, Record::new(typed.key, change, timestamp))

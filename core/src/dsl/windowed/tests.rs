@@ -7,21 +7,23 @@ use bytes::Bytes;
 use super::{EmitStrategy, GroupWindows, SessionWindows, SlidingWindows, TimeWindows};
 use super::{SessionWindowedKStream, TimeWindowedKStream, UnlimitedWindows};
 use crate::config::{StoreType, StreamsConfig};
-use crate::dsl::{Grouped, KTable, Materialized, StreamsBuilder};
+use crate::dsl::{Grouped, KTable, Materialized, Produced, StreamsBuilder};
 use crate::error::StreamsError;
 use crate::processor::{OutgoingRecord, ProcessorGraph, RecordSink};
 use crate::serde::DefaultSerde;
 use crate::state::CacheBudget;
 use crate::time::{Now, StreamTime, WallClock};
 use crate::topology::TopologyError;
-use crate::types::{Headers, TaskId, TopicPartition};
+use crate::types::{Headers, TaskId, TopicName, TopicPartition};
 use crate::window::Windowed;
-use crate::wire::Record;
+use crate::wire::{Record, partition_for_key};
 
 /// What reached the output topic, as `key@start-end=value@timestamp`, without a value for deleted
 /// rows.
 #[derive(Default)]
-struct Output(Vec<String>);
+struct Output(Vec<String>, Option<i32>);
+
+const PARTITIONS: i32 = 100;
 
 impl RecordSink for Output {
     fn send(&mut self, record: OutgoingRecord<'_>) -> Result<(), StreamsError> {
@@ -30,8 +32,13 @@ impl RecordSink for Output {
             let key = text(record.key.unwrap_or_default());
             let value = record.value.map(text).unwrap_or_default();
             self.0.push(format!("{key}={value}@{}", record.timestamp));
+            self.1 = record.partition;
         }
         Ok(())
+    }
+
+    fn partition_count(&self, _: &TopicName) -> Option<i32> {
+        Some(PARTITIONS)
     }
 }
 
@@ -303,4 +310,20 @@ fn cogrouped_streams_come_to_one_table() {
         .process_record(task.now, &numbers, record, StreamTime(3));
     processed.expect("is processed");
     assert_eq!(task.output.borrow().0, ["k=a7@3"]);
+}
+
+#[test]
+fn a_key_in_a_window_goes_where_the_key_goes() {
+    let builder = StreamsBuilder::new();
+    let grouped = builder.stream::<String, String>("in").group_by_key();
+    let windows = TimeWindows::of_size_with_no_grace(ms(10));
+    let table = concatenated(grouped.windowed_by(windows));
+    let (keys, values) = (table.key_serde(), Option::<String>::default_serde());
+    table
+        .to_stream()
+        .to_with("out", Produced::with(keys, values));
+    let mut task = Task::new(&builder);
+    assert_eq!(task.feed(&[("k", "a", 3)]).len(), 1);
+    let partition = task.output.borrow().1;
+    assert_eq!(partition, Some(partition_for_key(b"k", PARTITIONS)));
 }

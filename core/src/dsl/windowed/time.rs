@@ -95,7 +95,7 @@ where
             return Ok(());
         }
         let mut from = 0;
-        if let Some(last) = emit.last_close_time() {
+        if let Some(last) = emit.last_close_time(task) {
             let emitted = last.saturating_sub(size_ms).max(0);
             if self.windows.of(to).eq(self.windows.of(emitted)) {
                 return Ok(());

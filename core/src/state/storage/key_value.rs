@@ -41,7 +41,7 @@ impl PersistentKeyValueStore {
 }
 
 /// Java: `InvalidStateStoreException`.
-pub(super) fn not_open(store: &str) -> StateError {
+pub(in crate::state) fn not_open(store: &str) -> StateError {
     StateError::Storage {
         store: store.to_owned(),
         message: "it is persistent and not open yet".to_owned(),

@@ -32,8 +32,10 @@ use super::bytes::StoreBytes;
 use crate::types::TaskId;
 
 pub use self::key_value::PersistentKeyValueStore;
+pub(in crate::state) use self::key_value::not_open;
 pub use self::memory::{InMemoryStorage, InMemoryStorageFactory};
 pub use self::space::Space;
+pub(in crate::state) use self::task::storage_error;
 pub use self::task::{StoreInit, TaskStorage};
 pub use self::window::PersistentWindowStore;
 

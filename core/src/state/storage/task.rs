@@ -61,7 +61,7 @@ impl StoreInit<'_> {
 }
 
 /// A failed storage as a store tells it.
-pub(super) fn storage_error(store: &str, error: &StorageError) -> StateError {
+pub(in crate::state) fn storage_error(store: &str, error: &StorageError) -> StateError {
     StateError::Storage {
         store: store.to_owned(),
         message: error.to_string(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::{CacheBudget, StateError, StateStore, StoreBuilder, Stores};
+use super::persistent::PersistentVersionedKeyValueStore;
 use super::rows::{ByteVersionedStore, InMemoryVersionedKeyValueStore};
 use super::store::VersionedKeyValueStore;
 use crate::serde::SerdeRef;
@@ -21,37 +22,39 @@ pub trait VersionedBytesStoreSupplier: Send + Sync {
 }
 
 impl Stores {
-    /// Versions in memory, with the visibility of Java's `persistentVersionedKeyValueStore` (there
-    /// is no other kind). Both times are in milliseconds; `segment_interval_ms` is how many
-    /// versions expire together, by default Java's fraction of the history retention.
+    /// Versions in memory, with the visibility of [`persistent_versioned_key_value_store`]. Both
+    /// times are in milliseconds; `segment_interval_ms` is how many versions expire together, by
+    /// default Java's fraction of the history retention.
     ///
     /// # Errors
     /// When the history retention is negative or the segment interval is below 1.
+    ///
+    /// [`persistent_versioned_key_value_store`]: Self::persistent_versioned_key_value_store
     pub fn in_memory_versioned_key_value_store(
         name: impl Into<Arc<str>>,
         history_retention_ms: i64,
         segment_interval_ms: Option<i64>,
     ) -> Result<Arc<dyn VersionedBytesStoreSupplier>, StateError> {
-        let name = name.into();
-        let invalid = |message: String| StateError::Invalid {
-            store: name.as_ref().to_owned(),
-            message,
-        };
-        if history_retention_ms < 0 {
-            let message = format!("the history retention of {history_retention_ms} ms is negative");
-            return Err(invalid(message));
-        }
-        let segment_interval_ms =
-            segment_interval_ms.unwrap_or_else(|| default_segment_interval(history_retention_ms));
-        if segment_interval_ms < 1 {
-            let message =
-                format!("the segment interval of {segment_interval_ms} ms must be at least 1");
-            return Err(invalid(message));
-        }
-        Ok(Arc::new(InMemorySupplier {
-            name,
-            history_retention_ms,
-            segment_interval_ms,
+        let supplier = Supplier::new(name.into(), history_retention_ms, segment_interval_ms)?;
+        Ok(Arc::new(supplier))
+    }
+
+    /// Versions in the storage of the task (Java: `persistentVersionedKeyValueStore`); for the
+    /// arguments see [`in_memory_versioned_key_value_store`].
+    ///
+    /// # Errors
+    /// As for [`in_memory_versioned_key_value_store`].
+    ///
+    /// [`in_memory_versioned_key_value_store`]: Self::in_memory_versioned_key_value_store
+    pub fn persistent_versioned_key_value_store(
+        name: impl Into<Arc<str>>,
+        history_retention_ms: i64,
+        segment_interval_ms: Option<i64>,
+    ) -> Result<Arc<dyn VersionedBytesStoreSupplier>, StateError> {
+        let supplier = Supplier::new(name.into(), history_retention_ms, segment_interval_ms)?;
+        Ok(Arc::new(Supplier {
+            is_persistent: true,
+            ..supplier
         }))
     }
 
@@ -74,7 +77,7 @@ impl Stores {
 /// `RocksDbVersionedKeyValueBytesStoreSupplier.defaultSegmentInterval`.
 fn default_segment_interval(history_retention_ms: i64) -> i64 {
     match history_retention_ms {
-        0..=60_000 => (history_retention_ms / 3).max(2_000),
+        ..=60_000 => (history_retention_ms / 3).max(2_000),
         60_001..=300_000 => (history_retention_ms / 5).max(20_000),
         300_001..=3_600_000 => (history_retention_ms / 12).max(60_000),
         _ => (history_retention_ms / 24).max(300_000),
@@ -94,13 +97,39 @@ fn versioned_changelog_config(history_retention_ms: i64) -> BTreeMap<String, Str
     .into()
 }
 
-struct InMemorySupplier {
+struct Supplier {
     name: Arc<str>,
     history_retention_ms: i64,
     segment_interval_ms: i64,
+    is_persistent: bool,
 }
 
-impl VersionedBytesStoreSupplier for InMemorySupplier {
+impl Supplier {
+    fn new(
+        name: Arc<str>,
+        history_retention_ms: i64,
+        segment_interval_ms: Option<i64>,
+    ) -> Result<Self, StateError> {
+        let segment_interval_ms =
+            segment_interval_ms.unwrap_or_else(|| default_segment_interval(history_retention_ms));
+        let message = if history_retention_ms < 0 {
+            format!("the history retention of {history_retention_ms} ms is negative")
+        } else if segment_interval_ms < 1 {
+            format!("the segment interval of {segment_interval_ms} ms must be at least 1")
+        } else {
+            return Ok(Self {
+                name,
+                history_retention_ms,
+                segment_interval_ms,
+                is_persistent: false,
+            });
+        };
+        let store = name.as_ref().to_owned();
+        Err(StateError::Invalid { store, message })
+    }
+}
+
+impl VersionedBytesStoreSupplier for Supplier {
     fn name(&self) -> &str {
         &self.name
     }
@@ -110,11 +139,12 @@ impl VersionedBytesStoreSupplier for InMemorySupplier {
     }
 
     fn supply(&self) -> Box<dyn ByteVersionedStore> {
-        let rows = InMemoryVersionedKeyValueStore::new(
-            self.history_retention_ms,
-            self.segment_interval_ms,
-        );
-        Box::new(rows)
+        let times = (self.history_retention_ms, self.segment_interval_ms);
+        if self.is_persistent {
+            let rows = PersistentVersionedKeyValueStore::new(&self.name, times.0, times.1);
+            return Box::new(rows);
+        }
+        Box::new(InMemoryVersionedKeyValueStore::new(times.0, times.1))
     }
 }
 

@@ -1,10 +1,18 @@
-//! Random histories of a versioned store, against a map of what was put.
+//! Random histories of versioned stores, in memory and persistent, against a map of what was put.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use super::super::byte_store::Direction;
+use super::super::byte_store::{ByteBounds, Direction};
+use super::super::bytes::StoreBytes;
+use super::super::storage::{
+    InMemoryStorage, Storage, StorageBatch, StorageError, StorageRows, StoreInit, TaskStorage,
+};
+use super::persistent::PersistentVersionedKeyValueStore;
 use super::rows::{ByteVersionedStore, InMemoryVersionedKeyValueStore, VersionedBytes};
-use super::versions::PutReturn;
+use super::versions::{PutReturn, SegmentRow};
+use crate::types::TaskId;
 
 /// Any bytes are a history.
 pub fn versions(data: &[u8]) {
@@ -17,6 +25,16 @@ pub fn versions(data: &[u8]) {
         run.step(*op);
     }
     run.finish();
+}
+
+/// Any bytes are a row, which is none or written as it was read.
+pub fn version_rows(data: &[u8]) {
+    if let Some(row) = SegmentRow::read(0, data) {
+        let mut bytes = Vec::new();
+        row.write(&mut bytes);
+        assert_eq!(SegmentRow::read(0, &bytes), Some(row));
+        assert_eq!(bytes.len(), data.len());
+    }
 }
 
 /// What was put at a time.
@@ -32,6 +50,9 @@ struct Entry {
 
 struct Run {
     store: InMemoryVersionedKeyValueStore,
+    disk: Disk,
+    storage: TaskStorage,
+    persistent: PersistentVersionedKeyValueStore,
     model: BTreeMap<u8, BTreeMap<i64, Entry>>,
     retention_ms: i64,
     interval_ms: i64,
@@ -43,8 +64,13 @@ struct Run {
 
 impl Run {
     fn new(retention_ms: i64, interval_ms: i64) -> Self {
+        let disk = Disk::default();
+        let (storage, persistent) = disk.open(retention_ms, interval_ms);
         Self {
             store: InMemoryVersionedKeyValueStore::new(retention_ms, interval_ms),
+            disk,
+            storage,
+            persistent,
             model: BTreeMap::new(),
             retention_ms,
             interval_ms,
@@ -63,14 +89,17 @@ impl Run {
             0..=23 => self.put(key, Some(value), time),
             24..=31 => self.put(key, None, time),
             32..=39 => self.delete(key, time),
+            40..=41 => self.commit(value % 2 == 0),
             _ => self.read(key, time, time + i64::from(value % 32)),
         }
     }
 
     fn put(&mut self, key: u8, value: Option<u8>, time: i64) {
         let expected = self.expect_put(key, value, time);
-        let put = self.store.put(&[key], value.as_ref().map(row), time);
+        let value = value.as_ref().map(row);
+        let put = self.store.put(&[key], value, time);
         assert_eq!(put, Ok(expected), "put {key} {value:?} {time}");
+        assert_eq!(self.persistent.put(&[key], value, time), Ok(expected));
     }
 
     fn delete(&mut self, key: u8, time: i64) {
@@ -79,6 +108,15 @@ impl Run {
         self.expect_put(key, None, time);
         let deleted = self.store.delete(&[key], time);
         assert_eq!(deleted, Ok(before), "delete {key} {time}");
+        assert_eq!(self.persistent.delete(&[key], time), deleted);
+    }
+
+    /// Everything is on the disk: a new start finds it there.
+    fn commit(&mut self, restart: bool) {
+        self.storage.commit_restored(|_| None).expect("in memory");
+        if restart {
+            (self.storage, self.persistent) = self.disk.open(self.retention_ms, self.interval_ms);
+        }
     }
 
     fn expect_put(&mut self, key: u8, value: Option<u8>, time: i64) -> PutReturn {
@@ -139,30 +177,33 @@ impl Run {
     }
 
     fn read(&self, key: u8, from: i64, to: i64) {
-        let mut versions = self.versions(key);
-        let latest = versions.last().filter(|version| version.valid_to.is_none());
-        assert_eq!(self.store.get(&[key]), Ok(latest.cloned()), "get {key}");
-        let as_of = self.store.get_as_of(&[key], from);
-        assert_eq!(as_of, Ok(self.as_of(key, from)), "{key} as of {from}");
-        versions.retain(|version| {
-            version.timestamp <= to
-                && version.valid_to.is_none_or(|end| {
-                    to >= self.observed - self.retention_ms
-                        && end > from
-                        && end / self.interval_ms <= to / self.interval_ms
-                        && self.is_live(version)
-                })
-        });
-        let history = |direction| -> Vec<VersionedBytes> {
-            let history = self.store.history(&[key], from, to, direction);
-            history.map(|version| version.expect("in memory")).collect()
-        };
-        assert_eq!(history(Direction::Forward), versions, "{key} {from} {to}");
-        versions.reverse();
-        assert_eq!(history(Direction::Backward), versions, "{key} {from} {to}");
+        let stores: [&dyn ByteVersionedStore; 2] = [&self.store, &self.persistent];
+        for store in stores {
+            let mut versions = self.versions(key);
+            let latest = versions.last().filter(|version| version.valid_to.is_none());
+            assert_eq!(store.get(&[key]), Ok(latest.cloned()), "get {key}");
+            let as_of = store.get_as_of(&[key], from);
+            assert_eq!(as_of, Ok(self.as_of(key, from)), "{key} as of {from}");
+            versions.retain(|version| {
+                version.timestamp <= to
+                    && version.valid_to.is_none_or(|end| {
+                        to >= self.observed - self.retention_ms
+                            && end > from
+                            && end / self.interval_ms <= to / self.interval_ms
+                            && self.is_live(version)
+                    })
+            });
+            let history = |direction| -> Vec<VersionedBytes> {
+                let history = store.history(&[key], from, to, direction);
+                history.map(|version| version.expect("in memory")).collect()
+            };
+            assert_eq!(history(Direction::Forward), versions, "{key} {from} {to}");
+            versions.reverse();
+            assert_eq!(history(Direction::Backward), versions, "{key} {from} {to}");
+        }
     }
 
-    fn finish(&self) {
+    fn finish(&mut self) {
         assert_eq!(self.store.dropped_records(), self.dropped);
         let mut expected = Vec::new();
         for &key in self.model.keys() {
@@ -179,6 +220,8 @@ impl Run {
             put.expect("in memory");
         }
         assert_eq!(visited(&restored), known, "after restoring");
+        self.commit(true);
+        assert_eq!(visited(&self.persistent), known, "on the disk");
     }
 }
 
@@ -188,7 +231,7 @@ fn row(value: &u8) -> &[u8] {
 
 type Visited = (u8, i64, Option<Vec<u8>>);
 
-fn visited(store: &InMemoryVersionedKeyValueStore) -> Vec<Visited> {
+fn visited(store: &dyn ByteVersionedStore) -> Vec<Visited> {
     let mut known = Vec::new();
     let visited = store.visit(&mut |key, time, value| {
         known.push((key[0], time, value.map(<[u8]>::to_vec)));
@@ -196,4 +239,51 @@ fn visited(store: &InMemoryVersionedKeyValueStore) -> Vec<Visited> {
     visited.expect("in memory");
     assert!(known.is_sorted_by_key(|(key, time, _)| (*key, *time)));
     known
+}
+
+/// What outlives a task.
+#[derive(Clone, Default)]
+struct Disk(Rc<RefCell<InMemoryStorage>>);
+
+impl Disk {
+    fn open(
+        &self,
+        retention_ms: i64,
+        interval_ms: i64,
+    ) -> (TaskStorage, PersistentVersionedKeyValueStore) {
+        let disk = Box::new(self.clone());
+        let storage = TaskStorage::open(disk, "app", TaskId::new(0, 0)).expect("its own");
+        let mut store = PersistentVersionedKeyValueStore::new("store", retention_ms, interval_ms);
+        let init = StoreInit {
+            storage: &storage,
+            store: "store",
+            format: "plain values",
+            is_logged: true,
+        };
+        store.init(&init).expect("in memory");
+        (storage, store)
+    }
+}
+
+impl Storage for Disk {
+    fn get(&self, space: u16, key: &[u8]) -> Result<Option<StoreBytes>, StorageError> {
+        self.0.borrow().get(space, key)
+    }
+
+    fn range(&self, space: u16, bounds: ByteBounds<'_>, direction: Direction) -> StorageRows<'_> {
+        let rows: Vec<_> = self.0.borrow().range(space, bounds, direction).collect();
+        Box::new(rows.into_iter())
+    }
+
+    fn approximate_len(&self, space: u16) -> Result<u64, StorageError> {
+        self.0.borrow().approximate_len(space)
+    }
+
+    fn write(&mut self, batch: &StorageBatch) -> Result<(), StorageError> {
+        self.0.borrow_mut().write(batch)
+    }
+
+    fn flush(&mut self) -> Result<(), StorageError> {
+        Ok(())
+    }
 }

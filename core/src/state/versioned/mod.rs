@@ -6,11 +6,14 @@
 
 mod builder;
 pub(super) mod fuzzing;
+mod persistent;
+mod row_bytes;
 mod rows;
 mod store;
 mod versions;
 
 pub use self::builder::{VersionedBytesStoreSupplier, VersionedKeyValueStoreBuilder};
+pub use self::persistent::PersistentVersionedKeyValueStore;
 pub use self::rows::{
     ByteVersionedStore, ByteVersions, InMemoryVersionedKeyValueStore, VersionedBytes,
 };

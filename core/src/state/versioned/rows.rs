@@ -7,11 +7,26 @@ use super::super::StateError;
 use super::super::byte_store::Direction;
 use super::super::bytes::StoreBytes;
 use super::super::slab::{Payload, Slab};
-use super::versions::{Found, PutReturn, Retention, Versions};
+use super::super::storage::StoreInit;
+use super::versions::{Changes, Found, PutReturn, Retention, Versions};
 use crate::types::NO_TIMESTAMP;
 
 /// Values of keys by time (Java: `VersionedKeyValueStore<Bytes, byte[]>`).
 pub trait ByteVersionedStore {
+    /// True when the rows are in the storage of the task.
+    fn is_persistent(&self) -> bool {
+        false
+    }
+
+    /// Takes the place of the store in the storage of its task, before anything else: what is
+    /// persistent has its rows there.
+    ///
+    /// # Errors
+    /// When the storage fails, or has rows that nothing here can read.
+    fn init(&mut self, _init: &StoreInit<'_>) -> Result<(), StateError> {
+        Ok(())
+    }
+
     /// Sets what `key` is from `timestamp` on, until its next version; `None` deletes it. A version
     /// older than the history retention is not put, and counted.
     fn put(
@@ -52,7 +67,7 @@ pub trait ByteVersionedStore {
 }
 
 /// Takes a key, the timestamp of a version, and its value.
-type VisitVersion<'a> = &'a mut dyn FnMut(&[u8], i64, Option<&[u8]>);
+pub(super) type VisitVersion<'a> = &'a mut dyn FnMut(&[u8], i64, Option<&[u8]>);
 
 /// A value and when it was valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,9 +130,12 @@ impl InMemoryVersionedKeyValueStore {
         });
         let versions = self.keys.slot_mut(slot);
         let value = value.map(StoreBytes::new);
-        let (result, new_row) = versions.put(&self.retention, value, timestamp);
-        if let Some(segment) = new_row {
-            self.segments.entry(segment).or_default().push(slot);
+        let mut changes = Changes::default();
+        let result = versions.put(&self.retention, value, timestamp, &mut changes);
+        for (segment, is_new) in changes.rows.into_iter().flatten() {
+            if is_new {
+                self.segments.entry(segment).or_default().push(slot);
+            }
         }
         self.remove_if_empty(slot);
         result
@@ -231,7 +249,7 @@ impl Payload for Versions {
     }
 }
 
-fn owned(found: Found<'_>) -> VersionedBytes {
+pub(super) fn owned(found: Found<'_>) -> VersionedBytes {
     VersionedBytes {
         value: found.value.clone(),
         timestamp: found.timestamp,

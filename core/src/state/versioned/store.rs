@@ -8,7 +8,8 @@ use super::super::answer::{count_row, page};
 use super::super::byte_store::Direction;
 use super::super::changelog::{ChangelogBuffer, ChangelogEntry};
 use super::super::serdes::StoreSerdes;
-use super::super::{ChangelogRecord, StateError, StateStore};
+use super::super::storage::{StoreInit, TaskStorage};
+use super::super::{ChangelogRecord, StateError, StateStore, ValueFormat};
 use super::rows::{ByteVersionedStore, ByteVersions, VersionedBytes};
 use super::versions::PutReturn;
 use crate::query::{QueryFailure, QueryPage, QueryRow, RowPosition, StoreQuery};
@@ -208,10 +209,26 @@ impl<K: 'static, V: 'static> StateStore for VersionedKeyValueStore<K, V> {
         self.log.is_some()
     }
 
-    fn set_changelog_topic(&mut self, topic: &TopicName) {
-        self.serdes.topic = Box::from(topic.as_str());
+    fn is_persistent(&self) -> bool {
+        self.rows.is_persistent()
     }
 
+    fn init(&mut self, storage: &TaskStorage) -> Result<(), StateError> {
+        self.rows.init(&StoreInit {
+            storage,
+            store: self.serdes.store(),
+            format: ValueFormat::Plain.name(),
+            is_logged: self.log.is_some(),
+        })
+    }
+
+    fn set_changelog_topic(&mut self, topic: &TopicName) {
+        self.serdes.set_topic(topic);
+    }
+
+    /// Record by record, as it was written. Java looks at a batch with the time of its end: a
+    /// deletion that has expired by then is not seen by a late put of the same batch, which brings
+    /// the key back.
     fn restore(&mut self, record: ChangelogRecord) -> Result<(), StateError> {
         let ChangelogRecord {
             key,

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::super::{ChangelogRecord, StateError, StateStore, StoreBuilder, Stores};
+use super::versions::{SegmentRow, Version};
 use super::*;
 use crate::serde::DefaultSerde;
 
@@ -131,11 +132,53 @@ fn null_keys_are_refused() {
     assert!(matches!(store.get(&None), Err(StateError::NullKey { .. })));
 }
 
+/// As Java's formatter lays it out, with a tombstone between two values.
+#[test]
+fn rows_have_javas_bytes() {
+    let version = |timestamp, value: Option<&str>| Version {
+        timestamp,
+        value: value.map(|value| value.as_bytes().into()),
+    };
+    let row = SegmentRow {
+        segment: 2,
+        end: 9,
+        versions: vec![
+            version(1, Some("ab")),
+            version(3, None),
+            version(4, Some("")),
+        ],
+    };
+    let mut bytes = Vec::new();
+    row.write(&mut bytes);
+    let number = |number: i64| number.to_be_bytes();
+    let length = |length: i32| length.to_be_bytes();
+    let expected = [
+        &number(9)[..],
+        &number(1),
+        &[&number(4)[..], &length(0)].concat(),
+        &[&number(3)[..], &length(-1)].concat(),
+        &[&number(1)[..], &length(2)].concat(),
+        b"ab",
+    ];
+    assert_eq!(bytes, expected.concat());
+    assert_eq!(SegmentRow::read(2, &bytes), Some(row));
+    for cut in 0..bytes.len() {
+        assert_eq!(SegmentRow::read(2, &bytes[..cut]), None);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn histories_match_the_model(data in proptest::collection::vec(any::<u8>(), 0..1600)) {
         fuzzing::versions(&data);
+    }
+
+    #[test]
+    fn any_row_is_read_or_refused(
+        data in proptest::collection::vec(prop_oneof![4 => Just(0_u8), 2 => 0_u8..4, 1 => any::<u8>()], 0..80),
+    ) {
+        fuzzing::version_rows(&data);
     }
 }

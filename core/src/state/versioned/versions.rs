@@ -49,11 +49,30 @@ impl Retention {
     }
 }
 
+/// What a put changed, for whoever keeps it elsewhere.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) latest: bool,
+    /// The segments whose rows changed, and whether there was none before; a put changes two at
+    /// most.
+    pub(super) rows: [Option<(i64, bool)>; 2],
+}
+
+impl Changes {
+    fn row(&mut self, segment: i64, is_new: bool) {
+        let unused = self.rows.iter_mut().find(|row| row.is_none());
+        debug_assert!(unused.is_some(), "a version moves once");
+        if let Some(row) = unused {
+            *row = Some((segment, is_new));
+        }
+    }
+}
+
 /// A value and when it began; no value is a tombstone.
-#[derive(Debug)]
-struct Version<T> {
-    timestamp: i64,
-    value: T,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Version<T> {
+    pub(super) timestamp: i64,
+    pub(super) value: T,
 }
 
 /// A version as reads find it.
@@ -72,43 +91,60 @@ pub(super) struct Versions {
     older: Option<Box<Older>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Older {
     /// In order of segments.
     rows: Vec<SegmentRow>,
 }
 
 /// What a segment knows of the key.
-#[derive(Debug)]
-struct SegmentRow {
-    segment: i64,
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct SegmentRow {
+    pub(super) segment: i64,
     /// Where the last version ends.
-    end: i64,
+    pub(super) end: i64,
     /// Earliest first; never empty.
-    versions: Vec<Version<Option<StoreBytes>>>,
+    pub(super) versions: Vec<Version<Option<StoreBytes>>>,
 }
 
 impl Versions {
+    /// What is known of a key, or the part of it that matters; `rows` in order of segments.
+    pub(super) fn new(latest: Option<Version<StoreBytes>>, rows: Vec<SegmentRow>) -> Self {
+        let older = (!rows.is_empty()).then(|| Box::new(Older { rows }));
+        Self { latest, older }
+    }
+
+    /// The latest version.
+    pub(super) const fn latest(&self) -> Option<&Version<StoreBytes>> {
+        self.latest.as_ref()
+    }
+
+    /// What `segment` knows.
+    pub(super) fn row(&self, segment: i64) -> Option<&SegmentRow> {
+        let rows = self.rows();
+        let found = rows.binary_search_by_key(&segment, |row| row.segment);
+        found.ok().map(|at| &rows[at])
+    }
+
     /// True when nothing is known of the key.
     pub(super) const fn is_empty(&self) -> bool {
         self.latest.is_none() && self.older.is_none()
     }
 
-    /// Adds a version, which must not be expired. Also gives the segment that had no row for this
-    /// key before, if one has now.
+    /// Adds a version, which must not be expired. Of the rows, those of its segment and of later
+    /// ones are looked at.
     pub(super) fn put(
         &mut self,
         retention: &Retention,
         value: Option<StoreBytes>,
         timestamp: i64,
-    ) -> (PutReturn, Option<i64>) {
+        changes: &mut Changes,
+    ) -> PutReturn {
         let mut valid_to = None;
         if let Some(latest) = &self.latest {
             if timestamp >= latest.timestamp {
-                return (
-                    PutReturn::ValidToUndefined,
-                    self.replace_latest(retention, value, timestamp),
-                );
+                self.replace_latest(retention, value, timestamp, changes);
+                return PutReturn::ValidToUndefined;
             }
             valid_to = Some(latest.timestamp);
         }
@@ -119,13 +155,19 @@ impl Versions {
                 break;
             }
             if row.start() <= timestamp {
-                return self.put_into_row(retention, at, value, timestamp);
+                return self.put_into_row(retention, at, Version { timestamp, value }, changes);
             }
             valid_to = Some(row.start());
         }
         match valid_to {
-            Some(valid_to) => self.put_before(retention, value, timestamp, valid_to),
-            None => self.put_as_latest(retention, value, timestamp),
+            Some(valid_to) => {
+                self.put_before(retention, Version { timestamp, value }, valid_to, changes);
+                PutReturn::ValidTo(valid_to)
+            }
+            None => {
+                self.put_as_latest(retention, value, timestamp, changes);
+                PutReturn::ValidToUndefined
+            }
         }
     }
 
@@ -226,28 +268,24 @@ impl Versions {
         self.older.as_mut().and_then(|older| older.rows.get_mut(at))
     }
 
-    /// Adds a row of one version to the segment that `end` is in; gives the segment.
+    /// Adds a row of one version to the segment that `end` is in.
     fn insert_row(
         &mut self,
         retention: &Retention,
         at: usize,
         version: Version<Option<StoreBytes>>,
         end: i64,
-    ) -> Option<i64> {
+        changes: &mut Changes,
+    ) {
         let segment = retention.segment(end);
-        let older = self
-            .older
-            .get_or_insert_with(|| Box::new(Older { rows: Vec::new() }));
-        let versions = vec![version];
-        older.rows.insert(
-            at,
-            SegmentRow {
-                segment,
-                end,
-                versions,
-            },
-        );
-        Some(segment)
+        let row = SegmentRow {
+            segment,
+            end,
+            versions: vec![version],
+        };
+        let older = self.older.get_or_insert_default();
+        older.rows.insert(at, row);
+        changes.row(segment, true);
     }
 
     /// Adds `version`, which ends at `end`, behind what its segment knows.
@@ -256,13 +294,16 @@ impl Versions {
         retention: &Retention,
         version: Version<Option<StoreBytes>>,
         end: i64,
-    ) -> Option<i64> {
+        changes: &mut Changes,
+    ) {
         match self.row_at(retention, end) {
             Ok(at) => {
-                self.row_mut(at)?.push(version, end);
-                None
+                if let Some(row) = self.row_mut(at) {
+                    row.push(version, end);
+                    changes.row(row.segment, false);
+                }
             }
-            Err(at) => self.insert_row(retention, at, version, end),
+            Err(at) => self.insert_row(retention, at, version, end, changes),
         }
     }
 
@@ -272,15 +313,18 @@ impl Versions {
         retention: &Retention,
         value: Option<StoreBytes>,
         timestamp: i64,
-    ) -> Option<i64> {
-        let replaced = self.latest.take();
-        self.latest = value.map(|value| Version { timestamp, value });
-        let replaced = replaced.filter(|latest| latest.timestamp < timestamp)?;
-        let version = Version {
-            timestamp: replaced.timestamp,
-            value: Some(replaced.value),
-        };
-        self.append(retention, version, timestamp)
+        changes: &mut Changes,
+    ) {
+        let latest = value.map(|value| Version { timestamp, value });
+        let replaced = std::mem::replace(&mut self.latest, latest);
+        changes.latest = true;
+        if let Some(replaced) = replaced.filter(|latest| latest.timestamp < timestamp) {
+            let version = Version {
+                timestamp: replaced.timestamp,
+                value: Some(replaced.value),
+            };
+            self.append(retention, version, timestamp, changes);
+        }
     }
 
     /// The version belongs between those of a row.
@@ -288,55 +332,49 @@ impl Versions {
         &mut self,
         retention: &Retention,
         at: usize,
-        value: Option<StoreBytes>,
-        timestamp: i64,
-    ) -> (PutReturn, Option<i64>) {
+        version: Version<Option<StoreBytes>>,
+        changes: &mut Changes,
+    ) -> PutReturn {
+        let timestamp = version.timestamp;
         let segment = retention.segment(timestamp);
         let Some(row) = self.row_mut(at) else {
-            return (PutReturn::NotPut, None);
+            return PutReturn::NotPut;
         };
         let before = row.find(timestamp);
         let result = PutReturn::ValidTo(row.valid_to(before));
-        let version = Version { timestamp, value };
+        changes.row(row.segment, false);
         if row.versions[before].timestamp == timestamp {
             row.versions[before] = version;
-            return (result, None);
-        }
-        if row.segment == segment {
+        } else if row.segment == segment {
             row.versions.insert(before + 1, version);
-            return (result, None);
+        } else {
+            // What was there ends in an older segment now, and goes to it.
+            let ended = std::mem::replace(&mut row.versions[before], version);
+            self.append(retention, ended, timestamp, changes);
         }
-        // What was there ends in an older segment now, and goes to it.
-        let ended = std::mem::replace(&mut row.versions[before], version);
-        let new_row = self.append(retention, ended, timestamp);
-        (result, new_row)
+        result
     }
 
     /// The version ends where a known one begins, in whose segment nothing of this time is known.
     fn put_before(
         &mut self,
         retention: &Retention,
-        value: Option<StoreBytes>,
-        timestamp: i64,
+        version: Version<Option<StoreBytes>>,
         valid_to: i64,
-    ) -> (PutReturn, Option<i64>) {
-        let result = PutReturn::ValidTo(valid_to);
-        let version = Version { timestamp, value };
+        changes: &mut Changes,
+    ) {
         match self.row_at(retention, valid_to) {
             Ok(at) => {
                 if let Some(row) = self.row_mut(at) {
-                    if row.end <= timestamp {
+                    if row.end <= version.timestamp {
                         row.push(version, valid_to);
                     } else {
                         row.push_front(version);
                     }
+                    changes.row(row.segment, false);
                 }
-                (result, None)
             }
-            Err(at) => {
-                let new_row = self.insert_row(retention, at, version, valid_to);
-                (result, new_row)
-            }
+            Err(at) => self.insert_row(retention, at, version, valid_to, changes),
         }
     }
 
@@ -346,37 +384,38 @@ impl Versions {
         retention: &Retention,
         value: Option<StoreBytes>,
         timestamp: i64,
-    ) -> (PutReturn, Option<i64>) {
-        let result = PutReturn::ValidToUndefined;
+        changes: &mut Changes,
+    ) {
         if let Some(value) = value {
             self.latest = Some(Version { timestamp, value });
-            return (result, None);
+            changes.latest = true;
+            return;
         }
         // A tombstone that nothing refers to would never go: it expires with the segment it is in.
-        let at = match self.row_at(retention, timestamp) {
+        match self.row_at(retention, timestamp) {
             Err(at) => {
                 let value = None;
                 let tombstone = Version { timestamp, value };
-                let new_row = self.insert_row(retention, at, tombstone, timestamp);
-                return (result, new_row);
+                self.insert_row(retention, at, tombstone, timestamp, changes);
             }
-            Ok(at) => at,
-        };
-        if let Some(row) = self.row_mut(at)
-            && row.end < timestamp
-        {
-            let gap = Version {
-                timestamp: row.end,
-                value: None,
-            };
-            row.push(gap, timestamp);
+            Ok(at) => {
+                if let Some(row) = self.row_mut(at)
+                    && row.end < timestamp
+                {
+                    let gap = Version {
+                        timestamp: row.end,
+                        value: None,
+                    };
+                    row.push(gap, timestamp);
+                    changes.row(row.segment, false);
+                }
+            }
         }
-        (result, None)
     }
 }
 
 impl SegmentRow {
-    fn start(&self) -> i64 {
+    pub(super) fn start(&self) -> i64 {
         self.versions[0].timestamp
     }
 
@@ -386,7 +425,7 @@ impl SegmentRow {
     }
 
     /// The version at `timestamp`, at which the row has one.
-    fn find(&self, timestamp: i64) -> usize {
+    pub(super) fn find(&self, timestamp: i64) -> usize {
         let behind = self.versions.partition_point(|v| v.timestamp <= timestamp);
         behind.saturating_sub(1)
     }
@@ -396,7 +435,7 @@ impl SegmentRow {
         next.map_or(self.end, |version| version.timestamp)
     }
 
-    fn found(&self, at: usize) -> Option<Found<'_>> {
+    pub(super) fn found(&self, at: usize) -> Option<Found<'_>> {
         let version = &self.versions[at];
         Some(Found {
             value: version.value.as_ref()?,

@@ -74,26 +74,9 @@ impl Stores {
         ))
     }
 
-    /// Windows in memory, in segments of half the retention and at least a minute: in the order of
-    /// Java's `persistentWindowStore`.
-    ///
-    /// # Errors
-    /// As for [`in_memory_window_store`](Self::in_memory_window_store).
-    pub fn segmented_window_store(
-        name: impl Into<Arc<str>>,
-        retention_ms: i64,
-        window_size_ms: i64,
-        retain_duplicates: bool,
-    ) -> Result<Arc<dyn WindowBytesStoreSupplier>, StateError> {
-        let order = segmented(retention_ms);
-        let supplier = Supplier::new(name.into(), KeySchema::Window, order, retention_ms)?;
-        Ok(Arc::new(
-            supplier.of_windows(window_size_ms, retain_duplicates)?,
-        ))
-    }
-
     /// Windows in memory in the order of Java's persistent store of aggregations that emit when
-    /// windows close (Java: `RocksDbIndexedTimeOrderedWindowBytesStoreSupplier`).
+    /// windows close (Java: `RocksDbIndexedTimeOrderedWindowBytesStoreSupplier`), with an index by
+    /// key or without.
     ///
     /// # Errors
     /// As for [`in_memory_window_store`](Self::in_memory_window_store).
@@ -101,8 +84,9 @@ impl Stores {
         name: impl Into<Arc<str>>,
         retention_ms: i64,
         window_size_ms: i64,
+        is_indexed: bool,
     ) -> Result<Arc<dyn WindowBytesStoreSupplier>, StateError> {
-        let order = time_ordered(retention_ms);
+        let order = time_ordered(retention_ms, is_indexed);
         let supplier = Supplier::new(name.into(), KeySchema::Window, order, retention_ms)?;
         Ok(Arc::new(supplier.of_windows(window_size_ms, false)?))
     }
@@ -116,7 +100,7 @@ impl Stores {
         name: impl Into<Arc<str>>,
         retention_ms: i64,
     ) -> Result<Arc<dyn SessionBytesStoreSupplier>, StateError> {
-        let order = time_ordered(retention_ms);
+        let order = time_ordered(retention_ms, true);
         let supplier = Supplier::new(name.into(), KeySchema::Session, order, retention_ms);
         Ok(Arc::new(supplier?))
     }
@@ -150,20 +134,6 @@ impl Stores {
         retention_ms: i64,
     ) -> Result<Arc<dyn SessionBytesStoreSupplier>, StateError> {
         let order = RowOrder::TimeFirst;
-        let supplier = Supplier::new(name.into(), KeySchema::Session, order, retention_ms);
-        Ok(Arc::new(supplier?))
-    }
-
-    /// Sessions in memory, in segments of half the retention and at least a minute: in the order of
-    /// Java's `persistentSessionStore`.
-    ///
-    /// # Errors
-    /// When the retention is negative.
-    pub fn segmented_session_store(
-        name: impl Into<Arc<str>>,
-        retention_ms: i64,
-    ) -> Result<Arc<dyn SessionBytesStoreSupplier>, StateError> {
-        let order = segmented(retention_ms);
         let supplier = Supplier::new(name.into(), KeySchema::Session, order, retention_ms);
         Ok(Arc::new(supplier?))
     }
@@ -314,9 +284,10 @@ fn segmented(retention_ms: i64) -> RowOrder {
     }
 }
 
-fn time_ordered(retention_ms: i64) -> RowOrder {
+fn time_ordered(retention_ms: i64, is_indexed: bool) -> RowOrder {
     RowOrder::TimeOrdered {
         interval_ms: segment_interval_ms(retention_ms),
+        is_indexed,
     }
 }
 

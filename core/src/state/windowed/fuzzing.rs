@@ -81,9 +81,17 @@ const fn duplicates(order: RowOrder) -> Kind {
 }
 
 const SEGMENTED: RowOrder = RowOrder::Segmented { interval_ms: 4 };
-const TIME_ORDERED: RowOrder = RowOrder::TimeOrdered { interval_ms: 4 };
+const TIME_ORDERED: RowOrder = time_ordered(false);
+const INDEXED: RowOrder = time_ordered(true);
 
-const KINDS: [Kind; 23] = {
+const fn time_ordered(is_indexed: bool) -> RowOrder {
+    RowOrder::TimeOrdered {
+        interval_ms: 4,
+        is_indexed,
+    }
+}
+
+const KINDS: [Kind; 25] = {
     use KeySchema::{Session, Window};
     use RowOrder::TimeFirst;
     use ValueFormat::{Plain, Timestamped, TimestampedWithHeaders, WithHeaders};
@@ -105,7 +113,9 @@ const KINDS: [Kind; 23] = {
         kind(Session, SEGMENTED, WithHeaders, true, None),
         kind(Window, TIME_ORDERED, Timestamped, false, None),
         kind(Window, TIME_ORDERED, Plain, true, None),
-        kind(Session, TIME_ORDERED, Plain, false, None),
+        kind(Window, INDEXED, Timestamped, false, None),
+        kind(Window, INDEXED, Plain, true, None),
+        kind(Session, INDEXED, Plain, false, None),
         persistent(kind(Window, SEGMENTED, Timestamped, false, Some(true))),
         persistent(kind(Session, SEGMENTED, Plain, false, None)),
         persistent(kind(Session, SEGMENTED, WithHeaders, true, Some(false))),
@@ -189,7 +199,7 @@ impl Model {
         let oldest = self.observed_stream_time - RETENTION_MS;
         match self.options.order {
             RowOrder::TimeFirst => time > oldest,
-            RowOrder::Segmented { interval_ms } | RowOrder::TimeOrdered { interval_ms } => {
+            RowOrder::Segmented { interval_ms } | RowOrder::TimeOrdered { interval_ms, .. } => {
                 time / interval_ms >= oldest / interval_ms
             }
         }

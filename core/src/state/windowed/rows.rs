@@ -69,14 +69,15 @@ pub enum RowOrder {
         /// The length of a segment in milliseconds, at least 1.
         interval_ms: i64,
     },
-    /// By time where a stretch of time is asked for, and of sessions by end, start and key; like
-    /// segments where a range of keys is (Java: `RocksDBTimeOrderedWindowStore`,
-    /// `RocksDBTimeOrderedSessionStore`, for aggregations that emit when windows close). Whole
-    /// segments expire, and rows may be seen for longer: windows for a millisecond, and sessions of
-    /// a stretch of time until their segment expires.
+    /// By time and then key, and of sessions by end, start and key (Java:
+    /// `RocksDBTimeOrderedWindowStore`, `RocksDBTimeOrderedSessionStore`, for aggregations that emit
+    /// when windows close). Whole segments expire, and rows may be seen for longer: windows for a
+    /// millisecond, and sessions of a stretch of time until their segment expires.
     TimeOrdered {
         /// The length of a segment in milliseconds, at least 1.
         interval_ms: i64,
+        /// True where there is an index by key: a range of keys comes like segments.
+        is_indexed: bool,
     },
 }
 
@@ -101,9 +102,10 @@ impl RowOrder {
     /// The order of the rows that `query` asks for.
     pub(crate) fn of(self, query: &WindowQuery<'_>) -> Self {
         match self {
-            Self::TimeOrdered { interval_ms } if !query.is_of_time => {
-                Self::Segmented { interval_ms }
-            }
+            Self::TimeOrdered {
+                interval_ms,
+                is_indexed: true,
+            } if !query.is_of_time => Self::Segmented { interval_ms },
             order => order,
         }
     }
@@ -165,7 +167,7 @@ impl InMemoryWindowStore {
         match self.order {
             RowOrder::TimeFirst => self.live_from(),
             RowOrder::Segmented { .. } => self.order.segment(self.expired_to()),
-            RowOrder::TimeOrdered { interval_ms } => {
+            RowOrder::TimeOrdered { interval_ms, .. } => {
                 self.expired_to() / interval_ms.max(1) * interval_ms.max(1)
             }
         }
@@ -387,9 +389,10 @@ impl ByteWindowStore for InMemoryWindowStore {
             return self.scan_key(query, direction);
         }
         match self.order {
-            RowOrder::TimeOrdered { interval_ms } if !query.is_of_time => {
-                self.scan_keys(&query, interval_ms, direction)
-            }
+            RowOrder::TimeOrdered {
+                interval_ms,
+                is_indexed: true,
+            } if !query.is_of_time => self.scan_keys(&query, interval_ms, direction),
             _ => {
                 let slots = self.scan_segments(&query, direction);
                 Box::new(self.matching(&query, slots).map(Ok))

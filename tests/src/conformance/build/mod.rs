@@ -11,6 +11,7 @@ mod processor_api;
 mod serdes;
 mod sources;
 mod streams;
+mod suppress;
 mod tables;
 mod windows;
 

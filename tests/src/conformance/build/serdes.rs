@@ -9,6 +9,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use eddyline_core::dsl::{StrictBufferConfig, Suppressed};
 use eddyline_core::serde::serdes::OptionSerde;
 use eddyline_core::serde::{DefaultSerde, Serde, SerdeError, SerdeRef};
 use eddyline_core::window::Windowed;
@@ -29,6 +30,12 @@ pub(crate) trait KeyCell: Clone + PartialEq + Debug + 'static {
 
     /// The serde that a call names.
     fn named_serde(name: &str) -> SerdeRef<Self>;
+
+    /// How tables are suppressed until windows close, where keys have windows.
+    fn until_window_closes(buffer: StrictBufferConfig) -> Option<Suppressed<Self>> {
+        let _ = buffer;
+        None
+    }
 }
 
 impl KeyCell for Key {
@@ -57,6 +64,9 @@ impl KeyCell for Windowed<Key> {
     /// is the default.
     fn named_serde(_: &str) -> SerdeRef<Self> {
         Arc::new(OfAnotherType(PhantomData))
+    }
+    fn until_window_closes(buffer: StrictBufferConfig) -> Option<Suppressed<Self>> {
+        Some(Suppressed::until_window_closes(buffer))
     }
 }
 

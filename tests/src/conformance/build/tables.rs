@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::foreign_key;
 use super::streams::{grouped, selector};
+use super::suppress;
 use super::{Build, BuildError, Cell, Handle, KeyCell, Operand, function, given, name};
 use crate::conformance::datum::{Datum, Key};
 use crate::conformance::stores::{self, StoreKind};
@@ -23,6 +24,7 @@ impl<K: KeyCell, V: Cell> Operand for KTable<K, V> {
             "filter" | "filter_not" => filter(table, op, build),
             "map_values" => map_values(table, op, build),
             "group_by" => group_by(table, op),
+            "suppress" => suppress::suppress(table, op),
             "transform_values" => transform_values(table, op, build),
             "join" | "left_join" | "outer_join" if op.get("fk_fn").is_some() => {
                 foreign_key::join(table, op, build)
@@ -63,18 +65,21 @@ fn filter<K: KeyCell, V: Cell>(
     )
 }
 
+/// A value function, which may read the key.
+fn value_function(op: &Value) -> Result<functions::Value2, BuildError> {
+    if let Ok(map) = function(op, "fn", functions::value_with_key) {
+        return Ok(map);
+    }
+    let map = function(op, "fn", functions::value)?;
+    Ok(Box::new(move |_, value| map(value)))
+}
+
 fn map_values<K: KeyCell, V: Cell>(
     table: &KTable<K, V>,
     op: &Value,
     build: &mut Build,
 ) -> Result<Option<Handle>, BuildError> {
-    let map: functions::Value2 = match function(op, "fn", functions::value_with_key) {
-        Ok(map) => map,
-        Err(_) => {
-            let map = function(op, "fn", functions::value)?;
-            Box::new(move |_, value| map(value))
-        }
-    };
+    let map = value_function(op)?;
     let map = move |key: &K, value: V| -> Option<Datum> {
         map(key.datum().as_ref(), Some(value.datum()))
     };
@@ -99,16 +104,17 @@ fn group_by<K: KeyCell, V: Cell>(
 }
 
 /// A value function as a transformer.
-struct Transformer(Arc<functions::Value1>);
+struct Transformer(Arc<functions::Value2>);
 
 impl<K: KeyCell, V: Cell> ValueTransformerWithKey<K, V, Datum> for Transformer {
     fn transform(
         &mut self,
         _: &mut ProcessingContext<'_>,
-        _: &K,
+        key: &K,
         value: Option<V>,
     ) -> Result<Option<Datum>, ProcessorError> {
-        Ok((self.0)(value.map(|value| value.datum())))
+        let value = value.map(|value| value.datum());
+        Ok((self.0)(key.datum().as_ref(), value))
     }
 }
 
@@ -117,7 +123,7 @@ fn transform_values<K: KeyCell, V: Cell>(
     op: &Value,
     build: &mut Build,
 ) -> Result<Option<Handle>, BuildError> {
-    let transform = Arc::new(function(op, "fn", functions::value)?);
+    let transform = Arc::new(value_function(op)?);
     let supplier = move || Transformer(Arc::clone(&transform));
     let stores = texts(op, "stores");
     let store = stores::materialized(op, &mut build.specs, StoreKind::Timestamped)?;

@@ -106,13 +106,13 @@ impl BufferConfig {
         }
     }
 
-    fn unbounded_again(self) -> StrictBufferConfig {
-        StrictBufferConfig(Self {
-            max_records: None,
-            max_bytes: None,
-            when_full: WhenFull::ShutDown,
+    /// Another strategy. Java forgets with it that logging is disabled.
+    fn with_strategy(self, when_full: WhenFull) -> Self {
+        Self {
+            when_full,
+            logging: Some(self.logging.unwrap_or_default()),
             ..self
-        })
+        }
     }
 }
 
@@ -152,28 +152,28 @@ macro_rules! buffer_config {
                 self
             }
 
-            /// With room for any number of rows.
+            /// With room for any number of rows, and logged: disable logging after it, not before.
             #[must_use]
             pub fn with_no_bound(self) -> StrictBufferConfig {
-                self.0.unbounded_again()
+                StrictBufferConfig(BufferConfig {
+                    max_records: None,
+                    max_bytes: None,
+                    ..self.0.with_strategy(WhenFull::ShutDown)
+                })
             }
 
-            /// Stops the application when the buffer is full, instead of giving rows early.
+            /// Stops the application when the buffer is full, instead of giving rows early. The
+            /// buffer is logged: disable logging after it, not before.
             #[must_use]
             pub fn shut_down_when_full(self) -> StrictBufferConfig {
-                StrictBufferConfig(BufferConfig {
-                    when_full: WhenFull::ShutDown,
-                    ..self.0
-                })
+                StrictBufferConfig(self.0.with_strategy(WhenFull::ShutDown))
             }
 
-            /// Gives the oldest rows early when the buffer is full.
+            /// Gives the oldest rows early when the buffer is full. The buffer is logged: disable
+            /// logging after it, not before.
             #[must_use]
             pub fn emit_early_when_full(self) -> EagerBufferConfig {
-                EagerBufferConfig(BufferConfig {
-                    when_full: WhenFull::EmitEarly,
-                    ..self.0
-                })
+                EagerBufferConfig(self.0.with_strategy(WhenFull::EmitEarly))
             }
         }
 
