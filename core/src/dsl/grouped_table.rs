@@ -100,7 +100,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedTable<K, V> {
             add(key, value, before.unwrap_or_else(&initialize)).into()
         };
         let subtract = move |key: &K, value, before| subtract(key, value, before).into();
-        self.build("KTABLE-AGGREGATE-", add, subtract, materialized)
+        self.build(AGGREGATE, add, subtract, materialized)
     }
 
     fn build<A: DefaultSerde + Clone + 'static>(
@@ -111,7 +111,8 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedTable<K, V> {
         materialized: Materialized<K, A>,
     ) -> KTable<K, A> {
         let mut graph = self.builder.graph.borrow_mut();
-        let store = graph.store_name(&materialized, prefix);
+        // Whatever it is for: Java names the stores of all three alike.
+        let store = graph.store_name(&materialized, AGGREGATE);
         let named = self.next_name.as_deref();
         let suffixed = |suffix| named.map(|name| format!("{name}-{suffix}"));
         let sink = graph.name_or(suffixed("sink").as_deref(), "KSTREAM-SINK-");
@@ -174,3 +175,5 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedTable<K, V> {
         })
     }
 }
+
+const AGGREGATE: &str = "KTABLE-AGGREGATE-";
