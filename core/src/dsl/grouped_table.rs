@@ -78,6 +78,13 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedTable<K, V> {
             None => Some(value),
         };
         let subtract = move |_: &K, value, before| subtract(before, value).into();
+        // Reduced rows are of the group's type, and by its serde.
+        let values = materialized.values.clone();
+        let values = values.unwrap_or_else(|| Arc::clone(&self.grouped.values));
+        let materialized = Materialized {
+            values: Some(values),
+            ..materialized
+        };
         self.build("KTABLE-REDUCE-", add, subtract, materialized)
     }
 
@@ -111,7 +118,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedTable<K, V> {
         materialized: Materialized<K, A>,
     ) -> KTable<K, A> {
         let mut graph = self.builder.graph.borrow_mut();
-        // Whatever it is for: Java names the stores of all three alike.
+        // Java gives the stores of all of them this name.
         let store = graph.store_name(&materialized, AGGREGATE);
         let named = self.next_name.as_deref();
         let suffixed = |suffix| named.map(|name| format!("{name}-{suffix}"));
