@@ -5,6 +5,7 @@
 
 mod context;
 mod fixed_key;
+mod global;
 mod graph;
 mod metadata;
 mod node;
@@ -22,6 +23,7 @@ pub use context::{FixedKeyProcessorContext, ProcessingContext, ProcessorContext,
 pub(crate) use fixed_key::FixedKeyNode;
 pub use fixed_key::{FixedKeyProcessor, FixedKeyProcessorSupplier, FixedKeyRecord};
 pub(crate) use graph::{ForwardFlushed, TaskContext};
+pub use global::GlobalStores;
 pub use graph::{Input, ProcessorGraph};
 pub(crate) use metadata::ProcessorMetadata;
 pub(crate) use node::{ErasedNode, ProcessorNode, SourceNode, SourceOptions};
