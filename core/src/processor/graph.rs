@@ -322,10 +322,11 @@ impl TaskContext {
 
     /// True when writes to `store` stay in its cache.
     pub(crate) fn is_cached(&self, store: usize) -> bool {
-        !is_global(store) && self.stores[store]
-            .store
-            .as_ref()
-            .is_some_and(|store| store.is_cached())
+        !is_global(store)
+            && self.stores[store]
+                .store
+                .as_ref()
+                .is_some_and(|store| store.is_cached())
     }
 
     /// Calls `access` with the store, then logs what was written and forwards what was evicted.

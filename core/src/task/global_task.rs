@@ -106,7 +106,8 @@ impl GlobalTask {
             .filter(|partition| !self.partitions.contains_key(partition))
             .collect();
         for partition in &new {
-            self.partitions.insert(partition.clone(), Progress::default());
+            self.partitions
+                .insert(partition.clone(), Progress::default());
         }
         new
     }

@@ -18,10 +18,7 @@ impl TaskRunner {
     }
 
     /// Begins to read the partitions of global topics that were not there before.
-    pub(super) fn read_globals(
-        &mut self,
-        counts: &[(TopicName, i32)],
-    ) -> Result<(), StreamsError> {
+    pub(super) fn read_globals(&mut self, counts: &[(TopicName, i32)]) -> Result<(), StreamsError> {
         self.open_globals()?;
         for (topic, count) in counts {
             let globals = self.globals.as_mut();

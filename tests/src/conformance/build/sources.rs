@@ -19,6 +19,7 @@ impl Build {
         match name(op) {
             "stream" => self.stream(op),
             "table" => self.table(op),
+            "global_table" => self.global_table(op),
             "add_store" => {
                 let store = self.store(op)?;
                 self.builder.add_state_store(store);
@@ -46,7 +47,8 @@ impl Build {
         let values = nullable::<Datum>(text(op, "value_serde").unwrap_or("string"));
         let (topic, consumed) = (text(op, "topic").unwrap_or_default(), consumed(op, values)?);
         let supplier = move || GlobalUpdate(name.clone());
-        self.builder.add_global_store(store, topic, consumed, supplier);
+        self.builder
+            .add_global_store(store, topic, consumed, supplier);
         Ok(None)
     }
 
@@ -69,6 +71,16 @@ impl Build {
         let store = store.unwrap_or_else(Materialized::default);
         let table = self.builder.table_with(topic, consumed(op, values)?, store);
         given(table)
+    }
+
+    fn global_table(&mut self, op: &Value) -> Result<Option<Handle>, BuildError> {
+        self.input(op);
+        let topic = text(op, "topic").unwrap_or_default();
+        let values = Datum::serde(text(op, "value_serde").unwrap_or("string"));
+        let store = stores::materialized(op, &mut self.specs, StoreKind::Timestamped)?;
+        let store = store.unwrap_or_else(Materialized::default);
+        let consumed = consumed(op, values)?;
+        given(self.builder.global_table_with(topic, consumed, store))
     }
 }
 
