@@ -43,6 +43,8 @@ struct StoreSlot {
     name: Arc<str>,
     store: Option<Box<dyn StateStore>>,
     changelog: Option<TopicName>,
+    /// The changelog is a topic of the user's: what is written is in it already.
+    read_only: bool,
     forwarder: Option<(usize, Rc<dyn ForwardFlushed>)>,
     /// True while flushed entries are being forwarded: a write from downstream only queues more.
     draining: bool,
@@ -366,6 +368,10 @@ impl TaskContext {
         let (Some(state), Some(topic)) = (&mut slot.store, &slot.changelog) else {
             return Ok(());
         };
+        if slot.read_only {
+            state.visit_changelog(&mut |_| {});
+            return Ok(());
+        }
         let mut result = Ok(());
         let (sink, partition) = (&self.sink, self.id.partition);
         state.visit_changelog(&mut |entry| {
@@ -564,6 +570,7 @@ impl ProcessorGraph {
                 name: Arc::clone(&definition.name),
                 store: Some(store),
                 changelog,
+                read_only: definition.is_read_only(),
                 forwarder: None,
                 draining: false,
             });

@@ -457,6 +457,13 @@ impl TopologyBuilder {
     /// Lets a processor use the store called `store`.
     pub(crate) fn connect(&mut self, node: usize, store: &str) {
         match self.stores.iter().position(|known| &*known.name == store) {
+            Some(index) if self.stores[index].is_global => {
+                let processor = self.nodes[node].name.to_string();
+                self.fail(TopologyError::GlobalStoreConnected {
+                    processor,
+                    store: store.to_owned(),
+                });
+            }
             Some(index) => {
                 let stores = &mut self.nodes[node].stores;
                 if !stores.contains(&index) {

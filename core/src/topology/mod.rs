@@ -295,6 +295,11 @@ pub(crate) struct StoreDefinition {
 }
 
 impl StoreDefinition {
+    /// True when its changelog is a topic of the user's, which nothing is written to.
+    pub(crate) const fn is_read_only(&self) -> bool {
+        self.source_topic.is_some()
+    }
+
     /// `<application.id>-<store>-changelog`, where the store is logged, or the topic that it is
     /// restored from.
     pub(crate) fn changelog_topic(&self, application_id: &str) -> Option<TopicName> {
@@ -381,8 +386,8 @@ impl Topology {
         })
     }
 
-    /// Stores but global ones connected to any of `nodes`, in the order in which Java flushes them: that of the
-    /// nodes, and of the names in a `HashSet` for each.
+    /// Stores but global ones connected to any of `nodes`, in the order in which Java flushes them:
+    /// that of the nodes, and of the names in a `HashSet` for each.
     pub(crate) fn stores_of(&self, nodes: &[usize]) -> Vec<usize> {
         let mut found = Vec::new();
         for &node in nodes {

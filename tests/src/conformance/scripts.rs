@@ -389,10 +389,7 @@ impl Processor<Key, Option<Datum>, (), ()> for GlobalUpdate {
         record: Record<Key, Option<Datum>>,
     ) -> Result<(), ProcessorError> {
         context.with_store::<KeyValueStore<Key, Datum>, _>(&self.0, |store, context| {
-            match record.value {
-                Some(value) => store.put(&record.key, &value, context),
-                None => store.delete(&record.key, context).map(drop),
-            }
+            store.put(&record.key, record.value.as_ref(), context)
         })??;
         Ok(())
     }
