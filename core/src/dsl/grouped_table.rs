@@ -121,7 +121,10 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedTable<K, V> {
         let keys = Arc::clone(&self.grouped.keys);
         let given = self.grouped.name.as_deref();
         let parent = match self.repartitioned.get().filter(|_| given.is_some()) {
-            Some(node) => node,
+            Some(node) => {
+                graph.add_again(self.node, node);
+                node
+            }
             None => {
                 let topic = format!("{}-repartition", given.unwrap_or(&store));
                 let node = self.repartition_node(&topic.into(), sink, &source);
@@ -130,7 +133,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedTable<K, V> {
                 node
             }
         };
-        let sources = Rc::new(SourceNodes::from([Arc::clone(graph.name(parent))]));
+        let sources = Rc::new(SourceNodes::from([source]));
         let keys = materialized.key_serde(&keys);
         let values = materialized.values.clone().unwrap_or_else(A::default_serde);
         let serdes = (Arc::clone(&keys), Arc::clone(&values));

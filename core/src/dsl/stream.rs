@@ -343,7 +343,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         let node = GraphNode::processor::<K, V, K, V, _>(name, || Pass).merging();
         let node = graph.add(&[self.node, other.node], node);
         drop(graph);
-        let sources: SourceNodes = self.sources.union(&other.sources).cloned().collect();
+        let sources = self.sources.union(&other.sources);
         let repartition_required = self.repartition_required || other.repartition_required;
         let builder = self.builder.clone();
         Self::new(builder, node, Rc::new(sources), repartition_required)
@@ -526,6 +526,6 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
 
     /// Groups by the keys there are; records move only if an operator changed keys before.
     pub fn group_by_key_with(&self, grouped: Grouped<K, V>) -> KGroupedStream<K, V> {
-        KGroupedStream::new(self.clone(), grouped)
+        KGroupedStream::new(self.same_at(self.node), grouped)
     }
 }

@@ -7,8 +7,9 @@ use std::ops::RangeBounds;
 
 use super::byte_store::{ByteRow, ByteRows, Direction};
 use super::changelog::ChangelogEntry;
+use super::serdes::{StoreSerdes, lend};
 use super::stack::KeyValueBytesStore;
-use super::typed::{FlushedChange, Serdes, lend, typed_state_store};
+use super::typed::{FlushedChange, typed_state_store};
 use super::value::{Plain, Timestamped, TimestampedWithHeaders, ValueLayout};
 use super::{ChangelogRecord, FlushedEntry, StateError, StateStore};
 use crate::query::{QueryFailure, QueryPage, RowPosition, StoreQuery};
@@ -20,7 +21,7 @@ use crate::types::{RecordContext, TopicName};
 /// Reads and writes may evict from the cache: see [`StateStore::has_pending`].
 pub struct TypedKeyValueStore<K, V, L> {
     bytes: KeyValueBytesStore,
-    serdes: Serdes<K, V>,
+    serdes: StoreSerdes<K, V>,
     layout: PhantomData<fn() -> L>,
 }
 
@@ -42,10 +43,9 @@ impl<K, V, L: ValueLayout> TypedKeyValueStore<K, V, L> {
     /// # Panics
     /// When `bytes` lack what the layout shows: a timestamp or headers.
     pub fn new(bytes: KeyValueBytesStore, keys: SerdeRef<K>, values: SerdeRef<V>) -> Self {
-        let format = bytes.format();
-        assert!(format.holds(L::FORMAT), "store {}", bytes.name());
+        assert!(bytes.format().holds(L::FORMAT), "store {}", bytes.name());
         Self {
-            serdes: Serdes::new(bytes.name(), format, keys, values),
+            serdes: StoreSerdes::new(bytes.name().into(), keys, values),
             bytes,
             layout: PhantomData,
         }
@@ -54,15 +54,14 @@ impl<K, V, L: ValueLayout> TypedKeyValueStore<K, V, L> {
     /// The value of `key`.
     #[inline]
     pub fn get(&mut self, key: &K) -> Result<Option<L::Stored<V>>, StateError> {
-        self.serdes.set_key(key)?;
-        let found = self.bytes.get(&self.serdes.key)?;
+        let found = self.serdes.with_key(key, |key| self.bytes.get(key))??;
         self.read(found)
     }
 
     /// The value of `key` for someone who only has a shared reference, as queries from outside the
     /// task do: does not fill the cache.
     pub fn peek(&self, key: &K) -> Result<Option<L::Stored<V>>, StateError> {
-        let found = self.bytes.peek(&self.serdes.key_bytes(key)?)?;
+        let found = self.serdes.with_key(key, |key| self.bytes.peek(key))??;
         self.read(found)
     }
 
@@ -74,10 +73,9 @@ impl<K, V, L: ValueLayout> TypedKeyValueStore<K, V, L> {
         value: Option<&L::Stored<V>>,
         context: &RecordContext,
     ) -> Result<(), StateError> {
-        self.serdes.set_key(key)?;
-        self.serdes.set_value::<L>(value)?;
-        self.bytes
-            .put(&self.serdes.key, self.serdes.value(), context)
+        let format = self.bytes.format();
+        let (key, value) = self.serdes.stored_row::<L>(format, key, value)?;
+        self.bytes.put(key, value, context)
     }
 
     /// Sets the value of `key` if it has none, and returns the one it has otherwise.
@@ -87,9 +85,8 @@ impl<K, V, L: ValueLayout> TypedKeyValueStore<K, V, L> {
         value: Option<&L::Stored<V>>,
         context: &RecordContext,
     ) -> Result<Option<L::Stored<V>>, StateError> {
-        self.serdes.set_key(key)?;
-        self.serdes.set_value::<L>(value)?;
-        let (key, value) = (&self.serdes.key, self.serdes.value());
+        let format = self.bytes.format();
+        let (key, value) = self.serdes.stored_row::<L>(format, key, value)?;
         let found = self.bytes.put_if_absent(key, value, context)?;
         self.read(found)
     }
@@ -104,12 +101,11 @@ impl<K, V, L: ValueLayout> TypedKeyValueStore<K, V, L> {
         K: 'r,
         L::Stored<V>: 'r,
     {
+        let format = self.bytes.format();
         let mut bytes = Vec::new();
         for (key, value) in rows {
-            self.serdes.set_key(key)?;
-            self.serdes.set_value::<L>(value)?;
-            let value = self.serdes.value().map(<[u8]>::to_vec);
-            bytes.push((self.serdes.key.clone(), value));
+            let (key, value) = self.serdes.stored_row::<L>(format, key, value)?;
+            bytes.push((key.to_vec(), value.map(<[u8]>::to_vec)));
         }
         let rows = bytes
             .iter()
@@ -123,8 +119,9 @@ impl<K, V, L: ValueLayout> TypedKeyValueStore<K, V, L> {
         key: &K,
         context: &RecordContext,
     ) -> Result<Option<L::Stored<V>>, StateError> {
-        self.serdes.set_key(key)?;
-        let found = self.bytes.delete(&self.serdes.key, context)?;
+        let found = self
+            .serdes
+            .with_key(key, |key| self.bytes.delete(key, context))??;
         self.read(found)
     }
 
@@ -198,11 +195,14 @@ impl<K, V, L: ValueLayout> TypedKeyValueStore<K, V, L> {
     }
 
     fn iterator<'a>(&'a self, rows: ByteRows<'a>) -> KeyValueIterator<'a, K, L::Stored<V>> {
-        let serdes = &self.serdes;
+        let (serdes, format) = (&self.serdes, self.bytes.format());
         KeyValueIterator {
             rows,
             read: Box::new(move |(key, value)| {
-                Ok((serdes.read_key(&key)?, serdes.read_value::<L>(&value)?))
+                Ok((
+                    serdes.read_key(&key)?,
+                    serdes.read_stored::<L>(format, &value)?,
+                ))
             }),
         }
     }
@@ -212,7 +212,8 @@ impl<K, V, L: ValueLayout> TypedKeyValueStore<K, V, L> {
         &self,
         found: Option<impl std::ops::Deref<Target = [u8]>>,
     ) -> Result<Option<L::Stored<V>>, StateError> {
-        let read = |bytes| self.serdes.read_value::<L>(bytes);
+        let format = self.bytes.format();
+        let read = |bytes| self.serdes.read_stored::<L>(format, bytes);
         found.as_deref().map(read).transpose()
     }
 }

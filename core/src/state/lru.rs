@@ -118,6 +118,8 @@ impl ByteKeyValueStore for LruMap {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -145,5 +147,46 @@ mod tests {
         assert_eq!(map.pop_evicted().as_deref(), Some(&b"a"[..]));
         assert_eq!(map.get(b"a")?, None);
         Ok(())
+    }
+
+    proptest! {
+        /// Against a list in order of use.
+        #[test]
+        fn any_history_is_that_of_a_list(
+            ops in prop::collection::vec((0..4_u8, 0..6_u8), 0..200),
+            max_entries in 0..5_usize,
+        ) {
+            let mut map = LruMap::new(max_entries);
+            let mut model: Vec<(u8, u8)> = Vec::new();
+            for (number, (op, key)) in ops.into_iter().enumerate() {
+                let number = number as u8;
+                let known = model.iter().position(|(known, _)| *known == key);
+                let known = known.map(|at| model.remove(at));
+                match op {
+                    0 => map.delete(&[key]).expect("memory does not fail"),
+                    1 => {
+                        let found = map.get(&[key]).expect("memory does not fail");
+                        let expected = known.map(|row| [row.1]);
+                        assert_eq!(found.as_deref(), expected.as_ref().map(|value| &value[..]));
+                        model.extend(known);
+                    }
+                    _ => {
+                        map.put(&[key], &[number]).expect("memory does not fail");
+                        model.push((key, number));
+                    }
+                }
+                while model.len() > max_entries {
+                    let evicted = map.pop_evicted();
+                    assert_eq!(evicted.as_deref(), Some(&[model.remove(0).0][..]));
+                }
+                assert_eq!(map.pop_evicted(), None);
+                let all = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
+                let rows = map.range(all, Direction::Forward);
+                let keys: Vec<u8> = rows.map(|row| row.expect("can be read").0[0]).collect();
+                let mut expected: Vec<u8> = model.iter().map(|row| row.0).collect();
+                expected.sort_unstable();
+                assert_eq!(keys, expected);
+            }
+        }
     }
 }

@@ -26,6 +26,7 @@ mod changelog;
 #[doc(hidden)]
 pub mod fuzzing;
 mod key_value;
+mod layers;
 mod list;
 mod lru;
 mod merged;

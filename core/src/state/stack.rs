@@ -7,11 +7,12 @@ use super::byte_store::{
     ByteBounds, ByteKeyValueStore, ByteRows, Direction, prefix_bounds, prefix_end,
 };
 use super::bytes::StoreBytes;
-use super::cache::{CachedEntry, RecordCache};
-use super::changelog::{ChangelogBuffer, ChangelogEntry};
+use super::cache::CachedEntry;
+use super::changelog::ChangelogEntry;
+use super::layers::Layers;
 use super::merged::MergedRows;
-use super::storage::{StoreInit, TaskStorage};
-use super::value::{NO_HEADERS, ValueFormat};
+use super::storage::TaskStorage;
+use super::value::ValueFormat;
 use super::{ChangelogRecord, FlushedEntry, StateError};
 use crate::types::RecordContext;
 
@@ -29,17 +30,10 @@ pub struct KeyValueStoreOptions {
 /// Cache over changelog over rows, all of it in bytes. See [the module](super) for the layers and
 /// [`StateStore`](super::StateStore) for what flush and restore mean.
 pub struct KeyValueBytesStore {
-    name: Arc<str>,
+    layers: Layers,
     rows: Box<dyn ByteKeyValueStore>,
-    log: Option<ChangelogBuffer>,
-    cache: Option<RecordCache>,
-    format: ValueFormat,
-    listener: Option<Listener>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Listener {
-    send_old_values: bool,
+    /// Room for a value that is put together.
+    value: Vec<u8>,
 }
 
 impl KeyValueBytesStore {
@@ -50,45 +44,37 @@ impl KeyValueBytesStore {
         options: KeyValueStoreOptions,
         budget: &CacheBudget,
     ) -> Self {
+        let layers = (options.is_cached, options.is_logged);
         Self {
-            name: name.into(),
+            layers: Layers::new(name.into(), options.format, layers, budget),
             rows,
-            log: options.is_logged.then(ChangelogBuffer::new),
-            cache: options.is_cached.then(|| RecordCache::new(budget.clone())),
-            format: options.format,
-            listener: None,
+            value: Vec::new(),
         }
     }
 
     /// The name of the store.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.layers.name
     }
 
     /// See [`StateStore::init`](super::StateStore::init).
     pub fn init(&mut self, storage: &TaskStorage) -> Result<(), StateError> {
-        let is_logged = self.is_logged();
-        self.rows.init(&StoreInit {
-            storage,
-            store: &self.name,
-            format: self.format.name(),
-            is_logged,
-        })
+        self.rows.init(&self.layers.init(storage))
     }
 
     /// True when there is a changelog.
     pub fn is_logged(&self) -> bool {
-        self.log.is_some()
+        self.layers.is_logged()
     }
 
     /// True when writes stay in the record cache until a flush.
     pub fn is_cached(&self) -> bool {
-        self.cache.is_some()
+        self.layers.is_cached()
     }
 
     /// What the values are made of.
     pub fn format(&self) -> ValueFormat {
-        self.format
+        self.layers.format
     }
 
     /// The rows below cache and changelog, as queries that skip the cache read them.
@@ -98,7 +84,7 @@ impl KeyValueBytesStore {
 
     /// The value of `key`. What was read from the rows goes to the cache, which may evict.
     pub fn get(&mut self, key: &[u8]) -> Result<Option<StoreBytes>, StateError> {
-        let Some(cache) = &mut self.cache else {
+        let Some(cache) = &mut self.layers.cache else {
             return self.rows.get(key);
         };
         if let Some(known) = cache.get(key) {
@@ -115,7 +101,7 @@ impl KeyValueBytesStore {
     /// The value of `key`, without a change to the cache but for the order of eviction: for
     /// queries from outside the task.
     pub fn peek(&self, key: &[u8]) -> Result<Option<StoreBytes>, StateError> {
-        match self.cache.as_ref().and_then(|cache| cache.get(key)) {
+        match self.layers.cache.as_ref().and_then(|cache| cache.get(key)) {
             Some(known) => Ok(known.cloned()),
             None => self.rows.get(key),
         }
@@ -128,13 +114,13 @@ impl KeyValueBytesStore {
         value: Option<&[u8]>,
         context: &RecordContext,
     ) -> Result<(), StateError> {
-        if let Some(cache) = &mut self.cache {
+        if let Some(cache) = &mut self.layers.cache {
             cache.put(key, value, context);
             return self.settle();
         }
         self.put_row(key, value)?;
         self.log_evicted(context);
-        self.append(key, value, context)
+        self.layers.append(key, value, context)
     }
 
     /// Puts all `rows`, in their order; a map that evicts logs what it evicted first.
@@ -143,7 +129,7 @@ impl KeyValueBytesStore {
         rows: impl Iterator<Item = (&'r [u8], Option<&'r [u8]>)> + Clone,
         context: &RecordContext,
     ) -> Result<(), StateError> {
-        if self.cache.is_some() {
+        if self.is_cached() {
             for (key, value) in rows {
                 self.put(key, value, context)?;
             }
@@ -154,7 +140,7 @@ impl KeyValueBytesStore {
         }
         self.log_evicted(context);
         for (key, value) in rows {
-            self.append(key, value, context)?;
+            self.layers.append(key, value, context)?;
         }
         Ok(())
     }
@@ -187,7 +173,7 @@ impl KeyValueBytesStore {
     /// The rows within `bounds` as the cache shows them.
     pub fn range(&self, bounds: ByteBounds<'_>, direction: Direction) -> ByteRows<'_> {
         let rows = self.rows.range(bounds, direction);
-        match &self.cache {
+        match &self.layers.cache {
             Some(cache) => {
                 let cached = cache.range(bounds, direction);
                 Box::new(MergedRows::new(cached, rows, direction))
@@ -209,23 +195,14 @@ impl KeyValueBytesStore {
 
     /// The bytes that the cache of this store takes from the budget.
     pub fn cached_bytes(&self) -> usize {
-        self.cache.as_ref().map_or(0, RecordCache::size_bytes)
+        self.layers.cached_bytes()
     }
 
     /// See [`StateStore::restore`](super::StateStore::restore).
     pub fn restore(&mut self, record: &ChangelogRecord) -> Result<(), StateError> {
-        match &record.value {
+        match self.layers.restored(record, &mut self.value) {
+            Some(value) => self.rows.put(&record.key, value)?,
             None => self.rows.delete(&record.key)?,
-            Some(value) if self.format == ValueFormat::Plain => {
-                self.rows.put(&record.key, value)?;
-            }
-            Some(value) => {
-                let mut stored = Vec::with_capacity(PREFIX_BYTES + value.len());
-                self.format
-                    .write_prefix(record.timestamp, &record.headers, &mut stored);
-                stored.extend_from_slice(value);
-                self.rows.put(&record.key, &stored)?;
-            }
         }
         // What was evicted when the record was new is in the changelog already.
         while self.rows.pop_evicted().is_some() {}
@@ -234,9 +211,7 @@ impl KeyValueBytesStore {
 
     /// See [`StateStore::visit_changelog`](super::StateStore::visit_changelog).
     pub fn visit_changelog(&mut self, visit: &mut dyn FnMut(ChangelogEntry<'_>)) {
-        if let Some(log) = &mut self.log {
-            log.visit(visit);
-        }
+        self.layers.visit_changelog(visit);
     }
 
     /// See [`StateStore::visit_rows`](super::StateStore::visit_rows).
@@ -244,55 +219,35 @@ impl KeyValueBytesStore {
         let all = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
         for row in self.rows.range(all, Direction::Forward) {
             let (key, stored) = row?;
-            let stored = self.format.split(&self.name, &stored)?;
-            visit(ChangelogEntry {
-                key: &key,
-                value: Some(stored.value),
-                timestamp: stored.timestamp.unwrap_or(-1),
-                headers: &stored.headers(&self.name)?,
-            });
+            self.layers.visit_row(&key, &stored, visit)?;
         }
         Ok(())
     }
 
     /// See [`StateStore::set_flush_listener`](super::StateStore::set_flush_listener).
     pub fn set_flush_listener(&mut self, send_old_values: bool) {
-        if self.is_cached() {
-            self.listener = Some(Listener { send_old_values });
-        }
+        self.layers.set_flush_listener(send_old_values);
     }
 
     /// See [`StateStore::begin_flush`](super::StateStore::begin_flush).
     pub fn begin_flush(&mut self) {
-        if let Some(cache) = &mut self.cache {
-            cache.begin_flush();
-        }
+        self.layers.begin_flush();
     }
 
     /// See [`StateStore::next_flushed`](super::StateStore::next_flushed).
     pub fn next_flushed(&mut self) -> Result<Option<FlushedEntry>, StateError> {
-        while let Some(entry) = self.cache.as_mut().and_then(RecordCache::pop_queued) {
-            let old = match self.listener {
-                Some(listener) if entry.value.is_none() || listener.send_old_values => {
-                    self.rows.get(&entry.key)?
-                }
-                _ => None,
+        while let Some(entry) = self.layers.pop_queued() {
+            let old = match self.layers.wants_old(&entry) {
+                true => self.rows.get(&entry.key)?,
+                false => None,
             };
-            if self.listener.is_some() && entry.value.is_none() && old.is_none() {
-                // Written and deleted between two flushes: nothing below ever knew of it.
+            if self.layers.is_without_trace(&entry, old.as_ref()) {
                 continue;
             }
             self.write_down(&entry)?;
-            if let Some(listener) = self.listener {
-                return Ok(Some(FlushedEntry {
-                    key: entry.key.to_bytes(),
-                    new: entry.value.as_ref().map(StoreBytes::to_bytes),
-                    old: old
-                        .filter(|_| listener.send_old_values)
-                        .as_ref()
-                        .map(StoreBytes::to_bytes),
-                    context: entry.context,
-                }));
+            let flushed = self.layers.flushed(entry.key.to_bytes(), entry, old);
+            if flushed.is_some() {
+                return Ok(flushed);
             }
         }
         Ok(None)
@@ -301,32 +256,25 @@ impl KeyValueBytesStore {
     /// See [`StateStore::has_pending`](super::StateStore::has_pending).
     #[inline]
     pub fn has_pending(&self) -> bool {
-        self.cache.as_ref().is_some_and(RecordCache::is_flushing)
+        self.layers.has_pending()
     }
 
     /// See [`StateStore::shrink_cache`](super::StateStore::shrink_cache). Without a listener what
     /// was evicted waits for [`next_flushed`](Self::next_flushed) all the same.
     pub fn shrink_cache(&mut self) {
-        if let Some(cache) = &mut self.cache {
-            cache.shrink();
-        }
+        self.layers.shrink_cache();
     }
 
     /// See [`StateStore::clear`](super::StateStore::clear).
     pub fn clear(&mut self) -> Result<(), StateError> {
-        if let Some(cache) = &mut self.cache {
-            cache.clear();
-        }
-        if let Some(log) = &mut self.log {
-            log.clear();
-        }
+        self.layers.clear();
         self.rows.clear()
     }
 
     /// Without a listener there is nobody to wait for: evicted entries go down at once.
     #[inline]
     fn settle(&mut self) -> Result<(), StateError> {
-        if self.listener.is_none() && self.has_pending() {
+        if self.layers.is_to_settle() {
             let forwarded = self.next_flushed()?;
             debug_assert!(
                 forwarded.is_none(),
@@ -342,7 +290,8 @@ impl KeyValueBytesStore {
             None => self.rows.delete(&entry.key)?,
         }
         self.log_evicted(&entry.context);
-        self.append(&entry.key, entry.value.as_deref(), &entry.context)
+        let value = entry.value.as_deref();
+        self.layers.append(&entry.key, value, &entry.context)
     }
 
     fn put_row(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), StateError> {
@@ -352,32 +301,9 @@ impl KeyValueBytesStore {
         }
     }
 
-    /// Logs the deletion of rows that others had to make room for. As in Java only stores of plain
-    /// values do; others evict the same rows again when they restore.
     fn log_evicted(&mut self, context: &RecordContext) {
         while let Some(key) = self.rows.pop_evicted() {
-            if let (Some(log), ValueFormat::Plain) = (&mut self.log, self.format) {
-                log.push(ChangelogEntry {
-                    key: &key,
-                    value: None,
-                    timestamp: context.timestamp,
-                    headers: &NO_HEADERS,
-                });
-            }
-        }
-    }
-
-    /// Appends a changelog record, with what the value has beside itself, or else `context`.
-    #[inline]
-    fn append(
-        &mut self,
-        key: &[u8],
-        stored: Option<&[u8]>,
-        context: &RecordContext,
-    ) -> Result<(), StateError> {
-        match &mut self.log {
-            Some(log) => log.append(&self.name, self.format, key, stored, context),
-            None => Ok(()),
+            self.layers.append_evicted(&key, context);
         }
     }
 }
@@ -385,13 +311,10 @@ impl KeyValueBytesStore {
 impl std::fmt::Debug for KeyValueBytesStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("KeyValueBytesStore")
-            .field("name", &self.name)
-            .field("format", &self.format)
+            .field("name", &self.layers.name)
+            .field("format", &self.layers.format)
             .field("is_cached", &self.is_cached())
             .field("is_logged", &self.is_logged())
             .finish_non_exhaustive()
     }
 }
-
-/// Of a timestamp and a few headers.
-const PREFIX_BYTES: usize = 64;

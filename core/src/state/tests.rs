@@ -322,6 +322,98 @@ fn null_keys_and_wrong_rows_are_typed_errors() {
 }
 
 #[test]
+fn headers_of_values_go_to_the_changelog_and_come_back() {
+    let with_header = |name: &str| {
+        let mut headers = Headers::new();
+        headers.push(name, Some(Bytes::from_static(b"x")));
+        headers
+    };
+    let builder = Stores::timestamped_key_value_store_with_headers_builder(
+        Stores::in_memory_key_value_store("s"),
+        String::default_serde(),
+        i64::default_serde(),
+    );
+    let mut store = builder.build_typed(&CacheBudget::new(0));
+    let (kept, gone) = ("kept".to_owned(), "gone".to_owned());
+    let value = ValueTimestampHeaders::new(1, 7, with_header("of the value"));
+    let context = RecordContext {
+        headers: with_header("of the record"),
+        ..context(1)
+    };
+    for key in [&kept, &gone] {
+        let put = store.put(key, Some(&value), &context);
+        put.expect("is written");
+    }
+    let deleted = store.delete(&gone, &context);
+    assert_eq!(deleted, Ok(Some(value.clone())));
+    let mut records = Vec::new();
+    store.drain_changelog(&mut records);
+    let logged = |record: &ChangelogRecord| (record.timestamp, record.headers.clone());
+    assert_eq!(logged(&records[0]), (7, with_header("of the value")));
+    assert_eq!(logged(&records[2]), (101, with_header("of the record")));
+    assert_eq!(records[0].value.as_deref(), Some(&1_i64.to_be_bytes()[..]));
+
+    let mut restored = builder.build_typed(&CacheBudget::new(0));
+    for record in records {
+        restored.restore(record).expect("is written");
+    }
+    assert_eq!(restored.get(&kept), Ok(Some(value)));
+    assert_eq!(restored.get(&gone), Ok(None));
+}
+
+#[test]
+fn a_plain_lru_map_logs_what_it_evicts_before_what_evicted_it() {
+    let mut store = Stores::key_value_store_builder(
+        Stores::lru_map("s", 2),
+        String::default_serde(),
+        String::default_serde(),
+    )
+    .build_typed(&CacheBudget::new(0));
+    let rows = ["a", "b", "c", "d"].map(|key| (key.to_owned(), key.to_owned()));
+    let put = store.put(&rows[0].0, Some(&rows[0].1), &context(1));
+    put.expect("is written");
+    let put = store.put_all(rows[1..].iter().map(|(k, v)| (k, Some(v))), &context(2));
+    put.expect("is written");
+    let mut logged = Vec::new();
+    store.visit_changelog(&mut |entry| {
+        let key = String::from_utf8_lossy(entry.key).into_owned();
+        logged.push((key, entry.value.is_some()));
+    });
+    let expected = [
+        ("a", true),
+        ("a", false),
+        ("b", false),
+        ("b", true),
+        ("c", true),
+        ("d", true),
+    ];
+    assert_eq!(
+        logged,
+        expected.map(|(key, is_put)| (key.to_owned(), is_put))
+    );
+    assert_eq!(keys(store.all().expect("is a range")), ["c", "d"]);
+    let null = store.put_if_absent(&"d".to_owned(), None, &context(3));
+    assert_eq!(null, Ok(Some("d".to_owned())));
+}
+
+#[test]
+fn what_a_flush_was_begun_for_counts_until_it_is_over() {
+    let budget = CacheBudget::new(100);
+    let mut cache = RecordCache::new(budget.clone());
+    cache.put(b"k", Some(b"vv"), &context(1));
+    cache.put(b"z", None, &context(2));
+    cache.put(b"n", Some(b"vv"), &context(3));
+    // Another store that is written while this one is flushed finds the budget exceeded.
+    assert_eq!((budget.used(), cache.size_bytes()), (148, 98));
+    let first = cache.pop_queued().expect("the evicted entry");
+    assert_eq!(&*first.key, b"k");
+    assert_eq!(budget.used(), 148);
+    assert_eq!(popped(&mut cache).len(), 2);
+    assert_eq!((budget.used(), cache.size_bytes()), (50, 50));
+    assert!(!cache.is_flushing());
+}
+
+#[test]
 fn changelog_settings_are_overlaid() {
     let supplier = Stores::in_memory_key_value_store("s");
     let builder =
@@ -392,6 +484,50 @@ proptest! {
     #[test]
     fn any_interleaving_of_flush_and_use_adds_up(ops in ops()) {
         fuzzing::check_interleaved(&ops);
+    }
+
+    /// What a cache holds back are values in between alone.
+    #[test]
+    fn any_cache_size_leads_to_the_same_rows(
+        ops in prop::collection::vec((0..6_u8, any::<Option<u8>>(), any::<bool>()), 0..80),
+        max_bytes in 0..400_usize,
+    ) {
+        let run = |max_bytes: usize| {
+            let mut store = counts(true, 1 << 20);
+            store = match max_bytes {
+                0 => store,
+                max_bytes => counts(true, max_bytes),
+            };
+            store.set_flush_listener(true);
+            let mut last = BTreeMap::new();
+            let mut pull = |store: &mut TimestampedKeyValueStore<String, i64>| {
+                while let Some(entry) = store.next_flushed().expect("memory does not fail") {
+                    let change = store.flushed_change(entry).expect("can be read");
+                    last.insert(change.key, change.new);
+                }
+            };
+            for (offset, (key, value, commits)) in ops.iter().enumerate() {
+                let offset = offset as i64;
+                let value = value.map(|value| ValueAndTimestamp::new(i64::from(value), offset));
+                let put = store.put(&key.to_string(), value.as_ref(), &context(offset));
+                put.expect("memory does not fail");
+                pull(&mut store);
+                if *commits && max_bytes > 0 {
+                    store.begin_flush();
+                    pull(&mut store);
+                }
+            }
+            store.begin_flush();
+            pull(&mut store);
+            last.retain(|_, value| value.is_some());
+            let all = store.all().expect("is a range");
+            let rows = all.collect::<Result<BTreeMap<_, _>, _>>().expect("can be read");
+            let last: BTreeMap<_, _> =
+                last.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+            assert_eq!(last, rows);
+            rows
+        };
+        assert_eq!(run(0), run(max_bytes));
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::endpoints::{Sink, SinkTarget, Source, TopicPattern, TopicsKind};
-use super::java_order::strings_in_hash_order;
 use super::{
     NodeDefinition, NodeFactory, NodeKind, StoreDefinition, TopicRef, Topology, TopologyError,
 };
@@ -382,11 +381,10 @@ impl TopologyBuilder {
         self.partitions.insert(Arc::clone(topic), partitions);
     }
 
-    /// The topics of these sources must have equally many partitions (Java: `copartitionSources`).
-    pub(crate) fn copartition_sources(&mut self, sources: &BTreeSet<Arc<str>>) {
-        let names: Vec<&str> = sources.iter().map(|name| &**name).collect();
-        let found = strings_in_hash_order(&names).into_iter();
-        let found = found.filter_map(|name| self.find(name)).collect();
+    /// The topics of these sources, which come in the order of a Java `HashSet`, must have equally
+    /// many partitions (Java: `copartitionSources`).
+    pub(crate) fn copartition_sources<'a>(&mut self, sources: impl Iterator<Item = &'a Arc<str>>) {
+        let found = sources.filter_map(|name| self.find(name)).collect();
         self.copartition_groups.push(found);
     }
 

@@ -39,6 +39,83 @@ pub(crate) const fn table_capacity(elements: usize) -> usize {
     capacity
 }
 
+/// A Java `HashSet` of texts, to be iterated in its order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct JavaHashSet<T> {
+    inserted: Vec<T>,
+    capacity: usize,
+}
+
+impl<T> Default for JavaHashSet<T> {
+    /// `new HashSet<>()`.
+    fn default() -> Self {
+        Self {
+            inserted: Vec::new(),
+            capacity: table_capacity(0),
+        }
+    }
+}
+
+impl<T: AsRef<str>> JavaHashSet<T> {
+    /// `new HashSet<>(collection)` of `size` elements, before they are added: Java divides by the
+    /// load factor of three quarters and adds one.
+    pub(crate) fn for_size(size: usize) -> Self {
+        Self {
+            inserted: Vec::new(),
+            capacity: sized_capacity(size),
+        }
+    }
+
+    /// Adds a text, unless it is there.
+    pub(crate) fn insert(&mut self, text: T) {
+        if !self.contains(text.as_ref()) {
+            self.inserted.push(text);
+            self.capacity = self.capacity.max(table_capacity(self.inserted.len()));
+        }
+    }
+
+    /// Removes a text; says whether it was there.
+    pub(crate) fn remove(&mut self, text: &str) -> bool {
+        let before = self.inserted.len();
+        self.inserted.retain(|known| known.as_ref() != text);
+        self.inserted.len() < before
+    }
+
+    /// True when the text is there.
+    pub(crate) fn contains(&self, text: &str) -> bool {
+        self.inserted.iter().any(|known| known.as_ref() == text)
+    }
+
+    /// The texts in Java's order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        let hashes: Vec<i32> = self.hashes().collect();
+        let order = hash_table_order(&hashes, self.capacity).into_iter();
+        order.map(|at| &self.inserted[at])
+    }
+
+    /// True when both have the same texts.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let mut own = self.inserted.iter();
+        self.inserted.len() == other.inserted.len() && own.all(|text| other.contains(text.as_ref()))
+    }
+
+    /// Java's hash code of the set.
+    pub(crate) fn hash(&self) -> i32 {
+        self.hashes().fold(0, i32::wrapping_add)
+    }
+
+    fn hashes(&self) -> impl Iterator<Item = i32> {
+        self.inserted.iter().map(|text| string_hash(text.as_ref()))
+    }
+}
+
+/// The table of `new HashSet<>(collection)` for `size` elements.
+pub(crate) fn sized_capacity(size: usize) -> usize {
+    (size * 4 / 3 + 1)
+        .next_power_of_two()
+        .max(table_capacity(0))
+}
+
 /// Indexes of texts in the order of a `HashSet` filled in the given order.
 pub(crate) fn string_order(texts: &[&str]) -> Vec<usize> {
     let hashes: Vec<i32> = texts.iter().map(|text| string_hash(text)).collect();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::java_order::{hash_set_order, string_hash, string_order};
+use super::java_order::{JavaHashSet, hash_table_order, sized_capacity};
 use super::{NodeKind, Topology};
 use crate::config::StreamsConfig;
 use crate::types::{AutoOffsetReset, TopicName};
@@ -42,8 +42,8 @@ pub struct Subtopology {
     pub stores: Vec<String>,
     /// Changelogs of its stores, sorted.
     pub changelog_topics: Vec<InternalTopic>,
-    /// Topics that must have equally many partitions, in the order the groups were made.
-    pub copartition_groups: Vec<BTreeSet<TopicName>>,
+    /// Topics that must have equally many partitions, in Java's order: brokers compare it.
+    pub copartition_groups: Vec<Vec<TopicName>>,
 }
 
 impl Subtopology {
@@ -74,33 +74,46 @@ impl Topology {
     /// Topics that must have equally many partitions. Groups that meet are put together as Java
     /// does it: with the first topic that has a group already, so not always all that meet (Java:
     /// `InternalTopologyBuilder.copartitionGroups`).
-    fn copartition_groups(&self, application_id: &str) -> Vec<BTreeSet<TopicName>> {
-        let mut groups: Vec<BTreeSet<TopicName>> = Vec::new();
-        let mut group_of: BTreeMap<TopicName, usize> = BTreeMap::new();
+    fn copartition_groups(&self, application_id: &str) -> Vec<Vec<TopicName>> {
+        let mut groups: Vec<JavaHashSet<TopicName>> = Vec::new();
+        // In the order in which topics were first met.
+        let mut group_of: Vec<(TopicName, usize)> = Vec::new();
         for sources in &self.copartition_groups {
-            let topics = sources.iter();
-            let topics = topics.flat_map(|&node| self.nodes[node].source_topics(application_id));
-            let topics: Vec<TopicName> = topics.collect();
-            let names: Vec<&str> = topics.iter().map(TopicName::as_str).collect();
-            let order = string_order(&names);
-            let known = order.iter().find_map(|&at| group_of.get(&topics[at]));
-            let group = known.copied().unwrap_or_else(|| {
-                groups.push(BTreeSet::new());
+            let mut topics = JavaHashSet::default();
+            for &node in sources {
+                for topic in self.nodes[node].source_topics(application_id) {
+                    topics.insert(topic);
+                }
+            }
+            let known = |topic: &TopicName| {
+                let mut known = group_of.iter().filter(|(known, _)| known == topic);
+                known.next().map(|(_, group)| *group)
+            };
+            let group = topics.iter().find_map(known).unwrap_or_else(|| {
+                groups.push(JavaHashSet::default());
                 groups.len() - 1
             });
-            for topic in topics {
+            for topic in topics.iter() {
                 groups[group].insert(topic.clone());
-                group_of.insert(topic, group);
+                match group_of.iter_mut().find(|(known, _)| known == topic) {
+                    Some((_, of)) => *of = group,
+                    None => group_of.push((topic.clone(), group)),
+                }
             }
         }
-        let used: BTreeSet<usize> = group_of.values().copied().collect();
-        let mut unique: Vec<BTreeSet<TopicName>> = Vec::new();
-        for group in used {
-            if !unique.contains(&groups[group]) {
-                unique.push(std::mem::take(&mut groups[group]));
+        // Java puts the group of every topic into a set that was sized for all of them.
+        let mut unique: Vec<&JavaHashSet<TopicName>> = Vec::new();
+        for (_, group) in &group_of {
+            let group = &groups[*group];
+            if !unique.iter().any(|known| known.is_same(group)) {
+                unique.push(group);
             }
         }
-        unique
+        let hashes: Vec<i32> = unique.iter().map(|group| group.hash()).collect();
+        let order = hash_table_order(&hashes, sized_capacity(group_of.len())).into_iter();
+        order
+            .map(|at| unique[at].iter().cloned().collect())
+            .collect()
     }
 
     fn subtopology(&self, id: i32, config: &StreamsConfig) -> Subtopology {
@@ -235,37 +248,18 @@ fn subtopology_message(subtopology: &Subtopology) -> message::Subtopology {
     };
     let source_topics = texts(&subtopology.source_topics);
     let repartition_source_topics = infos(&subtopology.repartition_source_topics);
-    let groups: Vec<Vec<&str>> = subtopology
-        .copartition_groups
-        .iter()
-        .map(|group| group.iter().map(TopicName::as_str).collect())
-        .collect();
-    let hashes: Vec<i32> = groups
-        .iter()
-        .map(|group| {
-            group
-                .iter()
-                .fold(0_i32, |sum, text| sum.wrapping_add(string_hash(text)))
-        })
-        .collect();
-    let copartition_groups = hash_set_order(&hashes).into_iter().filter_map(|index| {
-        let members = super::java_order::strings_in_hash_order(&groups[index]);
+    let copartition_groups = subtopology.copartition_groups.iter().map(|group| {
         let mut converted = message::CopartitionGroup::default();
-        for topic in members {
-            let of = |found: Option<usize>| found.and_then(|at| i16::try_from(at).ok());
-            let source = of(source_topics.iter().position(|name| name == topic));
-            let repartition = of(repartition_source_topics
-                .iter()
-                .position(|info| info.name == topic));
-            match (source, repartition) {
-                (Some(at), _) => converted.source_topics.push(at),
-                (None, Some(at)) => converted.repartition_source_topics.push(at),
-                // The group reaches into another sub-topology: Java refuses to start then, we
-                // leave it to the check at build time.
-                (None, None) => return None,
-            }
+        for topic in group {
+            let at = |found: Option<usize>| found.and_then(|at| i16::try_from(at).ok());
+            let mut names = source_topics.iter();
+            let source = at(names.position(|name| *name == topic.as_str()));
+            let mut infos = repartition_source_topics.iter();
+            let repartition = at(infos.position(|info| info.name == topic.as_str()));
+            converted.source_topics.extend(source);
+            converted.repartition_source_topics.extend(repartition);
         }
-        Some(converted)
+        converted
     });
     let copartition_groups = copartition_groups.collect();
     message::Subtopology {

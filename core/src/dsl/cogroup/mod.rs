@@ -139,9 +139,11 @@ impl<K: Clone + 'static, A: Clone + 'static> CogroupedKStream<K, A> {
             .map(|input| input.parent(&store))
             .collect();
         let mut graph = self.builder.graph.borrow_mut();
-        let sources = self.inputs.iter().map(|input| input.sources());
         // Java takes the topics in front of a repartition here.
-        graph.copartition(&sources.collect::<Vec<_>>());
+        if let [first, others @ ..] = self.inputs.as_slice() {
+            let others: Vec<_> = others.iter().map(|input| input.sources()).collect();
+            graph.copartition(first.sources(), &others);
+        }
         let builder = builder
             .map_err(|error| graph.fail(TopologyError::InvalidStore(error.to_string())))
             .ok();

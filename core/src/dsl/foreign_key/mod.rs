@@ -191,9 +191,8 @@ where
         let response = self.name(graph, "subscription-response", RESPONSE);
         topics.response = format!("{response}-topic").into();
         let source = self.add_response(graph, &topics, join_node, foreign_node);
-        let mut sources = SourceNodes::clone(self.left.sources());
-        sources.insert(Arc::clone(graph.name(source)));
-        let sources = graph.copartition(&[&sources]);
+        let sources = self.left.sources().with(Arc::clone(graph.name(source)));
+        let sources = graph.copartition(&sources, &[]);
         let resolver = self.add_resolver(graph, &topics, source, join);
         self.add_result(graph, resolver, sources, materialized)
     }
@@ -251,9 +250,8 @@ where
         graph: &mut StreamsGraph,
         source: GraphNodeId,
     ) -> (GraphNodeId, GraphNodeId) {
-        let mut sources = SourceNodes::clone(self.right.sources());
-        sources.insert(Arc::clone(graph.name(source)));
-        graph.copartition(&[&sources]);
+        let sources = self.right.sources().with(Arc::clone(graph.name(source)));
+        graph.copartition(&sources, &[]);
         let store_name = self.name(graph, "subscription-store", STORE);
         let store = self.subscription_store(&store_name);
         let name = self.name(graph, "subscription-receive", PROCESSOR);

@@ -5,6 +5,7 @@
 //! Java's only if this has the same nodes. A node knows its neighbours and how to write itself.
 
 mod optimizer;
+mod source_nodes;
 mod write;
 
 use std::any::TypeId;
@@ -18,13 +19,11 @@ use crate::state::StoreBuilder;
 use crate::topology::{TopicRef, Topics, Topology, TopologyBuilder, TopologyError};
 use crate::types::AutoOffsetReset;
 
+pub(in crate::dsl) use self::source_nodes::SourceNodes;
 pub(in crate::dsl) use self::write::Writer;
 
 /// A node's place in the graph.
 pub(in crate::dsl) type GraphNodeId = usize;
-
-/// Names of source nodes that a stream or table comes from (Java: `subTopologySourceNodes`).
-pub(in crate::dsl) type SourceNodes = BTreeSet<Arc<str>>;
 
 /// Writes a node to the topology.
 type WriteNode = Box<dyn FnOnce(&mut Writer<'_>)>;
@@ -422,11 +421,15 @@ impl StreamsGraph {
         self.nodes[child].parents.retain(|&node| node != parent);
     }
 
-    /// The sources must have equally many partitions; gives all of them (Java:
+    /// The sources of both must have equally many partitions; gives all of them (Java:
     /// `ensureCopartitionWith`).
-    pub(in crate::dsl) fn copartition(&mut self, sources: &[&SourceNodes]) -> Rc<SourceNodes> {
-        let all: SourceNodes = sources.iter().copied().flatten().cloned().collect();
-        self.copartition_groups.push(all.clone());
+    pub(in crate::dsl) fn copartition(
+        &mut self,
+        first: &SourceNodes,
+        others: &[&SourceNodes],
+    ) -> Rc<SourceNodes> {
+        let all = first.with_all(others);
+        self.copartition_groups.push(all.copy());
         Rc::new(all)
     }
 
@@ -568,7 +571,7 @@ impl StreamsGraph {
             queue.extend(children.map(|&child| (self.nodes[child].build_priority, child)));
         }
         for group in &self.copartition_groups {
-            topology.copartition_sources(group);
+            topology.copartition_sources(group.iter());
         }
         topology.build()
     }

@@ -277,9 +277,7 @@ impl StreamsGraph {
 
     fn rename_copartitioned(&mut self, from: &Arc<str>, to: &Arc<str>) {
         for group in &mut self.copartition_groups {
-            if group.remove(from) {
-                group.insert(Arc::clone(to));
-            }
+            group.rename(from, to);
         }
     }
 }

@@ -212,7 +212,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         let right = other.moved_for_join(given.as_deref(), "-right", (keys, values));
         let keys = Arc::clone(&joined.keys);
         let mut graph = self.builder().graph.borrow_mut();
-        let sources = graph.copartition(&[left.sources(), right.sources()]);
+        let sources = graph.copartition(left.sources(), &[right.sources()]);
         let join = JoinedStreams::new(&mut graph, given.as_deref(), outer, windows, joined);
         let node = join.add(&mut graph, (left.node(), right.node()), joiner);
         drop(graph);

@@ -154,7 +154,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         let (keys, values) = (Arc::clone(&joined.keys), Arc::clone(&joined.values));
         let stream = self.moved_for_join(given.as_deref(), "", (keys, values));
         let mut graph = self.builder().graph.borrow_mut();
-        let sources = graph.copartition(&[stream.sources(), table.sources()]);
+        let sources = graph.copartition(stream.sources(), &[table.sources()]);
         let prefix = match is_left {
             true => "KSTREAM-LEFTJOIN-",
             false => "KSTREAM-JOIN-",

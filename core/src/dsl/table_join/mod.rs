@@ -146,7 +146,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         let mut graph = self.builder().graph.borrow_mut();
         let given = self.next_name();
         let name: Arc<str> = graph.name_or(given, "KTABLE-MERGE-").into();
-        let sources = graph.copartition(&[self.sources(), other.sources()]);
+        let sources = graph.copartition(self.sources(), &[other.sources()]);
         if kind != JoinKind::Inner {
             graph.send_old_values(self.node(), true);
         }

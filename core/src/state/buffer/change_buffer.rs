@@ -208,7 +208,7 @@ impl<K, V> TimeOrderedKeyValueChangeBuffer<K, V> {
             let time = reader.long()?;
             let (old, new) = reader.change()?;
             let context = RecordContext {
-                topic: Some(TopicName::new(&*self.serdes.topic)),
+                topic: Some(TopicName::new(self.serdes.topic())),
                 partition: -1,
                 offset: -1,
                 timestamp: record.timestamp,
@@ -270,7 +270,7 @@ impl<K: 'static, V: 'static> StateStore for TimeOrderedKeyValueChangeBuffer<K, V
     }
 
     fn set_changelog_topic(&mut self, topic: &TopicName) {
-        self.serdes.topic = Box::from(topic.as_str());
+        self.serdes.set_topic(topic);
     }
 
     fn restore(&mut self, record: ChangelogRecord) -> Result<(), StateError> {

@@ -172,7 +172,7 @@ impl<K: 'static, V: 'static> StateStore for TimeOrderedKeyValueBuffer<K, V> {
     }
 
     fn set_changelog_topic(&mut self, topic: &TopicName) {
-        self.serdes.topic = Box::from(topic.as_str());
+        self.serdes.set_topic(topic);
     }
 
     fn restore(&mut self, record: ChangelogRecord) -> Result<(), StateError> {

@@ -99,6 +99,7 @@ impl Run {
                 self.pull();
             }
             Action::TakeChangelog => self.replay(),
+            Action::Crash => {}
             Action::Clear => {
                 self.store.clear().expect("rows in memory do not fail");
                 self.view.clear();
@@ -167,6 +168,8 @@ impl Run {
         self.store.begin_flush();
         while self.pull() {}
         assert!(!self.store.has_pending());
+        self.store.begin_flush();
+        assert!(!self.store.has_pending(), "nothing is left dirty");
         self.replay();
         self.scan(EVERYTHING, Direction::Backward);
         let rows = collect(self.store.rows().range(EVERYTHING, Direction::Forward));

@@ -1,6 +1,7 @@
 //! Random histories of stores that share a budget, checked against naive models. The bodies of
 //! property tests and of a fuzz target: what is wrong panics.
 
+mod bad_rows;
 mod interleaved;
 mod model;
 
@@ -19,11 +20,12 @@ pub use super::buffer::fuzzing::{buffer_changelogs, change_buffer, join_buffer};
 pub use super::versioned::fuzzing::{version_rows, versions};
 pub use super::windowed::fuzzing::windows;
 
-/// Any bytes are a history; both checks run it.
+/// Any bytes are a history, which both checks run, and rows of every typed store.
 pub fn cache(data: &[u8]) {
     let ops: Vec<Op> = data.chunks(4).take(4096).map(Op::from_bytes).collect();
     check_exact(&ops);
     check_interleaved(&ops);
+    bad_rows::check(data);
 }
 
 /// One step of a history. Numbers are taken modulo what there is.
@@ -55,7 +57,8 @@ impl Op {
         match self.kind % 32 {
             0..=9 => Action::Put,
             10..=12 => Action::Delete,
-            13..=14 => Action::PutIfAbsent,
+            13 => Action::PutIfAbsent,
+            14 => Action::Crash,
             15..=19 => Action::Get,
             20..=21 => Action::Range(Direction::Forward),
             22..=23 => Action::Range(Direction::Backward),
@@ -114,6 +117,8 @@ impl Op {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
     Clear,
+    /// The task is lost, and another one restores the store.
+    Crash,
     Delete,
     Flush,
     Get,

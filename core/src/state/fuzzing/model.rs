@@ -143,8 +143,22 @@ impl Step<'_> {
                 *self.model = Model::new(self.model.kind);
                 assert!(records(self.store).is_empty());
             }
+            Action::Crash => self.crash(),
             Action::Resize => {}
         }
+    }
+
+    /// What is dirty is lost. What went down is in the changelog.
+    fn crash(&mut self) {
+        self.model.take_changelog(self.store);
+        self.store.clear().expect("rows in memory do not fail");
+        for record in &self.model.history {
+            self.store
+                .restore(record)
+                .expect("rows in memory do not fail");
+        }
+        self.model.cache.clear();
+        self.model.dirty.clear();
     }
 
     fn put(&mut self, key: &[u8], value: Option<&[u8]>) {
@@ -175,6 +189,7 @@ impl Step<'_> {
         set(&mut self.model.rows, key, value);
         set(&mut self.model.replayed, key, value);
         set(&mut self.model.downstream, key, value);
+        self.model.history.push(record);
     }
 }
 
@@ -187,6 +202,8 @@ struct Model {
     /// Keys in order of last write.
     dirty: Vec<Vec<u8>>,
     log: Vec<ChangelogRecord>,
+    /// The whole changelog topic.
+    history: Vec<ChangelogRecord>,
     forwarded: Vec<FlushedEntry>,
     /// What the changelog makes of empty rows.
     replayed: Rows,
@@ -222,6 +239,7 @@ impl Model {
             cache: Vec::new(),
             dirty: Vec::new(),
             log: Vec::new(),
+            history: Vec::new(),
             forwarded: Vec::new(),
             replayed: Rows::new(),
             downstream: Rows::new(),
@@ -361,6 +379,7 @@ impl Model {
             set(&mut self.replayed, &record.key, value.as_deref());
         }
         assert_eq!(taken, std::mem::take(&mut self.log));
+        self.history.extend(taken);
     }
 
     /// With nothing dirty: rows, changelog and forwarded changes agree.

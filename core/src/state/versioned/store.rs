@@ -223,7 +223,7 @@ impl<K: 'static, V: 'static> StateStore for VersionedKeyValueStore<K, V> {
     }
 
     fn set_changelog_topic(&mut self, topic: &TopicName) {
-        self.serdes.topic = Box::from(topic.as_str());
+        self.serdes.set_topic(topic);
     }
 
     /// Record by record, as it was written. Java looks at a batch with the time of its end: a

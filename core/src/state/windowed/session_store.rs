@@ -7,7 +7,8 @@ use std::ops::{Bound, RangeBounds};
 
 use super::super::byte_store::{ByteBounds, Direction};
 use super::super::changelog::ChangelogEntry;
-use super::super::typed::{Serdes, lend, typed_state_store};
+use super::super::serdes::{StoreSerdes, lend};
+use super::super::typed::typed_state_store;
 use super::super::value::{Plain, ValueLayout, WithHeaders};
 use super::super::{ChangelogRecord, FlushedChange, FlushedEntry, StateError, StateStore};
 use super::keys::{KeySchema, RowKey, WindowQuery};
@@ -23,7 +24,7 @@ use crate::window::{Window, Windowed};
 /// Writes may evict from the cache: see [`StateStore::has_pending`].
 pub struct TypedSessionStore<K, V, L> {
     bytes: WindowBytesStore,
-    serdes: Serdes<K, V>,
+    serdes: StoreSerdes<K, V>,
     layout: PhantomData<fn() -> L>,
 }
 
@@ -47,7 +48,7 @@ impl<K, V, L: ValueLayout> TypedSessionStore<K, V, L> {
         assert_eq!(options.schema, KeySchema::Session, "store {}", bytes.name());
         assert!(options.format.holds(L::FORMAT), "store {}", bytes.name());
         Self {
-            serdes: Serdes::new(bytes.name(), options.format, keys, values),
+            serdes: StoreSerdes::new(bytes.name().into(), keys, values),
             bytes,
             layout: PhantomData,
         }
@@ -61,10 +62,9 @@ impl<K, V, L: ValueLayout> TypedSessionStore<K, V, L> {
         value: Option<&L::Stored<V>>,
         context: &RecordContext,
     ) -> Result<(), StateError> {
-        self.serdes.set_key(&session.key)?;
-        self.serdes.set_value::<L>(value)?;
-        let row = row(&self.serdes.key, session.window);
-        self.bytes.put(row, self.serdes.value(), context)
+        let format = self.bytes.options().format;
+        let (key, value) = self.serdes.stored_row::<L>(format, &session.key, value)?;
+        self.bytes.put(row(key, session.window), value, context)
     }
 
     /// Deletes `session`.
@@ -73,9 +73,9 @@ impl<K, V, L: ValueLayout> TypedSessionStore<K, V, L> {
         session: &Windowed<K>,
         context: &RecordContext,
     ) -> Result<(), StateError> {
-        self.serdes.set_key(&session.key)?;
-        self.bytes
-            .remove(row(&self.serdes.key, session.window), context)
+        self.serdes.with_key(&session.key, |key| {
+            self.bytes.remove(row(key, session.window), context)
+        })?
     }
 
     /// The value of the session of `key` from `start` to `end`.
@@ -85,8 +85,10 @@ impl<K, V, L: ValueLayout> TypedSessionStore<K, V, L> {
         start: i64,
         end: i64,
     ) -> Result<Option<L::Stored<V>>, StateError> {
-        let key = self.serdes.key_bytes(key)?;
-        let found = self.bytes.get(row(&key, Window::new(start, end)))?;
+        let session = Window::new(start, end);
+        let found = self
+            .serdes
+            .with_key(key, |key| self.bytes.get(row(key, session)))??;
         found.map(|bytes| self.read(&bytes)).transpose()
     }
 
@@ -202,7 +204,7 @@ impl<K, V, L: ValueLayout> TypedSessionStore<K, V, L> {
         times: (i64, i64),
         direction: Direction,
     ) -> Result<Sessions<'_, K, L::Stored<V>>, StateError> {
-        let key = self.serdes.key_bytes(key)?;
+        let key = self.serdes.with_key(key, <[u8]>::to_vec)?;
         let keys = (Bound::Included(&*key), Bound::Included(&*key));
         Ok(self.sessions(keys, times, direction))
     }
@@ -228,7 +230,8 @@ impl<K, V, L: ValueLayout> TypedSessionStore<K, V, L> {
     }
 
     fn read(&self, bytes: &[u8]) -> Result<L::Stored<V>, StateError> {
-        self.serdes.read_value::<L>(bytes)
+        self.serdes
+            .read_stored::<L>(self.bytes.options().format, bytes)
     }
 
     fn session(&self, row: RowKey<&[u8]>) -> Result<Windowed<K>, StateError> {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::super::budget::CacheBudget;
 use super::super::byte_store::Direction;
 use super::super::bytes::StoreBytes;
-use super::super::cache::{CachedEntry, RecordCache};
-use super::super::changelog::{ChangelogBuffer, ChangelogEntry};
-use super::super::storage::{StoreInit, TaskStorage};
+use super::super::cache::RecordCache;
+use super::super::changelog::ChangelogEntry;
+use super::super::layers::Layers;
+use super::super::storage::TaskStorage;
 use super::super::value::ValueFormat;
 use super::super::{ChangelogRecord, FlushedEntry, StateError};
 use super::keys::{CACHE_SUFFIX_BYTES, KeySchema, RowKey, WindowQuery};
@@ -39,22 +40,15 @@ pub struct WindowStoreOptions {
 ///
 /// [`KeyValueBytesStore`]: super::super::KeyValueBytesStore
 pub struct WindowBytesStore {
-    name: Arc<str>,
+    layers: Layers,
     rows: Box<dyn ByteWindowStore>,
-    log: Option<ChangelogBuffer>,
-    cache: Option<RecordCache>,
     options: WindowStoreOptions,
-    listener: Option<Listener>,
     /// The number of the last duplicate among the rows; the changelog has its own.
     row_number: i32,
     log_number: i32,
     dropped_records: u64,
+    /// Room for a key or a value that is put together.
     bytes: Vec<u8>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Listener {
-    send_old_values: bool,
 }
 
 impl WindowBytesStore {
@@ -67,12 +61,14 @@ impl WindowBytesStore {
     ) -> Self {
         let is_cached = options.is_cached && !options.retain_duplicates;
         Self {
-            name: name.into(),
+            layers: Layers::new(
+                name.into(),
+                options.format,
+                (is_cached, options.is_logged),
+                budget,
+            ),
             rows,
-            log: options.is_logged.then(ChangelogBuffer::new),
-            cache: is_cached.then(|| RecordCache::new(budget.clone())),
             options,
-            listener: None,
             row_number: 0,
             log_number: 0,
             dropped_records: 0,
@@ -82,28 +78,22 @@ impl WindowBytesStore {
 
     /// The name of the store.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.layers.name
     }
 
     /// See [`StateStore::init`](super::super::StateStore::init).
     pub fn init(&mut self, storage: &TaskStorage) -> Result<(), StateError> {
-        let is_logged = self.is_logged();
-        self.rows.init(&StoreInit {
-            storage,
-            store: &self.name,
-            format: self.options.format.name(),
-            is_logged,
-        })
+        self.rows.init(&self.layers.init(storage))
     }
 
     /// True when there is a changelog.
     pub fn is_logged(&self) -> bool {
-        self.log.is_some()
+        self.layers.is_logged()
     }
 
     /// True when writes stay in the record cache until a flush.
     pub fn is_cached(&self) -> bool {
-        self.cache.is_some()
+        self.layers.is_cached()
     }
 
     /// What the store is made of.
@@ -130,7 +120,7 @@ impl WindowBytesStore {
             }
             row.tail = i64::from(self.row_number);
         }
-        if let Some(cache) = &self.cache {
+        if let Some(cache) = &self.layers.cache {
             let mut bytes = self.options.schema.to_bytes(row);
             self.write_segment(row.time, &mut bytes);
             if let Some(known) = cache.get(&bytes) {
@@ -148,7 +138,7 @@ impl WindowBytesStore {
         value: Option<&[u8]>,
         context: &RecordContext,
     ) -> Result<(), StateError> {
-        if self.cache.is_none() {
+        if !self.is_cached() {
             self.put_row(row, value)?;
             return self.append(row, value, context);
         }
@@ -161,7 +151,7 @@ impl WindowBytesStore {
         row: RowKey<&[u8]>,
         context: &RecordContext,
     ) -> Result<(), StateError> {
-        if self.cache.is_none() {
+        if !self.is_cached() {
             self.rows.remove(row)?;
             return self.append(row, None, context);
         }
@@ -171,7 +161,7 @@ impl WindowBytesStore {
     /// The rows that `query` asks for, as the cache shows them.
     pub fn scan(&self, query: &WindowQuery<'_>, direction: Direction) -> WindowRows<'_> {
         let rows = self.rows.scan(query, direction);
-        match &self.cache {
+        match &self.layers.cache {
             Some(cache) if !query.is_empty() => {
                 let WindowStoreOptions { schema, order, .. } = self.options;
                 let order = order.of(query);
@@ -191,7 +181,7 @@ impl WindowBytesStore {
 
     /// The bytes that the cache of this store takes from the budget.
     pub fn cached_bytes(&self) -> usize {
-        self.cache.as_ref().map_or(0, RecordCache::size_bytes)
+        self.layers.cached_bytes()
     }
 
     /// See [`StateStore::restore`](super::super::StateStore::restore).
@@ -199,16 +189,7 @@ impl WindowBytesStore {
         let Some(mut row) = self.options.schema.read(&record.key) else {
             return Err(self.short_row(record.key.len()));
         };
-        let value = match (&record.value, self.options.format) {
-            (None, _) => None,
-            (Some(value), ValueFormat::Plain) => Some(value.as_ref()),
-            (Some(value), format) => {
-                self.bytes.clear();
-                format.write_prefix(record.timestamp, &record.headers, &mut self.bytes);
-                self.bytes.extend_from_slice(value);
-                Some(self.bytes.as_slice())
-            }
-        };
+        let value = self.layers.restored(record, &mut self.bytes);
         if self.options.retain_duplicates && self.options.order == RowOrder::TimeFirst {
             // Java numbers them again, and goes on from there.
             let next = next_number(self.row_number);
@@ -222,9 +203,7 @@ impl WindowBytesStore {
 
     /// See [`StateStore::visit_changelog`](super::super::StateStore::visit_changelog).
     pub fn visit_changelog(&mut self, visit: &mut dyn FnMut(ChangelogEntry<'_>)) {
-        if let Some(log) = &mut self.log {
-            log.visit(visit);
-        }
+        self.layers.visit_changelog(visit);
     }
 
     /// See [`StateStore::visit_rows`](super::super::StateStore::visit_rows); the order is that of
@@ -233,65 +212,43 @@ impl WindowBytesStore {
         let all = WindowQuery::of_keys((Bound::Unbounded, Bound::Unbounded));
         for row in self.rows.scan(&all, Direction::Forward) {
             let (row, stored) = row?;
-            let stored = self.options.format.split(&self.name, &stored)?;
-            visit(ChangelogEntry {
-                key: &self.options.schema.to_bytes(row.lend()),
-                value: Some(stored.value),
-                timestamp: stored.timestamp.unwrap_or(-1),
-                headers: &stored.headers(&self.name)?,
-            });
+            let key = self.options.schema.to_bytes(row.lend());
+            self.layers.visit_row(&key, &stored, visit)?;
         }
         Ok(())
     }
 
     /// See [`StateStore::set_flush_listener`](super::super::StateStore::set_flush_listener).
     pub fn set_flush_listener(&mut self, send_old_values: bool) {
-        if self.is_cached() {
-            self.listener = Some(Listener { send_old_values });
-        }
+        self.layers.set_flush_listener(send_old_values);
     }
 
     /// See [`StateStore::begin_flush`](super::super::StateStore::begin_flush).
     pub fn begin_flush(&mut self) {
-        if let Some(cache) = &mut self.cache {
-            cache.begin_flush();
-        }
+        self.layers.begin_flush();
     }
 
     /// See [`StateStore::next_flushed`](super::super::StateStore::next_flushed).
     pub fn next_flushed(&mut self) -> Result<Option<FlushedEntry>, StateError> {
-        while let Some(entry) = self.cache.as_mut().and_then(RecordCache::pop_queued) {
-            let CachedEntry {
-                key,
-                value,
-                context,
-            } = entry;
-            let bytes = &key[..key.len().saturating_sub(CACHE_SUFFIX_BYTES)];
-            let Some(row) = self.options.schema.read(bytes) else {
-                return Err(self.short_row(bytes.len()));
+        while let Some(entry) = self.layers.pop_queued() {
+            let key = entry.key.clone();
+            let key = &key[..key.len().saturating_sub(CACHE_SUFFIX_BYTES)];
+            let Some(row) = self.options.schema.read(key) else {
+                return Err(self.short_row(key.len()));
             };
-            let old = match self.listener {
-                Some(listener) if value.is_none() || listener.send_old_values => {
-                    self.rows.get(row)?
-                }
-                _ => None,
+            let old = match self.layers.wants_old(&entry) {
+                true => self.rows.get(row)?,
+                false => None,
             };
-            if self.listener.is_some() && value.is_none() && old.is_none() {
-                // Written and deleted between two flushes: nothing below ever knew of it.
+            if self.layers.is_without_trace(&entry, old.as_ref()) {
                 continue;
             }
-            self.put_row(row, value.as_deref())?;
-            self.append(row, value.as_deref(), &context)?;
-            if let Some(listener) = self.listener {
-                return Ok(Some(FlushedEntry {
-                    key: bytes::Bytes::copy_from_slice(bytes),
-                    new: value.as_ref().map(StoreBytes::to_bytes),
-                    old: old
-                        .filter(|_| listener.send_old_values)
-                        .as_ref()
-                        .map(StoreBytes::to_bytes),
-                    context,
-                }));
+            self.put_row(row, entry.value.as_deref())?;
+            self.append(row, entry.value.as_deref(), &entry.context)?;
+            let key = bytes::Bytes::copy_from_slice(key);
+            let flushed = self.layers.flushed(key, entry, old);
+            if flushed.is_some() {
+                return Ok(flushed);
             }
         }
         Ok(None)
@@ -299,24 +256,17 @@ impl WindowBytesStore {
 
     /// See [`StateStore::has_pending`](super::super::StateStore::has_pending).
     pub fn has_pending(&self) -> bool {
-        self.cache.as_ref().is_some_and(RecordCache::is_flushing)
+        self.layers.has_pending()
     }
 
     /// See [`StateStore::shrink_cache`](super::super::StateStore::shrink_cache).
     pub fn shrink_cache(&mut self) {
-        if let Some(cache) = &mut self.cache {
-            cache.shrink();
-        }
+        self.layers.shrink_cache();
     }
 
     /// See [`StateStore::clear`](super::super::StateStore::clear).
     pub fn clear(&mut self) -> Result<(), StateError> {
-        if let Some(cache) = &mut self.cache {
-            cache.clear();
-        }
-        if let Some(log) = &mut self.log {
-            log.clear();
-        }
+        self.layers.clear();
         self.row_number = 0;
         self.log_number = 0;
         self.rows.clear()
@@ -332,12 +282,12 @@ impl WindowBytesStore {
         bytes.clear();
         self.options.schema.write(row, &mut bytes);
         self.write_segment(row.time, &mut bytes);
-        if let Some(cache) = &mut self.cache {
+        if let Some(cache) = &mut self.layers.cache {
             cache.put(&bytes, value, context);
         }
         self.bytes = bytes;
         // Without a listener there is nobody to wait for: evicted entries go down at once.
-        if self.listener.is_none() && self.has_pending() {
+        if self.layers.is_to_settle() {
             self.next_flushed()?;
         }
         Ok(())
@@ -414,27 +364,21 @@ impl WindowBytesStore {
         stored: Option<&[u8]>,
         context: &RecordContext,
     ) -> Result<(), StateError> {
-        let Some(log) = &mut self.log else {
+        if !self.is_logged() {
             return Ok(());
-        };
+        }
         if self.options.retain_duplicates {
             self.log_number = next_number(self.log_number);
             row.tail = i64::from(self.log_number);
         }
         self.bytes.clear();
         self.options.schema.write(row, &mut self.bytes);
-        log.append(
-            &self.name,
-            self.options.format,
-            &self.bytes,
-            stored,
-            context,
-        )
+        self.layers.append(&self.bytes, stored, context)
     }
 
     fn short_row(&self, len: usize) -> StateError {
         StateError::Corrupt {
-            store: self.name.as_ref().to_owned(),
+            store: self.layers.name.to_string(),
             message: format!("a key of {len} bytes is too short for a key and its window"),
         }
     }
@@ -443,7 +387,7 @@ impl WindowBytesStore {
 impl std::fmt::Debug for WindowBytesStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("WindowBytesStore")
-            .field("name", &self.name)
+            .field("name", &self.layers.name)
             .field("options", &self.options)
             .field("dropped_records", &self.dropped_records)
             .finish_non_exhaustive()

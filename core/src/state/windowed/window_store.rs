@@ -7,7 +7,8 @@ use std::ops::{Bound, RangeBounds};
 
 use super::super::byte_store::Direction;
 use super::super::changelog::ChangelogEntry;
-use super::super::typed::{Serdes, lend, typed_state_store};
+use super::super::serdes::{StoreSerdes, lend};
+use super::super::typed::typed_state_store;
 use super::super::value::{Plain, Timestamped, TimestampedWithHeaders, ValueLayout};
 use super::super::{ChangelogRecord, FlushedChange, FlushedEntry, StateError, StateStore};
 use super::keys::{KeySchema, RowKey, WindowQuery};
@@ -23,7 +24,7 @@ use crate::window::{Window, Windowed};
 /// Writes may evict from the cache: see [`StateStore::has_pending`].
 pub struct TypedWindowStore<K, V, L> {
     bytes: WindowBytesStore,
-    serdes: Serdes<K, V>,
+    serdes: StoreSerdes<K, V>,
     window_size_ms: i64,
     layout: PhantomData<fn() -> L>,
 }
@@ -60,7 +61,7 @@ impl<K, V, L: ValueLayout> TypedWindowStore<K, V, L> {
         assert_eq!(options.schema, KeySchema::Window, "store {}", bytes.name());
         assert!(options.format.holds(L::FORMAT), "store {}", bytes.name());
         Self {
-            serdes: Serdes::new(bytes.name(), options.format, keys, values),
+            serdes: StoreSerdes::new(bytes.name().into(), keys, values),
             bytes,
             window_size_ms,
             layout: PhantomData,
@@ -77,24 +78,16 @@ impl<K, V, L: ValueLayout> TypedWindowStore<K, V, L> {
         window_start: i64,
         context: &RecordContext,
     ) -> Result<(), StateError> {
-        self.serdes.set_key(key)?;
-        self.serdes.set_value::<L>(value)?;
-        let row = RowKey {
-            key: self.serdes.key.as_slice(),
-            time: window_start,
-            tail: 0,
-        };
-        self.bytes.put(row, self.serdes.value(), context)
+        let format = self.bytes.options().format;
+        let (key, value) = self.serdes.stored_row::<L>(format, key, value)?;
+        self.bytes.put(row(key, window_start), value, context)
     }
 
     /// The value of `key` in the window that starts at `window_start` (Java: `fetch(key, time)`).
     pub fn fetch_at(&self, key: &K, window_start: i64) -> Result<Option<L::Stored<V>>, StateError> {
-        let key = self.serdes.key_bytes(key)?;
-        let found = self.bytes.get(RowKey {
-            key: key.as_slice(),
-            time: window_start,
-            tail: 0,
-        })?;
+        let found = self
+            .serdes
+            .with_key(key, |key| self.bytes.get(row(key, window_start)))??;
         found.map(|bytes| self.read(&bytes)).transpose()
     }
 
@@ -201,7 +194,7 @@ impl<K, V, L: ValueLayout> TypedWindowStore<K, V, L> {
         time_to: i64,
         direction: Direction,
     ) -> Result<Values<'_, L::Stored<V>>, StateError> {
-        let key = self.serdes.key_bytes(key)?;
+        let key = self.serdes.with_key(key, <[u8]>::to_vec)?;
         let keys = (Bound::Included(&*key), Bound::Included(&*key));
         let query = WindowQuery::of_times(keys, time_from, time_to);
         let rows = self.bytes.scan(&query, direction);
@@ -218,7 +211,8 @@ impl<K, V, L: ValueLayout> TypedWindowStore<K, V, L> {
     }
 
     fn read(&self, bytes: &[u8]) -> Result<L::Stored<V>, StateError> {
-        self.serdes.read_value::<L>(bytes)
+        self.serdes
+            .read_stored::<L>(self.bytes.options().format, bytes)
     }
 
     fn windowed(&self, row: RowKey<&[u8]>) -> Result<Windowed<K>, StateError> {
@@ -228,6 +222,15 @@ impl<K, V, L: ValueLayout> TypedWindowStore<K, V, L> {
 }
 
 typed_state_store!(TypedWindowStore);
+
+/// The row of the window that starts at `start`.
+const fn row(key: &[u8], start: i64) -> RowKey<&[u8]> {
+    RowKey {
+        key,
+        time: start,
+        tail: 0,
+    }
+}
 
 impl<K, V, L> TypedWindowStore<K, V, L> {
     fn answer(
