@@ -12,10 +12,10 @@ use super::table::KTable;
 use super::table_operators::TableSource;
 use super::value_getter::StoreView;
 use crate::config::{StreamsConfig, TopologyOptimization};
-use crate::processor::FailOnInvalidTimestamp;
+use crate::processor::{FailOnInvalidTimestamp, ProcessorNode, ProcessorSupplier};
 use crate::serde::{DefaultSerde, SerdeRef};
 use crate::state::StoreBuilder;
-use crate::topology::{Source, TopicRef, Topics, Topology, TopologyError};
+use crate::topology::{NodeFactory, Source, TopicRef, Topics, Topology, TopologyError};
 
 /// Builds a topology out of streams and tables (Java: `StreamsBuilder`).
 #[derive(Clone, Default)]
@@ -173,6 +173,45 @@ impl StreamsBuilder {
         let node = GraphNode::new(name, move |writer| writer.topology().add_store(builder));
         self.graph.borrow_mut().add(&[ROOT], node);
         self
+    }
+
+    /// Adds a global store: `supplier`'s processor fills it from all partitions of `topic`, before
+    /// any task begins and ever after, and every processor may read it under its name (Java:
+    /// `addGlobalStore`). The records have their own timestamps, whatever `consumed` says.
+    pub fn add_global_store<K: Clone + 'static, V: Clone + 'static>(
+        &self,
+        builder: impl StoreBuilder + 'static,
+        topic: impl AsRef<str>,
+        consumed: Consumed<K, V>,
+        supplier: impl ProcessorSupplier<K, V, (), ()> + 'static,
+    ) -> &Self {
+        let factory: NodeFactory =
+            Arc::new(move |_| ProcessorNode::<K, V, (), ()>::erased(supplier.processor()));
+        self.add_global_nodes(Arc::new(builder), topic.as_ref(), consumed, factory);
+        self
+    }
+
+    /// Adds a global store with the nodes that fill it; gives the name of the processor.
+    pub(super) fn add_global_nodes<K: Clone + 'static, V: Clone + 'static>(
+        &self,
+        builder: Arc<dyn StoreBuilder>,
+        topic: &str,
+        consumed: Consumed<K, V>,
+        factory: NodeFactory,
+    ) -> Arc<str> {
+        let mut graph = self.graph.borrow_mut();
+        let given = consumed.name.as_deref();
+        let given_source = given.map(|name| format!("{name}-source"));
+        let source = graph.name_or(given_source.as_deref(), "KSTREAM-SOURCE-");
+        let name: Arc<str> = graph.name_or(given, "KTABLE-SOURCE-").into();
+        let (topic, own) = (topic.to_owned(), Arc::clone(&name));
+        let serdes = (consumed.keys, consumed.values);
+        let node = GraphNode::new(Arc::clone(&name), move |writer| {
+            let topology = writer.topology();
+            topology.add_global_nodes(builder, &source, &topic, serdes, &own, factory);
+        });
+        graph.add(&[ROOT], node);
+        name
     }
 
     /// The finished topology, without optimisations. The builder is empty afterwards.

@@ -78,6 +78,13 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedTable<K, V> {
             None => Some(value),
         };
         let subtract = move |_: &K, value, before| subtract(before, value).into();
+        // Reduced rows are of the group's type, and by its serde.
+        let values = materialized.values.clone();
+        let values = values.unwrap_or_else(|| Arc::clone(&self.grouped.values));
+        let materialized = Materialized {
+            values: Some(values),
+            ..materialized
+        };
         self.build("KTABLE-REDUCE-", add, subtract, materialized)
     }
 
@@ -100,7 +107,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedTable<K, V> {
             add(key, value, before.unwrap_or_else(&initialize)).into()
         };
         let subtract = move |key: &K, value, before| subtract(key, value, before).into();
-        self.build("KTABLE-AGGREGATE-", add, subtract, materialized)
+        self.build(AGGREGATE, add, subtract, materialized)
     }
 
     fn build<A: DefaultSerde + Clone + 'static>(
@@ -111,7 +118,8 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedTable<K, V> {
         materialized: Materialized<K, A>,
     ) -> KTable<K, A> {
         let mut graph = self.builder.graph.borrow_mut();
-        let store = graph.store_name(&materialized, prefix);
+        // Java gives the stores of all of them this name.
+        let store = graph.store_name(&materialized, AGGREGATE);
         let named = self.next_name.as_deref();
         let suffixed = |suffix| named.map(|name| format!("{name}-{suffix}"));
         let sink = graph.name_or(suffixed("sink").as_deref(), "KSTREAM-SINK-");
@@ -174,3 +182,5 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedTable<K, V> {
         })
     }
 }
+
+const AGGREGATE: &str = "KTABLE-AGGREGATE-";

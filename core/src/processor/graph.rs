@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::global::{self, GlobalStores, is_global};
 use super::node::{ErasedNode, LoadError, RawRecord, TypedNode};
 use super::punctuation::{PunctuationQueue, PunctuationType};
 use super::{Failure, OutgoingRecord, ProcessorError, ProcessorMetadata, Record, RecordSink};
@@ -34,6 +35,7 @@ struct NodeSlot {
     node: Option<Box<dyn ErasedNode>>,
     children: Rc<[usize]>,
     stores: Vec<usize>,
+    fills_global_store: bool,
     send_old_values: bool,
 }
 
@@ -41,6 +43,8 @@ struct StoreSlot {
     name: Arc<str>,
     store: Option<Box<dyn StateStore>>,
     changelog: Option<TopicName>,
+    /// The changelog is a topic of the user's: what is written is in it already.
+    read_only: bool,
     forwarder: Option<(usize, Rc<dyn ForwardFlushed>)>,
     /// True while flushed entries are being forwarded: a write from downstream only queues more.
     draining: bool,
@@ -67,6 +71,7 @@ pub(crate) struct TaskContext {
     nodes: Vec<NodeSlot>,
     stores: Vec<StoreSlot>,
     shared: BTreeMap<Arc<str>, Rc<dyn Any>>,
+    globals: GlobalStores,
     deferred: VecDeque<(usize, Deferred)>,
     dropped_records: u64,
     last_drop: Option<String>,
@@ -252,12 +257,13 @@ impl TaskContext {
         Ok(())
     }
 
-    /// The store called `name`, if `node` is connected to it.
+    /// The store called `name`, if `node` is connected to it or it is a global one.
     pub(super) fn connected_store(&self, node: usize, name: &str) -> Result<usize, ProcessorError> {
         let slot = &self.nodes[node];
         let connected = slot.stores.iter().copied();
         let mut found = connected.filter(|&store| &*self.stores[store].name == name);
-        found.next().ok_or_else(|| {
+        let found = found.next().or_else(|| self.globals.find(name));
+        found.ok_or_else(|| {
             ProcessorError::new(format!(
                 "store {name} is not connected to processor {}: name it where the processor is added",
                 slot.name
@@ -280,7 +286,8 @@ impl TaskContext {
 
     /// True when a store is connected to `node`.
     pub(crate) fn has_stores(&self, node: usize) -> bool {
-        !self.nodes[node].stores.is_empty()
+        let slot = &self.nodes[node];
+        slot.fills_global_store || !slot.stores.is_empty()
     }
 
     /// True when children of `node`, a table, want to know what rows were before.
@@ -295,6 +302,10 @@ impl TaskContext {
         node: usize,
         forwarder: Rc<dyn ForwardFlushed>,
     ) {
+        // Global stores have no cache.
+        if is_global(store) {
+            return;
+        }
         let send_old_values = self.sends_old_values(node);
         if let Some(state) = &mut self.stores[store].store {
             state.set_flush_listener(send_old_values);
@@ -304,16 +315,20 @@ impl TaskContext {
 
     /// True when `store` is of the type `S`.
     pub(crate) fn is_store<S: StateStore>(&self, store: usize) -> bool {
+        if is_global(store) {
+            return self.globals.is_store::<S>(store);
+        }
         let state = self.stores[store].store.as_ref();
         state.is_some_and(|state| state.as_any().is::<S>())
     }
 
     /// True when writes to `store` stay in its cache.
     pub(crate) fn is_cached(&self, store: usize) -> bool {
-        self.stores[store]
-            .store
-            .as_ref()
-            .is_some_and(|store| store.is_cached())
+        !is_global(store)
+            && self.stores[store]
+                .store
+                .as_ref()
+                .is_some_and(|store| store.is_cached())
     }
 
     /// Calls `access` with the store, then logs what was written and forwards what was evicted.
@@ -322,6 +337,9 @@ impl TaskContext {
         store: usize,
         access: impl FnOnce(&mut S, &RecordContext) -> R,
     ) -> Result<R, ProcessorError> {
+        if is_global(store) {
+            return self.globals.with_store(store, &self.context, access);
+        }
         let slot = &mut self.stores[store];
         let Some(state) = &mut slot.store else {
             let message = format!("store {} is closed", slot.name);
@@ -350,6 +368,10 @@ impl TaskContext {
         let (Some(state), Some(topic)) = (&mut slot.store, &slot.changelog) else {
             return Ok(());
         };
+        if slot.read_only {
+            state.visit_changelog(&mut |_| {});
+            return Ok(());
+        }
         let mut result = Ok(());
         let (sink, partition) = (&self.sink, self.id.partition);
         state.visit_changelog(&mut |entry| {
@@ -485,6 +507,28 @@ impl ProcessorGraph {
         )
     }
 
+    /// The nodes of all global sub-topologies, which fill `stores`.
+    pub(crate) fn global(
+        topology: &Topology,
+        config: &StreamsConfig,
+        sink: Rc<RefCell<dyn RecordSink>>,
+        stores: &GlobalStores,
+    ) -> Result<Self, StreamsError> {
+        let subtopologies = topology.global_subtopologies();
+        let budget = CacheBudget::new(0);
+        let task = global::TASK;
+        let mut graph = Self::new(topology, task, &subtopologies, config, &budget, sink)?;
+        graph.set_global_stores(stores);
+        // Java takes the records' own timestamps whatever is configured.
+        graph.default_extractor = DefaultTimestampExtractor::FailOnInvalidTimestamp;
+        Ok(graph)
+    }
+
+    /// Lets all processors read these global stores; before [`init`](Self::init).
+    pub fn set_global_stores(&mut self, stores: &GlobalStores) {
+        self.task.globals = stores.clone();
+    }
+
     /// The nodes and stores of `subtopologies` for `task`: one sub-topology in production, any set
     /// of them in a test. Where a store is persistent, `storages` gives the task its storage.
     ///
@@ -526,6 +570,7 @@ impl ProcessorGraph {
                 name: Arc::clone(&definition.name),
                 store: Some(store),
                 changelog,
+                read_only: definition.is_read_only(),
                 forwarder: None,
                 draining: false,
             });
@@ -557,6 +602,7 @@ impl ProcessorGraph {
                     .map(|child| position[child])
                     .collect(),
                 stores: at_of(&definition.stores),
+                fills_global_store: topology.fills_global_store(definition),
                 send_old_values: definition.send_old_values,
             });
         }
@@ -575,6 +621,7 @@ impl ProcessorGraph {
             nodes,
             stores,
             shared: BTreeMap::new(),
+            globals: GlobalStores::default(),
             deferred: VecDeque::new(),
             dropped_records: 0,
             last_drop: None,

@@ -5,6 +5,7 @@
 
 mod context;
 mod fixed_key;
+mod global;
 mod graph;
 mod metadata;
 mod node;
@@ -21,6 +22,7 @@ use crate::error::StreamsError;
 pub use context::{FixedKeyProcessorContext, ProcessingContext, ProcessorContext, RecordMetadata};
 pub(crate) use fixed_key::FixedKeyNode;
 pub use fixed_key::{FixedKeyProcessor, FixedKeyProcessorSupplier, FixedKeyRecord};
+pub use global::GlobalStores;
 pub(crate) use graph::{ForwardFlushed, TaskContext};
 pub use graph::{Input, ProcessorGraph};
 pub(crate) use metadata::ProcessorMetadata;

@@ -8,12 +8,14 @@
 //! ([`prepare_commit`](StreamTask::prepare_commit)), and take what it produces out of its
 //! [`RecordCollector`], or out of any other [`RecordSink`](crate::processor::RecordSink).
 
+mod global_task;
 mod offset_metadata;
 mod partition_group;
 mod record_collector;
 mod record_queue;
 mod stream_task;
 
+pub use global_task::GlobalTask;
 pub use record_collector::{RecordCollector, Sealed};
 pub use stream_task::{RestoreProgress, StreamTask};
 

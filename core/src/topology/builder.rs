@@ -13,6 +13,7 @@ use crate::processor::{
 };
 use crate::serde::SerdeRef;
 use crate::state::StoreBuilder;
+use crate::types::AutoOffsetReset;
 
 /// Collects nodes and stores, for processors without the DSL (Java: `Topology#addSource` and the
 /// like); the first mistake is kept until [`TopologyBuilder::build`].
@@ -186,6 +187,69 @@ impl TopologyBuilder {
         self.connect_processors(&store, processors)
     }
 
+    /// Adds a global store: `supplier`'s processor fills it from all partitions of `topic`, before
+    /// any task begins and ever after, and every processor may read it under its name (Java:
+    /// `addGlobalStore`). The records have their own timestamps.
+    ///
+    /// Each stream thread has the whole store, in memory.
+    pub fn add_global_store<K: Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        builder: impl StoreBuilder + 'static,
+        source: &str,
+        topic: &str,
+        serdes: (SerdeRef<K>, SerdeRef<V>),
+        processor: &str,
+        supplier: impl ProcessorSupplier<K, V, (), ()> + 'static,
+    ) -> &mut Self {
+        let factory: NodeFactory =
+            Arc::new(move |_| ProcessorNode::<K, V, (), ()>::erased(supplier.processor()));
+        self.add_global_nodes(Arc::new(builder), source, topic, serdes, processor, factory);
+        self
+    }
+
+    /// Adds a global store with the nodes that fill it.
+    pub(crate) fn add_global_nodes<K: Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        builder: Arc<dyn StoreBuilder>,
+        source: &str,
+        topic: &str,
+        serdes: (SerdeRef<K>, SerdeRef<V>),
+        processor: &str,
+        factory: NodeFactory,
+    ) {
+        let store = builder.name().to_owned();
+        let node = self.add_source_node(source, Source::new(topic), serdes);
+        self.nodes[node].is_global = true;
+        let node = self.add_node(processor, NodeKind::Processor, &[node], factory);
+        self.add_store(builder);
+        self.connect(node, &store);
+        self.restore_from(&store, &Arc::from(topic));
+        if let Some(store) = self.stores.iter_mut().find(|known| *known.name == *store) {
+            store.is_global = true;
+        }
+    }
+
+    /// Adds a store that is filled by `supplier`'s processor from `topic`, which also is what it is
+    /// restored from: there is no changelog (KIP-813; Java: `addReadOnlyStateStore`). Other
+    /// processors may be connected to it, to read.
+    pub fn add_read_only_state_store<K: Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        builder: impl StoreBuilder + 'static,
+        source: &str,
+        topic: &str,
+        serdes: (SerdeRef<K>, SerdeRef<V>),
+        processor: &str,
+        supplier: impl ProcessorSupplier<K, V, (), ()> + 'static,
+    ) -> &mut Self {
+        let store = builder.name().to_owned();
+        let earliest = Source::new(topic).with_offset_reset_policy(AutoOffsetReset::Earliest);
+        self.add_source(source, earliest, serdes)
+            .add_processor::<K, V, (), ()>(processor, supplier, &[source])
+            .add_state_store(builder, &[processor]);
+        self.restore_from(&store, &Arc::from(topic));
+        self
+    }
+
     /// Lets `processors` use a store (Java: `connectProcessorAndStateStores`).
     pub fn connect_processors(&mut self, store: &str, processors: &[&str]) -> &mut Self {
         for processor in processors {
@@ -330,6 +394,7 @@ impl TopologyBuilder {
             stores: Vec::new(),
             send_old_values: false,
             offset_reset: None,
+            is_global: false,
             factory,
         });
         index
@@ -351,6 +416,7 @@ impl TopologyBuilder {
             name,
             builder,
             source_topic: None,
+            is_global: false,
         });
     }
 
@@ -391,6 +457,13 @@ impl TopologyBuilder {
     /// Lets a processor use the store called `store`.
     pub(crate) fn connect(&mut self, node: usize, store: &str) {
         match self.stores.iter().position(|known| &*known.name == store) {
+            Some(index) if self.stores[index].is_global => {
+                let processor = self.nodes[node].name.to_string();
+                self.fail(TopologyError::GlobalStoreConnected {
+                    processor,
+                    store: store.to_owned(),
+                });
+            }
             Some(index) => {
                 let stores = &mut self.nodes[node].stores;
                 if !stores.contains(&index) {
@@ -496,7 +569,7 @@ mod tests {
     use crate::config::StreamsConfig;
     use crate::serde::DefaultSerde;
     use crate::topology::{Topics, Topology};
-    use crate::types::{AutoOffsetReset, RecordContext, TopicName};
+    use crate::types::{RecordContext, TopicName};
 
     fn serdes() -> (SerdeRef<String>, SerdeRef<i64>) {
         (String::default_serde(), i64::default_serde())

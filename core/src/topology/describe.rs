@@ -20,17 +20,26 @@ impl fmt::Display for TopologyDescription {
 
 pub(super) fn describe(topology: &Topology) -> TopologyDescription {
     let mut text = String::from("Topologies:\n ");
+    let global = topology.global_subtopologies();
     for group in 0..topology.subtopology_count() {
         // Java indents the first block by three spaces and the others by two.
         // Writing to a String cannot fail.
-        writeln!(text, "  Sub-topology: {group}").ok();
+        let kind = if global.contains(&group) {
+            " for global store (will not generate tasks)"
+        } else {
+            ""
+        };
+        writeln!(text, "  Sub-topology: {group}{kind}").ok();
         let mut nodes = topology.nodes_of(&[group]);
         let edges = Edges::new(topology, &nodes);
         nodes.sort_by(|&a, &b| edges.compare(topology, a, b));
         for node in nodes {
             describe_node(topology, &edges, node, &mut text);
         }
-        text.push('\n');
+        // Java has no blank line behind a global store.
+        if kind.is_empty() {
+            text.push('\n');
+        }
     }
     TopologyDescription { text }
 }

@@ -55,6 +55,13 @@ pub enum TopologyError {
         /// The store.
         store: String,
     },
+    /// A processor names a global store, which all may read as it is.
+    GlobalStoreConnected {
+        /// The processor.
+        processor: String,
+        /// The store.
+        store: String,
+    },
     /// A node that was never added is named as a parent or as the user of a store.
     UnknownNode(String),
     /// A processor or sink without a parent.
@@ -134,6 +141,11 @@ impl fmt::Display for TopologyError {
                     "processor {processor} names store {store}, which was not added"
                 )
             }
+            Self::GlobalStoreConnected { processor, store } => write!(
+                f,
+                "processor {processor} names the global store {store}: leave it out, every \
+                 processor may read it"
+            ),
             Self::UnknownNode(name) => {
                 write!(
                     f,
@@ -238,6 +250,8 @@ pub(crate) struct NodeDefinition {
     pub(crate) send_old_values: bool,
     /// Where a source begins without a committed offset, if not by `auto.offset.reset`.
     pub(crate) offset_reset: Option<AutoOffsetReset>,
+    /// A source that fills a global store.
+    is_global: bool,
     factory: NodeFactory,
 }
 
@@ -270,9 +284,16 @@ pub(crate) struct StoreDefinition {
     pub(crate) builder: Arc<dyn StoreBuilder>,
     /// The topic of the user's that it is restored from instead of a changelog.
     source_topic: Option<Arc<str>>,
+    /// It is filled from a whole topic by a sub-topology of its own, and read by all others.
+    is_global: bool,
 }
 
 impl StoreDefinition {
+    /// True when its changelog is a topic of the user's, which nothing is written to.
+    pub(crate) const fn is_read_only(&self) -> bool {
+        self.source_topic.is_some()
+    }
+
     /// `<application.id>-<store>-changelog`, where the store is logged, or the topic that it is
     /// restored from.
     pub(crate) fn changelog_topic(&self, application_id: &str) -> Option<TopicName> {
@@ -316,10 +337,41 @@ impl Topology {
             .collect()
     }
 
+    /// The sub-topologies that fill global stores: they make no tasks.
+    pub(crate) fn global_subtopologies(&self) -> Vec<i32> {
+        let sources = self.nodes.iter().zip(&self.groups);
+        let global = sources.filter(|(node, _)| node.is_global);
+        let mut groups: Vec<i32> = global.map(|(_, group)| *group).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        groups
+    }
+
+    /// The topics that global stores are filled from.
+    pub fn global_topics(&self) -> Vec<TopicName> {
+        let global = self.nodes.iter().filter(|node| node.is_global);
+        let topics = global.flat_map(|node| match &node.kind {
+            NodeKind::Source(topics) => topics.as_slice(),
+            _ => &[],
+        });
+        topics.map(|topic| TopicName::new(&*topic.name)).collect()
+    }
+
+    pub(crate) fn fills_global_store(&self, node: &NodeDefinition) -> bool {
+        node.stores
+            .iter()
+            .any(|&store| self.stores[store].is_global)
+    }
+
+    pub(crate) fn global_stores(&self) -> impl Iterator<Item = &StoreDefinition> {
+        self.stores.iter().filter(|store| store.is_global)
+    }
+
     /// True when a store, as `config` has it, keeps its rows in the storage of its task.
     pub fn has_persistent_stores(&self, config: &StreamsConfig) -> bool {
         let budget = CacheBudget::new(0);
-        self.stores.iter().any(|store| {
+        let mut stores = self.stores.iter().filter(|store| !store.is_global);
+        stores.any(|store| {
             let store = match store.builder.configured(config) {
                 Some(configured) => configured.build(&budget),
                 None => store.builder.build(&budget),
@@ -328,15 +380,15 @@ impl Topology {
         })
     }
 
-    /// Stores connected to any of `nodes`, in the order in which Java flushes them: that of the
-    /// nodes, and of the names in a `HashSet` for each.
+    /// Stores but global ones connected to any of `nodes`, in the order in which Java flushes them:
+    /// that of the nodes, and of the names in a `HashSet` for each.
     pub(crate) fn stores_of(&self, nodes: &[usize]) -> Vec<usize> {
         let mut found = Vec::new();
         for &node in nodes {
             let stores = &self.nodes[node].stores;
             let names: Vec<&str> = stores.iter().map(|&id| &*self.stores[id].name).collect();
             for at in java_order::string_order(&names) {
-                if !found.contains(&stores[at]) {
+                if !found.contains(&stores[at]) && !self.stores[stores[at]].is_global {
                     found.push(stores[at]);
                 }
             }

@@ -56,10 +56,12 @@ impl Subtopology {
 }
 
 impl Topology {
-    /// The sub-topologies, by number.
+    /// The sub-topologies that make tasks, by number.
     pub fn subtopologies(&self, config: &StreamsConfig) -> Vec<Subtopology> {
         let groups = self.copartition_groups(config.application_id());
+        let global = self.global_subtopologies();
         (0..self.subtopology_count())
+            .filter(|id| !global.contains(id))
             .map(|id| {
                 let mut subtopology = self.subtopology(id, config);
                 let inputs: BTreeSet<&TopicName> = subtopology.inputs().collect();

@@ -10,7 +10,7 @@ use eddyline_core::config::StreamsConfig;
 use eddyline_core::error::StreamsError;
 use eddyline_core::processor::{ProcessorGraph, PunctuationType, RecordSink};
 use eddyline_core::state::{CacheBudget, StateStore};
-use eddyline_core::task::{StreamTask, TaskState};
+use eddyline_core::task::{GlobalTask, StreamTask, TaskState};
 use eddyline_core::time::{Instant, Now, WallClock};
 use eddyline_core::topology::{Subtopology, Topology};
 use eddyline_core::types::{
@@ -37,6 +37,8 @@ pub(super) struct Engine {
     /// How many partitions each input topic has.
     inputs: BTreeMap<TopicName, i32>,
     tasks: Vec<StreamTask>,
+    globals: Option<GlobalTask>,
+    global_topics: Vec<TopicName>,
     producer: Rc<RefCell<Producer>>,
     pub(super) topics: Topics,
     /// What was sent and not yet handed to the tasks that read it.
@@ -86,11 +88,17 @@ impl Engine {
             None => vec![one_task(&subtopologies)],
             Some(_) => tasks(&subtopologies, &inputs, &producer),
         };
+        let global_topics = topology.global_topics();
+        for topic in &global_topics {
+            producer.borrow_mut().set_partition_count(topic, partitions);
+        }
         Self {
             topology,
             layout,
             inputs,
             tasks: Vec::new(),
+            globals: None,
+            global_topics,
             producer,
             topics: Topics::default(),
             undelivered: VecDeque::new(),
@@ -109,9 +117,10 @@ impl Engine {
     /// Makes all tasks, restores them and lets them go on at the offsets committed.
     pub(super) fn open(&mut self) -> Result<()> {
         let budget = CacheBudget::new(self.config.statestore_cache_max_bytes());
+        self.open_globals()?;
         for layout in &self.layout {
             let sink: Rc<RefCell<dyn RecordSink>> = Rc::<RefCell<Producer>>::clone(&self.producer);
-            let graph = ProcessorGraph::new(
+            let mut graph = ProcessorGraph::new(
                 &self.topology,
                 layout.id,
                 &layout.subtopologies,
@@ -119,6 +128,9 @@ impl Engine {
                 &budget,
                 sink,
             )?;
+            if let Some(globals) = &self.globals {
+                graph.set_global_stores(globals.stores());
+            }
             let idle_ms = self.config.max_task_idle_ms();
             let mut task = StreamTask::new(layout.id, graph, &layout.inputs, idle_ms)?;
             task.state = TaskState::Restoring;
@@ -138,6 +150,28 @@ impl Engine {
         Ok(())
     }
 
+    /// Makes the global stores and fills them from what their topics have.
+    fn open_globals(&mut self) -> Result<()> {
+        self.globals = GlobalTask::new(self.now, &self.topology, &self.config)?;
+        for partition in self.topics.partitions_of(&self.global_topics) {
+            for batch in self.topics.from(&partition, 0) {
+                self.update_globals(&partition, &batch)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn update_globals(&mut self, partition: &TopicPartition, batch: &RecordBatch) -> Result<()> {
+        let Some(globals) = &mut self.globals else {
+            return Ok(());
+        };
+        for record in batch.records() {
+            let failed = |error| StreamsError::Protocol(format!("{partition}: {error}"));
+            globals.update(self.now, partition, record.map_err(failed)?)?;
+        }
+        Ok(())
+    }
+
     /// Takes a record for an input topic: to `partition`, or where its key belongs.
     pub(super) fn pipe(
         &mut self,
@@ -147,7 +181,10 @@ impl Engine {
         timestamp: i64,
         headers: &Headers,
     ) -> Result<()> {
-        let Some(count) = self.inputs.get(topic).copied() else {
+        let is_global = self.global_topics.contains(topic);
+        let global = is_global.then(|| self.producer.borrow().partition_count(topic));
+        let count = self.inputs.get(topic).copied().or(global.flatten());
+        let Some(count) = count else {
             return Err(TestDriverError::UnknownTopic(topic.clone()));
         };
         let by_key = || key.as_ref().map_or(0, |key| partition_for_key(key, count));
@@ -191,6 +228,9 @@ impl Engine {
                 let next = batch.header().last_offset + 1;
                 task.push(self.now, partition, vec![batch.clone()], next, end)?;
             }
+        }
+        if self.global_topics.contains(&partition.topic) {
+            self.update_globals(partition, batch)?;
         }
         Ok(())
     }

@@ -5,7 +5,9 @@ use eddyline_core::dsl::{EmitStrategy, Materialized, StreamsBuilder, TimeWindows
 use eddyline_core::processor::{
     Cancellable, Processor, ProcessorContext, ProcessorError, PunctuationType, Record,
 };
-use eddyline_core::topology::Topology;
+use eddyline_core::serde::DefaultSerde;
+use eddyline_core::state::{KeyValueStore, StoreBuilder, Stores};
+use eddyline_core::topology::{Topology, TopologyBuilder};
 use eddyline_core::types::{TaskId, TopicName};
 
 use super::*;
@@ -312,4 +314,122 @@ fn what_is_not_there_is_an_error() {
         wrong.read_value(),
         Err(TestDriverError::Serde { .. })
     ));
+}
+
+/// Fills the store of names.
+struct FillNames;
+
+impl Processor<String, String, (), ()> for FillNames {
+    fn process(
+        &mut self,
+        context: &mut ProcessorContext<'_, (), ()>,
+        record: Record<String, String>,
+    ) -> Result<(), ProcessorError> {
+        context.with_store::<KeyValueStore<String, String>, _>("names", |names, context| {
+            names.put(&record.key, Some(&record.value), context)
+        })??;
+        Ok(())
+    }
+}
+
+/// Puts the name of its key in place of every value.
+struct LookUp;
+
+impl Processor<String, String, String, String> for LookUp {
+    fn process(
+        &mut self,
+        context: &mut ProcessorContext<'_, String, String>,
+        record: Record<String, String>,
+    ) -> Result<(), ProcessorError> {
+        let name = context
+            .with_store::<KeyValueStore<String, String>, _>("names", |names, _| {
+                names.get(&record.key)
+            })??;
+        context.forward(record.with_value(name.unwrap_or_default()))
+    }
+}
+
+fn names_store() -> impl StoreBuilder + 'static {
+    Stores::key_value_store_builder(
+        Stores::in_memory_key_value_store("names"),
+        String::default_serde(),
+        String::default_serde(),
+    )
+}
+
+fn look_up(build: impl FnOnce(&mut TopologyBuilder)) -> Topology {
+    let serdes = || (String::default_serde(), String::default_serde());
+    let mut builder = TopologyBuilder::new();
+    builder
+        .add_source("events", "events", serdes())
+        .add_processor("look-up", || LookUp, &["events"])
+        .add_sink("out", "out", serdes(), &["look-up"]);
+    build(&mut builder);
+    builder.build().expect("a valid topology")
+}
+
+fn looks_up(topology: Topology) {
+    let driver = TopologyTestDriver::new(topology, config()).expect("a driver");
+    let names = driver.create_input_topic::<String, String>("names");
+    let events = driver.create_input_topic::<String, String>("events");
+    let out = driver.create_output_topic::<String, String>("out");
+    let text = str::to_owned;
+    let event = || events.pipe_key_value_list([(text("k"), text("event"))]);
+    let name = |name| names.pipe_key_value_list([(text("k"), text(name))]);
+    name("one").expect("is taken");
+    event().expect("is processed");
+    name("two").expect("is taken");
+    event().expect("is processed");
+    driver.restart().expect("is restored");
+    event().expect("is processed");
+    let values = out.read_values_to_list().expect("is read");
+    assert_eq!(values, ["one", "two", "two"]);
+    let produced = driver.produced_topic_names();
+    assert_eq!(produced, BTreeSet::from(["out".into()]), "no changelog");
+}
+
+#[test]
+fn every_processor_reads_global_stores() {
+    let serdes = (String::default_serde(), String::default_serde());
+    let topology = look_up(|builder| {
+        let fill = || FillNames;
+        builder.add_global_store(names_store(), "names", "names", serdes, "fill", fill);
+    });
+    let text = topology.describe().to_string();
+    assert!(
+        text.contains("Sub-topology: 1 for global store (will not generate tasks)\n"),
+        "{text}"
+    );
+    assert_eq!(topology.subtopologies(&config()).len(), 1);
+    looks_up(topology);
+}
+
+#[test]
+fn read_only_stores_are_restored_from_their_topics() {
+    let serdes = (String::default_serde(), String::default_serde());
+    looks_up(look_up(|builder| {
+        let fill = || FillNames;
+        builder
+            .add_read_only_state_store(names_store(), "names", "names", serdes, "fill", fill)
+            .connect_processors("names", &["look-up"]);
+    }));
+}
+
+#[test]
+fn a_global_store_is_not_connected() {
+    let serdes = (String::default_serde(), String::default_serde());
+    let mut builder = TopologyBuilder::new();
+    builder
+        .add_source(
+            "events",
+            "events",
+            (String::default_serde(), String::default_serde()),
+        )
+        .add_processor("look-up", || LookUp, &["events"])
+        .add_global_store(names_store(), "names", "names", serdes, "fill", || {
+            FillNames
+        })
+        .connect_processors("names", &["look-up"]);
+    let error = builder.build().map(drop).expect_err("is refused");
+    assert!(error.to_string().contains("leave it out"), "{error}");
 }

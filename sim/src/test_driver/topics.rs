@@ -97,6 +97,12 @@ pub(super) struct Topics {
 }
 
 impl Topics {
+    /// The partitions of these topics that were written to.
+    pub(super) fn partitions_of(&self, topics: &[TopicName]) -> Vec<TopicPartition> {
+        let of = self.logs.keys().filter(|p| topics.contains(&p.topic));
+        of.cloned().collect()
+    }
+
     /// Appends a batch of one record, and gives it as it would be fetched.
     pub(super) fn append(
         &mut self,

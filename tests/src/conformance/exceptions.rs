@@ -60,9 +60,15 @@ impl Exception {
             StreamsError::Deserialization { .. } => {
                 of("StreamsException").caused_by("SerializationException")
             }
+            // Processors of the library throw it themselves, and so does the task around them.
+            StreamsError::Processing { .. } => of("StreamsException").caused_by("StreamsException"),
             StreamsError::State { .. } => of("ProcessorStateException"),
             StreamsError::Flush { cause, .. } => {
                 of("ProcessorStateException").caused_by(Self::of_event(cause).class)
+            }
+            // What a full buffer throws is one more.
+            StreamsError::Processing { message, .. } if message.starts_with("the buffer of") => {
+                of("StreamsException").caused_by("StreamsException")
             }
             _ => of("StreamsException"),
         }

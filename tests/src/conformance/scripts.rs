@@ -378,3 +378,19 @@ impl<K: KeyCell, V: Cell> FixedKeyProcessor<K, Option<V>, Cargo> for Scripted {
         self.script.run(&mut out, key, value, timestamp)
     }
 }
+
+/// Fills a global store: `put(key, value)`.
+pub(super) struct GlobalUpdate(pub(super) String);
+
+impl Processor<Key, Option<Datum>, (), ()> for GlobalUpdate {
+    fn process(
+        &mut self,
+        context: &mut ProcessorContext<'_, (), ()>,
+        record: Record<Key, Option<Datum>>,
+    ) -> Result<(), ProcessorError> {
+        context.with_store::<KeyValueStore<Key, Datum>, _>(&self.0, |store, context| {
+            store.put(&record.key, record.value.as_ref(), context)
+        })??;
+        Ok(())
+    }
+}

@@ -120,7 +120,14 @@ impl ClientMachine {
             thread_index,
             process_id,
         };
-        Self::assemble(now, config, &subtopologies, identity, seed)
+        let mut machine = Self::assemble(now, config, &subtopologies, identity, seed);
+        let global = topology.global_topics();
+        if !global.is_empty() {
+            machine.plan.read_globals(&global);
+            machine.cluster.want_topics(now.instant, global);
+            machine.pump(now.instant);
+        }
+        machine
     }
 
     fn assemble(

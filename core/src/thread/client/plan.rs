@@ -51,6 +51,11 @@ impl Plan {
         plan
     }
 
+    /// Adds topics that fill global stores.
+    pub(super) fn read_globals(&mut self, topics: &[TopicName]) {
+        self.external.extend(topics.iter().cloned());
+    }
+
     /// Topics of the user, which exist or not whatever the group does.
     pub(super) fn external(&self) -> impl Iterator<Item = &TopicName> {
         self.external.iter()

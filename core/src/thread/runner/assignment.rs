@@ -90,6 +90,7 @@ impl TaskRunner {
                 }
                 Kind::Close => {
                     self.close_all(true);
+                    self.close_globals();
                     self.tell(ClientMessage::Closed);
                     self.closed = true;
                 }
@@ -188,7 +189,8 @@ impl TaskRunner {
         let id = assigned.task;
         let sink: Rc<std::cell::RefCell<dyn crate::processor::RecordSink>> =
             Rc::<std::cell::RefCell<crate::task::RecordCollector>>::clone(&self.collector);
-        let graph = ProcessorGraph::open(
+        self.open_globals()?;
+        let mut graph = ProcessorGraph::open(
             &self.topology,
             id,
             &[id.subtopology],
@@ -197,6 +199,9 @@ impl TaskRunner {
             sink,
             self.storages.as_ref(),
         )?;
+        if let Some(globals) = &self.globals {
+            graph.set_global_stores(globals.stores());
+        }
         let idle_ms = self.config.max_task_idle_ms();
         let task = StreamTask::new(id, graph, &assigned.partitions, idle_ms)?;
         let changelogs = task.restore_positions();

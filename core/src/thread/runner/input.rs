@@ -22,6 +22,11 @@ impl TaskRunner {
         end: Option<i64>,
         metadata: &str,
     ) {
+        if let Some(globals) = &mut self.globals
+            && globals.started(partition, offset, end)
+        {
+            return;
+        }
         let Some(task) = self.task_of(partition) else {
             return;
         };
@@ -47,7 +52,11 @@ impl TaskRunner {
         log_end: i64,
     ) {
         let now = self.now;
-        let Some(task) = self.task_of(partition) else {
+        let batches = match &mut self.globals {
+            Some(globals) => globals.push(partition, batches, next_offset),
+            None => Some(batches),
+        };
+        let (Some(batches), Some(task)) = (batches, self.task_of(partition)) else {
             return;
         };
         if let Err(error) = task.push(now, partition, batches, next_offset, log_end) {
@@ -58,7 +67,7 @@ impl TaskRunner {
     /// Applies changelog records, task by task; `true` when there are more right away.
     pub(super) fn restore(&mut self, max_records: usize) -> Result<bool, StreamsError> {
         let mut left = max_records;
-        let mut restored = Vec::new();
+        let (mut restored, ready) = (Vec::new(), self.globals_are_ready());
         for task in self
             .tasks
             .values_mut()
@@ -81,7 +90,7 @@ impl TaskRunner {
                 self.events
                     .push_back(RunnerEvent::RestoreEnded { partition, records });
             }
-            if task.is_restored() {
+            if task.is_restored() && ready {
                 restored.push(task.id);
             }
         }

@@ -6,6 +6,7 @@
 
 mod assignment;
 mod commit;
+mod globals;
 mod input;
 mod query;
 mod storage;
@@ -25,7 +26,7 @@ use crate::error::StreamsError;
 use crate::processor::PunctuationType;
 use crate::state::storage::{InMemoryStorageFactory, StorageFactory};
 use crate::state::{CacheBudget, StateStore};
-use crate::task::{RecordCollector, StreamTask, TaskState};
+use crate::task::{GlobalTask, RecordCollector, StreamTask, TaskState};
 use crate::time::{Instant, Now};
 use crate::topology::Topology;
 use crate::trace::{Level, LogEvent};
@@ -97,6 +98,7 @@ pub struct TaskRunner {
     storages: Box<dyn StorageFactory>,
     collector: Rc<RefCell<RecordCollector>>,
     tasks: BTreeMap<TaskId, StreamTask>,
+    globals: Option<GlobalTask>,
     waiting: Vec<Waiting>,
     standbys: BTreeSet<TaskId>,
     /// Topics that tasks write to: their partition counts must be known before anything runs.
@@ -135,6 +137,7 @@ impl TaskRunner {
             storages: Box::new(InMemoryStorageFactory),
             collector: Rc::new(RefCell::new(RecordCollector::new(config))),
             tasks: BTreeMap::new(),
+            globals: None,
             waiting: Vec::new(),
             standbys: BTreeSet::new(),
             outputs,
@@ -183,6 +186,9 @@ impl TaskRunner {
         self.set_now(now);
         match message.0 {
             RunnerMessage::PartitionCounts(counts) => {
+                if let Err(error) = self.read_globals(&counts) {
+                    return self.fail(error);
+                }
                 let mut collector = self.collector.borrow_mut();
                 for (topic, count) in counts {
                     collector.set_partition_count(topic, count);
@@ -264,7 +270,8 @@ impl TaskRunner {
 
     fn run(&mut self, now: Now, budget: Budget) -> Result<bool, StreamsError> {
         self.retry_waiting()?;
-        let mut more = self.restore(budget.max_restored)?;
+        let mut more = self.run_globals(now, budget.max_restored)?;
+        more |= self.restore(budget.max_restored)?;
         if self.may_process(now.instant)? {
             let processed = self.process(now, budget.max_records)?;
             self.punctuate(now)?;

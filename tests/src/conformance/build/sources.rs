@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{Build, BuildError, Cell, Handle, KeyCell, given, name, nullable};
 use crate::conformance::datum::{Datum, Key};
 use crate::conformance::extractors::{Extractor, SourceValue};
+use crate::conformance::scripts::GlobalUpdate;
 use crate::conformance::stores::{self, StoreKind};
 use crate::conformance::{text, texts};
 
@@ -23,6 +24,7 @@ impl Build {
                 self.builder.add_state_store(store);
                 Ok(None)
             }
+            "add_global_store" => self.global_store(op),
             _ => Err(BuildError::missing(op)),
         }
     }
@@ -32,6 +34,21 @@ impl Build {
         let (spec, builder) = stores::stand_alone(&op["store"])?;
         self.specs.insert(builder.name().to_owned(), spec);
         Ok(builder)
+    }
+
+    fn global_store(&mut self, op: &Value) -> Result<Option<Handle>, BuildError> {
+        self.input(op);
+        let store = self.store(op)?;
+        let name = store.name().to_owned();
+        if !matches!(self.specs[&name].kind, StoreKind::Plain) {
+            return Err(BuildError::unsupported("global stores of this kind"));
+        }
+        let values = nullable::<Datum>(text(op, "value_serde").unwrap_or("string"));
+        let (topic, consumed) = (text(op, "topic").unwrap_or_default(), consumed(op, values)?);
+        let supplier = move || GlobalUpdate(name.clone());
+        self.builder
+            .add_global_store(store, topic, consumed, supplier);
+        Ok(None)
     }
 
     fn stream(&mut self, op: &Value) -> Result<Option<Handle>, BuildError> {
