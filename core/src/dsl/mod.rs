@@ -59,3 +59,6 @@ pub use windowed::{
     EmitStrategy, GroupWindows, SessionWindowedKStream, SessionWindows, SlidingWindows,
     TimeWindowedKStream, TimeWindows, UnlimitedWindows,
 };
+
+#[cfg(test)]
+mod table_tests;
