@@ -394,15 +394,15 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         let factory: NodeFactory =
             Arc::new(move |_| FixedKeyNode::<K, V, V2>::erased(supplier.processor()));
         let prefix = "KSTREAM-PROCESSVALUES-";
-        self.valued_at(self.add_user_processor(prefix, factory, stores, Effect::Values))
+        self.valued_at(self.add_user_processor(prefix, factory, stores))
     }
 
+    /// Java's optimiser looks through processors of the user's, which may change anything.
     fn add_user_processor(
         &self,
         prefix: &str,
         factory: NodeFactory,
         stores: &[&str],
-        effect: Effect,
     ) -> GraphNodeId {
         let mut graph = self.builder.graph.borrow_mut();
         // Java draws no name where the user gave one.
@@ -416,7 +416,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
             let parents = writer.parents().to_vec();
             writer.add_node(&own, &parents, factory);
         });
-        let node = effect.mark(node).connected_to(stores.iter().copied());
+        let node = node.connected_to(stores.iter().copied());
         graph.add(&[self.node], node)
     }
 
@@ -430,7 +430,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         let factory: NodeFactory =
             Arc::new(move |_| ProcessorNode::<K, V, K2, V2>::erased(supplier.processor()));
         let prefix = "KSTREAM-PROCESSOR-";
-        self.keyed_at(self.add_user_processor(prefix, factory, stores, Effect::Keys))
+        self.keyed_at(self.add_user_processor(prefix, factory, stores))
     }
 
     /// Writes every record to `topic`, with the stream's serdes or the types' own.
