@@ -57,3 +57,6 @@ pub use windowed::{
     EmitStrategy, GroupWindows, SessionWindowedKStream, SessionWindows, SlidingWindows,
     TimeWindowedKStream, TimeWindows, UnlimitedWindows,
 };
+
+#[cfg(test)]
+mod table_tests;
