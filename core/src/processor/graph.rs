@@ -850,13 +850,14 @@ impl ProcessorGraph {
             PunctuationType::WallClockTime => now.wall_clock.0,
         };
         let mut any = false;
-        while let Some((node, id, time)) = self.task.punctuators.pop_due(kind, time_ms) {
+        while let Some(due) = self.task.punctuators.pop_due(kind, time_ms) {
             any = true;
             self.task.begin(now);
-            self.task.context = RecordContext::punctuation(time);
-            self.run(node, |running, task| {
-                running.punctuate(task, node, id, time)
+            self.task.context = RecordContext::punctuation(time_ms);
+            self.run(due.node, |running, task| {
+                running.punctuate(task, due.node, due.id, time_ms)
             })?;
+            self.task.punctuators.called(time_ms);
         }
         Ok(any)
     }

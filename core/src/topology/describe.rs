@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::fmt::{self, Write as _};
 
 use super::java_order::{hash_set_order, string_hash, strings_in_hash_order};
+use super::java_tree::JavaTreeSet;
 use super::{NodeKind, Topology};
 
 /// What a topology consists of (Java: `TopologyDescription`). Its `Display` is Java's text.
@@ -49,8 +50,8 @@ pub(super) fn describe(topology: &Topology) -> TopologyDescription {
 struct Edges {
     /// How many nodes hang below each, itself included, counted once for every way down.
     sizes: Vec<usize>,
-    parents: Vec<Vec<usize>>,
-    children: Vec<Vec<usize>>,
+    parents: Vec<JavaTreeSet>,
+    children: Vec<JavaTreeSet>,
 }
 
 impl Edges {
@@ -58,8 +59,8 @@ impl Edges {
         let count = topology.nodes.len();
         let mut edges = Self {
             sizes: vec![1; count],
-            parents: vec![Vec::new(); count],
-            children: vec![Vec::new(); count],
+            parents: vec![JavaTreeSet::default(); count],
+            children: vec![JavaTreeSet::default(); count],
         };
         let name = |&node: &usize| &*topology.nodes[node].name;
         let names: Vec<&str> = nodes.iter().map(name).collect();
@@ -74,17 +75,16 @@ impl Edges {
     }
 
     fn insert(&mut self, topology: &Topology, node: usize, parent: usize) {
-        let place = |edges: &Self, list: &[usize], new: usize| {
-            list.partition_point(|&old| edges.compare(topology, old, new) == Ordering::Less)
-        };
-        let at = place(self, &self.parents[node], parent);
-        self.parents[node].insert(at, parent);
-        let at = place(self, &self.children[parent], node);
-        self.children[parent].insert(at, node);
+        let mut parents = std::mem::take(&mut self.parents[node]);
+        parents.insert(parent, |a, b| self.compare(topology, a, b));
+        self.parents[node] = parents;
+        let mut children = std::mem::take(&mut self.children[parent]);
+        children.insert(node, |a, b| self.compare(topology, a, b));
+        self.children[parent] = children;
         let mut grown = vec![parent];
         while let Some(node_above) = grown.pop() {
             self.sizes[node_above] = self.sizes[node_above].saturating_add(self.sizes[node]);
-            grown.extend(&self.parents[node_above]);
+            grown.extend(self.parents[node_above].in_order());
         }
     }
 
@@ -109,7 +109,10 @@ fn describe_node(topology: &Topology, edges: &Edges, node: usize, text: &mut Str
             names.join(", ")
         }
     };
-    let (children, parents) = (names(&edges.children[node]), names(&edges.parents[node]));
+    let (children, parents) = (
+        names(&edges.children[node].in_order()),
+        names(&edges.parents[node].in_order()),
+    );
     let line = match &definition.kind {
         NodeKind::Source(topics) => {
             let topics: Vec<&str> = topics.iter().map(|topic| &*topic.name).collect();
