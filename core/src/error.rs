@@ -1,10 +1,19 @@
 //! Errors that reach a user. Each names what failed and what to do; retriable broker answers never
 //! get here.
 
+mod handlers;
+
 use std::fmt;
 
 use crate::state::storage::StorageError;
 use crate::types::{TaskId, TopicPartition};
+
+pub(crate) use handlers::ErrorHandlers;
+pub use handlers::{
+    DeadLetter, DeserializationExceptionHandler, ErrorHandlerContext, HandledError,
+    HandlerResponse, LogAndContinue, LogAndFail, ProcessingExceptionHandler,
+    ProductionExceptionHandler,
+};
 
 /// What stopped a stream thread (Java: `StreamsException` and its subclasses).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +56,16 @@ pub enum StreamsError {
         /// The partition and offset of the record.
         input: (TopicPartition, i64),
         /// What the serde said.
+        message: String,
+    },
+    /// A handler of errors did what cannot be done (Java: `StreamsException`, "Fatal user code error
+    /// in ... error callback").
+    ErrorHandler {
+        /// The task.
+        task: TaskId,
+        /// The node whose error was handled.
+        node: String,
+        /// What is wrong.
         message: String,
     },
     /// A record that has no time (Java: `StreamsException` of a `TimestampExtractor`).
@@ -129,6 +148,14 @@ impl fmt::Display for StreamsError {
             } => write!(
                 f,
                 "task {task} cannot read the record at {partition} offset {offset}: {message}"
+            ),
+            Self::ErrorHandler {
+                task,
+                node,
+                message,
+            } => write!(
+                f,
+                "the handler of an error of {node} of task {task} failed: {message}"
             ),
             Self::Timestamp {
                 task,
