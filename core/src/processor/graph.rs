@@ -394,7 +394,8 @@ impl TaskContext {
     fn drain_flushed(&mut self, store: usize) -> Result<(), ProcessorError> {
         self.stores[store].draining = true;
         while let Some(state) = &mut self.stores[store].store {
-            let next = state.next_flushed().map_err(state_error)?;
+            let next = state.next_flushed();
+            let next = next.map_err(|error| state_error(self.id, error))?;
             self.log_writes(store)?;
             let Some(mut entry) = next else { break };
             let Some((node, forwarder)) = self.stores[store].forwarder.clone() else {
@@ -411,8 +412,9 @@ impl TaskContext {
 }
 
 /// A failed store as users read it.
-fn state_error(error: StateError) -> StreamsError {
+fn state_error(task: TaskId, error: StateError) -> StreamsError {
     StreamsError::State {
+        task: Some(task),
         store: error.store().to_owned(),
         message: error.to_string(),
     }
@@ -690,13 +692,12 @@ impl ProcessorGraph {
     /// # Errors
     /// When the store cannot take it.
     pub fn restore(&mut self, store: usize, record: ChangelogRecord) -> Result<(), StreamsError> {
-        match self
-            .task
-            .stores
-            .get_mut(store)
-            .and_then(|slot| slot.store.as_mut())
-        {
-            Some(state) => state.restore(record).map_err(state_error),
+        let task = self.task.id;
+        let slot = self.task.stores.get_mut(store);
+        match slot.and_then(|slot| slot.store.as_mut()) {
+            Some(state) => state
+                .restore(record)
+                .map_err(|error| state_error(task, error)),
             None => Ok(()),
         }
     }
@@ -927,9 +928,10 @@ impl ProcessorGraph {
     /// # Errors
     /// When its storage fails.
     pub(crate) fn clear_store(&mut self, store: usize) -> Result<(), StreamsError> {
+        let task = self.task.id;
         let slot = self.task.stores.get_mut(store);
         match slot.and_then(|slot| slot.store.as_mut()) {
-            Some(state) => state.clear().map_err(state_error),
+            Some(state) => state.clear().map_err(|error| state_error(task, error)),
             None => Ok(()),
         }
     }
