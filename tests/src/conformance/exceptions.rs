@@ -66,10 +66,6 @@ impl Exception {
             StreamsError::Flush { cause, .. } => {
                 of("ProcessorStateException").caused_by(Self::of_event(cause).class)
             }
-            // What a full buffer throws is one more.
-            StreamsError::Processing { message, .. } if message.starts_with("the buffer of") => {
-                of("StreamsException").caused_by("StreamsException")
-            }
             _ => of("StreamsException"),
         }
     }
