@@ -82,8 +82,12 @@ impl Families {
     pub fn run(files: &[PathBuf], known: &KnownDifferences) -> Self {
         let mut families = Self::default();
         for file in files {
-            let (family, name) = names(file);
+            let (family, mut name) = names(file);
             let report = families.0.entry(family).or_default();
+            // Generated names repeat over folders.
+            if report.0.contains_key(&name) {
+                name = file.display().to_string();
+            }
             report.0.insert(name, run_file(file, known));
         }
         families
