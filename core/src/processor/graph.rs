@@ -983,13 +983,22 @@ impl ProcessorGraph {
     ) -> Result<R, StreamsError> {
         self.task.now = now;
         self.task.context = RecordContext::punctuation(0);
-        let found = self.task.stores.iter().position(|s| &*s.name == name);
-        let Some(store) = found else {
+        let Some(store) = self.find_store(name) else {
             let message = format!("task {} has no store {name}", self.task.id);
             return Err(StreamsError::Topology(message));
         };
         let result = self.task.with_store(store, access);
         result.map_err(|error| streams_error(self.task.id, error))
+    }
+
+    /// True for the name of a store of the task, or of a global one.
+    pub fn has_store(&self, name: &str) -> bool {
+        self.find_store(name).is_some()
+    }
+
+    fn find_store(&self, name: &str) -> Option<usize> {
+        let own = self.task.stores.iter().position(|s| &*s.name == name);
+        own.or_else(|| self.task.globals.find(name))
     }
 
     /// A store of the task, for queries and tests.

@@ -106,7 +106,7 @@ impl Families {
 }
 
 /// Family and name of a scenario.
-pub(super) fn names(file: &Path) -> (String, String) {
+fn names(file: &Path) -> (String, String) {
     let text = |name: Option<&std::ffi::OsStr>| {
         name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
     };

@@ -352,7 +352,11 @@ impl<V: Cell> Commands for VersionedKeyValueStore<Key, V> {
             _ => command.number(at),
         };
         let json = |record: VersionedRecord<V>| {
-            json!([record.value.datum().json(), record.timestamp, record.valid_to])
+            json!([
+                record.value.datum().json(),
+                record.timestamp,
+                record.valid_to
+            ])
         };
         // Java's point reads do not say how long a version was valid.
         let found = |record: Option<VersionedRecord<V>>| {
@@ -363,10 +367,9 @@ impl<V: Cell> Commands for VersionedKeyValueStore<Key, V> {
             record.map_or(Value::Null, json)
         };
         let (from, to) = (|| time(3, i64::MIN), || time(4, i64::MAX));
-        let versions =
-            |records: VersionedRecordIterator<'_, Key, V>| -> Result<Value, Refusal> {
-                records.map(|record| Ok(json(record?))).collect()
-            };
+        let versions = |records: VersionedRecordIterator<'_, Key, V>| -> Result<Value, Refusal> {
+            records.map(|record| Ok(json(record?))).collect()
+        };
         Ok(match command.name().0 {
             "put" => {
                 let value = command.value::<Plain, V>(3);

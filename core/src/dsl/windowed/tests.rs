@@ -327,3 +327,21 @@ fn a_key_in_a_window_goes_where_the_key_goes() {
     let partition = task.output.borrow().1;
     assert_eq!(partition, Some(partition_for_key(b"k", PARTITIONS)));
 }
+
+#[test]
+fn how_far_windows_are_emitted_is_committed() {
+    let builder = StreamsBuilder::new();
+    let grouped = builder.stream::<String, String>("in").group_by_key();
+    let windows = TimeWindows::of_size_with_no_grace(ms(10));
+    let windows = grouped.windowed_by(windows);
+    let count = windows
+        .emit_strategy(EmitStrategy::OnWindowClose)
+        .count(Materialized::as_store("store").with_retention(ms(100)));
+    count.to_stream().for_each(|_, _| {});
+    let mut task = Task::new(&builder);
+    task.feed(&[("k", "a", 3)]);
+    assert_eq!(task.graph.metadata().get("store"), None);
+    task.now.wall_clock = WallClock(1000);
+    task.feed(&[("k", "b", 17)]);
+    assert_eq!(task.graph.metadata().get("store"), Some(17));
+}
