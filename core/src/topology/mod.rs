@@ -4,6 +4,7 @@ mod builder;
 mod describe;
 mod endpoints;
 pub(crate) mod java_order;
+mod java_tree;
 mod subtopology;
 
 use std::collections::BTreeMap;
