@@ -79,9 +79,11 @@ pub enum StreamsError {
     },
     /// A state store could not do its work (Java: `ProcessorStateException`).
     State {
+        /// The task, where one owns the store.
+        task: Option<TaskId>,
         /// The store.
         store: String,
-        /// What went wrong.
+        /// What went wrong; it names the store.
         message: String,
     },
     /// User code failed on what the cache of a store handed on as it was flushed (Java:
@@ -165,7 +167,12 @@ impl fmt::Display for StreamsError {
                 f,
                 "task {task} cannot take the record at {partition} offset {offset}: {message}"
             ),
-            Self::State { store, message } => write!(f, "state store {store}: {message}"),
+            Self::State { task, message, .. } => {
+                if let Some(task) = task {
+                    write!(f, "task {task}: ")?;
+                }
+                f.write_str(message)
+            }
             Self::Flush { store, cause } => {
                 write!(
                     f,

@@ -8,11 +8,22 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+#[cfg(any(feature = "json", feature = "cbor"))]
+mod formats;
 pub mod serdes;
+
+#[cfg(feature = "cbor")]
+pub use self::formats::{Cbor, CborSerde};
+#[cfg(feature = "json")]
+pub use self::formats::{Json, JsonSerde};
 
 /// Turns values of `T` into bytes and back (Java: `Serde`, `Serializer`, `Deserializer`).
 ///
 /// `topic` is where the bytes go to or come from; stores name their changelog topic.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no serde of `{T}`",
+    note = "a serde implements `Serde<{T}>`: it turns values of that type into bytes and back"
+)]
 pub trait Serde<T>: Send + Sync {
     /// Appends the bytes of `value` to `out`. On an error, what was appended is to be ignored.
     fn serialize(&self, topic: &str, value: &T, out: &mut Vec<u8>) -> Result<(), SerdeError>;
@@ -65,6 +76,13 @@ pub trait Serde<T>: Send + Sync {
 pub type SerdeRef<T> = Arc<dyn Serde<T>>;
 
 /// Types with an obvious serde, used where none is named (Java: `Serdes.serdeFrom`).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no serde of its own",
+    label = "this has no serde of its own",
+    note = "name one in the form of the operator that takes serdes (`stream_with`, `to_with`, \
+            `group_by_key_with`, `Materialized::with`, ...), wrap the type in `Json` or `Cbor` \
+            (features of these names), or implement `DefaultSerde` for it"
+)]
 pub trait DefaultSerde: Sized {
     /// The serde.
     fn default_serde() -> SerdeRef<Self>;

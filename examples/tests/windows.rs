@@ -45,5 +45,9 @@ fn views_are_counted_by_window_and_visit() -> Result<(), Box<dyn Error>> {
         visits.read_key_value()?,
         ("ada 61-61".to_owned(), Some("cards".to_owned()))
     );
+
+    driver.restart()?;
+    view("bob", "cards", 62)?;
+    assert!(hourly.is_empty(), "the hour is emitted once");
     Ok(())
 }

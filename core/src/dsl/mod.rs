@@ -14,6 +14,7 @@ mod changed_serde;
 mod cogroup;
 mod configured_store;
 mod foreign_key;
+mod global_table;
 // Joins, windows and suppress use what is not used yet.
 #[allow(dead_code)]
 mod graph;
@@ -30,13 +31,9 @@ mod suppress;
 mod table;
 mod table_join;
 mod table_operators;
-// Stream-table joins are to read former rows.
-#[allow(dead_code)]
 mod table_store;
 mod to_table;
 mod transform_values;
-// Stream-table joins are to read former rows.
-#[allow(dead_code)]
 mod value_getter;
 mod windowed;
 
@@ -45,6 +42,7 @@ pub use builder::StreamsBuilder;
 pub use cogroup::{
     CogroupedKStream, SessionWindowedCogroupedKStream, TimeWindowedCogroupedKStream,
 };
+pub use global_table::GlobalKTable;
 pub use grouped::KGroupedStream;
 pub use grouped_table::KGroupedTable;
 pub use joins::{JoinWindows, Joined, StreamJoined};
@@ -59,3 +57,6 @@ pub use windowed::{
     EmitStrategy, GroupWindows, SessionWindowedKStream, SessionWindows, SlidingWindows,
     TimeWindowedKStream, TimeWindows, UnlimitedWindows,
 };
+
+#[cfg(test)]
+mod table_tests;

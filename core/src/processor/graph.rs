@@ -408,7 +408,8 @@ impl TaskContext {
     fn drain_flushed(&mut self, store: usize) -> Result<(), ProcessorError> {
         self.stores[store].draining = true;
         while let Some(state) = &mut self.stores[store].store {
-            let next = state.next_flushed().map_err(state_error)?;
+            let next = state.next_flushed();
+            let next = next.map_err(|error| state_error(self.id, error))?;
             self.log_writes(store)?;
             let Some(mut entry) = next else { break };
             let Some((node, forwarder)) = self.stores[store].forwarder.clone() else {
@@ -426,8 +427,9 @@ impl TaskContext {
 }
 
 /// A failed store as users read it.
-fn state_error(error: StateError) -> StreamsError {
+fn state_error(task: TaskId, error: StateError) -> StreamsError {
     StreamsError::State {
+        task: Some(task),
         store: error.store().to_owned(),
         message: error.to_string(),
     }
@@ -708,13 +710,12 @@ impl ProcessorGraph {
     /// # Errors
     /// When the store cannot take it.
     pub fn restore(&mut self, store: usize, record: ChangelogRecord) -> Result<(), StreamsError> {
-        match self
-            .task
-            .stores
-            .get_mut(store)
-            .and_then(|slot| slot.store.as_mut())
-        {
-            Some(state) => state.restore(record).map_err(state_error),
+        let task = self.task.id;
+        let slot = self.task.stores.get_mut(store);
+        match slot.and_then(|slot| slot.store.as_mut()) {
+            Some(state) => state
+                .restore(record)
+                .map_err(|error| state_error(task, error)),
             None => Ok(()),
         }
     }
@@ -951,9 +952,10 @@ impl ProcessorGraph {
     /// # Errors
     /// When its storage fails.
     pub(crate) fn clear_store(&mut self, store: usize) -> Result<(), StreamsError> {
+        let task = self.task.id;
         let slot = self.task.stores.get_mut(store);
         match slot.and_then(|slot| slot.store.as_mut()) {
-            Some(state) => state.clear().map_err(state_error),
+            Some(state) => state.clear().map_err(|error| state_error(task, error)),
             None => Ok(()),
         }
     }
@@ -1007,13 +1009,22 @@ impl ProcessorGraph {
     ) -> Result<R, StreamsError> {
         self.task.now = now;
         self.task.context = RecordContext::punctuation(0);
-        let found = self.task.stores.iter().position(|s| &*s.name == name);
-        let Some(store) = found else {
+        let Some(store) = self.find_store(name) else {
             let message = format!("task {} has no store {name}", self.task.id);
             return Err(StreamsError::Topology(message));
         };
         let result = self.task.with_store(store, access);
         result.map_err(|error| streams_error(self.task.id, error))
+    }
+
+    /// True for the name of a store of the task, or of a global one.
+    pub fn has_store(&self, name: &str) -> bool {
+        self.find_store(name).is_some()
+    }
+
+    fn find_store(&self, name: &str) -> Option<usize> {
+        let own = self.task.stores.iter().position(|s| &*s.name == name);
+        own.or_else(|| self.task.globals.find(name))
     }
 
     /// A store of the task, for queries and tests.

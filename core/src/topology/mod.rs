@@ -4,6 +4,7 @@ mod builder;
 mod describe;
 mod endpoints;
 pub(crate) mod java_order;
+mod java_tree;
 mod subtopology;
 
 use std::collections::BTreeMap;
@@ -90,6 +91,8 @@ pub enum TopologyError {
     NotWindowed(String),
     /// A table is suppressed whose rows are versioned.
     SuppressedVersioned(String),
+    /// A global table with a versioned store of this name.
+    VersionedGlobalTable(String),
     /// A join that is told what does not go together.
     InvalidJoin {
         /// The node of the join.
@@ -181,6 +184,10 @@ impl fmt::Display for TopologyError {
                 f,
                 "{node} suppresses a table with a versioned store, or one made from it: keep the \
                  table in a store without versions"
+            ),
+            Self::VersionedGlobalTable(store) => write!(
+                f,
+                "store {store} of a global table cannot be versioned: name one that is not"
             ),
             Self::InvalidJoin { join, message } => write!(f, "join {join}: {message}"),
             Self::NotCopartitioned(topics) => write!(

@@ -340,7 +340,7 @@ impl Engine {
         self.collect()
     }
 
-    /// Calls `access` with a store, of `task` or of the first task that has it.
+    /// Calls `access` with a store, of `task` or of the first task that has it or reads it as a global one.
     pub(super) fn with_store<S: StateStore, R>(
         &mut self,
         task: Option<TaskId>,
@@ -349,7 +349,7 @@ impl Engine {
     ) -> Result<R> {
         let has = |of: &&mut StreamTask| match task {
             Some(task) => of.id == task,
-            None => of.graph().stores().any(|(store, _)| store.name() == name),
+            None => of.graph().has_store(name),
         };
         let Some(found) = self.tasks.iter_mut().find(has) else {
             let message = format!("the topology has no store {name}");
@@ -372,7 +372,14 @@ impl Engine {
 
     pub(super) fn state_store_names(&self) -> BTreeSet<String> {
         let stores = self.tasks.iter().flat_map(|task| task.graph().stores());
-        stores.map(|(store, _)| store.name().to_owned()).collect()
+        let mut names: BTreeSet<String> =
+            stores.map(|(store, _)| store.name().to_owned()).collect();
+        if let Some(globals) = &self.globals {
+            globals.stores().visit(|store| {
+                names.insert(store.name().to_owned());
+            });
+        }
+        names
     }
 
     pub(super) fn dropped_records(&self) -> u64 {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use eddyline_core::config::{HostPort, StreamsConfig};
@@ -33,6 +34,8 @@ pub(super) struct Scenario {
     pub(super) topology: Arc<Topology>,
     /// In order of time.
     pub(super) input: Vec<Produced>,
+    /// Shows the virtual time in nanoseconds.
+    pub(super) clock: Arc<AtomicU64>,
     #[cfg(test)]
     pub(super) sabotage: Option<fn(&mut World<'_>)>,
 }
@@ -143,6 +146,7 @@ impl<'a> World<'a> {
             && let Some((at, event)) = self.queue.next()
         {
             self.now = at;
+            self.scenario.clock.store(at.as_nanos(), Ordering::Relaxed);
             #[cfg(test)]
             if let Some(sabotage) = self.scenario.sabotage {
                 sabotage(self);

@@ -51,6 +51,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -128,9 +129,11 @@ fn run_word_count(
     out: Option<&mut dyn io::Write>,
 ) -> (Outcome, io::Result<()>) {
     let findings: Findings = Arc::new(Mutex::new(Vec::new()));
-    let topology = workload::topology(&findings, defects, has_disks(SeedTree::new(seed)));
+    let (clock, has_disks) = (Arc::default(), has_disks(SeedTree::new(seed)));
+    let topology = workload::topology(&findings, defects, has_disks, &clock);
     let topology = topology.expect("the word count is a valid topology");
     let mut simulation = Simulation::new(seed, topology);
+    simulation.clock = clock;
     let lines = workload::lines(&mut SeedTree::new(seed).child("lines", 0).rng());
     let lines = lines.into_iter().map(|line| (None::<&str>, line));
     simulation = simulation.input(workload::LINES, lines);
@@ -178,6 +181,8 @@ pub struct Simulation {
     has_faults: bool,
     input: Vec<InputRecord>,
     checks: Vec<Check>,
+    /// Shows the virtual time in nanoseconds while it runs.
+    clock: Arc<AtomicU64>,
     #[cfg(test)]
     sabotage: Option<fn(&mut World<'_>)>,
 }
@@ -207,8 +212,12 @@ impl Simulation {
         } else {
             "in_memory"
         };
-        let config = config.set("default.dsl.store", stores);
-        let config = config.expect("a type of stores");
+        let uncommitted = [300, 5_000, 64 << 20];
+        let uncommitted = uncommitted[seed.child("stores", 1).rng().below(3) as usize];
+        let config = config
+            .set("default.dsl.store", stores)
+            .and_then(|config| config.set("statestore.uncommitted.max.bytes", uncommitted));
+        let config = config.expect("a type of stores and a size");
         Self {
             seed,
             topology: Arc::new(topology),
@@ -217,6 +226,7 @@ impl Simulation {
             has_faults: true,
             input: Vec::new(),
             checks: Vec::new(),
+            clock: Arc::default(),
             #[cfg(test)]
             sabotage: None,
         }
@@ -380,6 +390,7 @@ impl Simulation {
             config,
             topology: self.topology,
             input,
+            clock: self.clock,
             #[cfg(test)]
             sabotage: self.sabotage,
         };

@@ -1,6 +1,7 @@
 //! The application that seeds are run with: word count, and a store that is read all the time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -89,6 +90,7 @@ pub(super) fn topology(
     findings: &Findings,
     defects: Defects,
     has_disks: bool,
+    clock: &Arc<AtomicU64>,
 ) -> Result<Topology, TopologyError> {
     let builder = StreamsBuilder::new();
     let supplier = if has_disks {
@@ -108,8 +110,10 @@ pub(super) fn topology(
     };
     lines.process::<(), ()>(ledger, &[LEDGER]);
     let found = Arc::clone(findings);
+    let clock = Arc::clone(clock);
     let probe = move || Probe {
-        at: WallClock(-1),
+        clock: Arc::clone(&clock),
+        at: u64::MAX,
         keys: BTreeSet::new(),
         findings: Arc::clone(&found),
         defects,
@@ -199,7 +203,9 @@ impl Processor<Option<String>, String, (), ()> for Ledger {
 
 /// Sees every change of the counts on its way out.
 struct Probe {
-    at: WallClock,
+    /// The time of the run: the task's own stands still between records.
+    clock: Arc<AtomicU64>,
+    at: u64,
     /// Keys that changed at that moment: a moment has one flush at most, for a flush waits for the
     /// one before to be written and committed.
     keys: BTreeSet<String>,
@@ -213,7 +219,7 @@ impl Processor<String, Option<i64>, String, Option<i64>> for Probe {
         context: &mut ProcessorContext<'_, String, Option<i64>>,
         record: Record<String, Option<i64>>,
     ) -> Result<(), ProcessorError> {
-        let now = context.current_system_time();
+        let now = self.clock.load(Ordering::Relaxed);
         if now != self.at {
             self.at = now;
             self.keys.clear();

@@ -98,6 +98,7 @@ fn dispatch(
         StoreKind::SessionLong => of!(SessionStore<Key, i64>),
         StoreKind::HeadersSession => of!(SessionStoreWithHeaders<Key, Datum>),
         StoreKind::Versioned => of!(VersionedKeyValueStore<Key, Datum>),
+        StoreKind::VersionedLong => of!(VersionedKeyValueStore<Key, i64>),
     }
 }
 
@@ -343,18 +344,22 @@ impl<V: Cell, L: Layout> Commands for TypedKeyValueStore<Key, V, L> {
     }
 }
 
-impl Commands for VersionedKeyValueStore<Key, Datum> {
+impl<V: Cell> Commands for VersionedKeyValueStore<Key, V> {
     fn command(&mut self, command: &Command<'_>) -> Result<Value, Refusal> {
         let key = command.key(2);
         let time = |at: usize, open: i64| match command.tokens[at] {
             "-" => open,
             _ => command.number(at),
         };
-        let json = |record: VersionedRecord<Datum>| {
-            json!([record.value.json(), record.timestamp, record.valid_to])
+        let json = |record: VersionedRecord<V>| {
+            json!([
+                record.value.datum().json(),
+                record.timestamp,
+                record.valid_to
+            ])
         };
         // Java's point reads do not say how long a version was valid.
-        let found = |record: Option<VersionedRecord<Datum>>| {
+        let found = |record: Option<VersionedRecord<V>>| {
             let record = record.map(|record| VersionedRecord {
                 valid_to: None,
                 ..record
@@ -362,13 +367,12 @@ impl Commands for VersionedKeyValueStore<Key, Datum> {
             record.map_or(Value::Null, json)
         };
         let (from, to) = (|| time(3, i64::MIN), || time(4, i64::MAX));
-        let versions =
-            |records: VersionedRecordIterator<'_, Key, Datum>| -> Result<Value, Refusal> {
-                records.map(|record| Ok(json(record?))).collect()
-            };
+        let versions = |records: VersionedRecordIterator<'_, Key, V>| -> Result<Value, Refusal> {
+            records.map(|record| Ok(json(record?))).collect()
+        };
         Ok(match command.name().0 {
             "put" => {
-                let value = command.value::<Plain, Datum>(3);
+                let value = command.value::<Plain, V>(3);
                 match self.put(&key, value.as_ref(), time(4, 0))? {
                     PutReturn::ValidTo(time) => json!(time),
                     PutReturn::ValidToUndefined => json!(-1),

@@ -32,6 +32,7 @@ pub(super) enum StoreKind {
     SessionLong,
     HeadersSession,
     Versioned,
+    VersionedLong,
 }
 
 impl StoreKind {
@@ -245,6 +246,7 @@ pub(super) fn materialized<K: KeyCell, V: Cell>(
     };
     let has_longs = kind.has_longs();
     let kind = match text(store, "type") {
+        Some("versioned") if has_longs => StoreKind::VersionedLong,
         Some("versioned") => StoreKind::Versioned,
         _ => kind,
     };

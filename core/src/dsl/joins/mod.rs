@@ -4,6 +4,7 @@
 //! three forms: `join`, `join_with_key`, whose joiner sees the key too, and `join_with`, which is also
 //! told names, serdes and stores.
 
+mod global_tables;
 mod joined_streams;
 mod options;
 mod self_join;

@@ -23,6 +23,18 @@ impl<K, V> RowOf<K, V, K> for SameKey {
     }
 }
 
+/// The row of the key that the user makes of a record.
+pub(in crate::dsl) struct Selected<F>(pub(in crate::dsl) F);
+
+impl<K, V, TK, F> RowOf<K, V, TK> for Selected<F>
+where
+    F: Fn(&K, &V) -> TK + Send + Sync + 'static,
+{
+    fn with_key<R>(&self, key: &K, value: &V, read: impl FnOnce(&TK) -> R) -> R {
+        read(&(self.0)(key, value))
+    }
+}
+
 /// A join of a stream with a table.
 pub(in crate::dsl) struct StreamTableJoin<V, TK, TV, S, J> {
     pub(in crate::dsl) view: View<TK, TV>,

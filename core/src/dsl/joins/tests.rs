@@ -220,6 +220,26 @@ fn a_grace_period_needs_versions_that_are_known_for_as_long() {
     assert!(plain.contains("versioned store"), "{plain}");
 }
 
+#[test]
+fn a_global_table_has_no_versions() {
+    let error = |materialized| {
+        let builder = StreamsBuilder::new();
+        let orders: Lines = builder.stream("orders");
+        let cities = builder.global_table::<Option<String>, String>("cities", materialized);
+        let city = |_: &Option<String>, order: &String| Some(order.clone());
+        orders
+            .left_join_global_table(&cities, city, |order, city| {
+                order + &city.unwrap_or_default()
+            })
+            .to("out");
+        builder.build().err()
+    };
+    assert_eq!(error(Materialized::default()), None);
+    let versioned = error(versioned(10));
+    let refused = TopologyError::VersionedGlobalTable("cities".to_owned());
+    assert_eq!(versioned, Some(refused));
+}
+
 proptest! {
     /// One window is enough where both sides are the same stream: results and their order are
     /// those of two while nothing expires.

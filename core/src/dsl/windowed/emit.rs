@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::processor::TaskContext;
 
-/// When an aggregation that emits on close looked for closed windows last. Up to where is kept with
-/// the offsets of the task, so that a task that goes on elsewhere emits no window again.
+/// When an aggregation that emits on close looks for closed windows. How far it has emitted is
+/// committed with the offsets of the task, under the name of its store.
 pub(super) struct EmitFinal {
     store: Arc<str>,
     interval_ms: i64,
@@ -13,7 +13,6 @@ pub(super) struct EmitFinal {
 }
 
 impl EmitFinal {
-    /// For the aggregation with the store of this name.
     pub(super) fn new(task: &TaskContext, store: Arc<str>) -> Self {
         let interval_ms = task.config.windowed_aggregation_emit_interval_ms();
         Self {
@@ -26,7 +25,7 @@ impl EmitFinal {
     /// True when it is time to look for windows that closed before `close_time`; asking counts as
     /// looking.
     pub(super) fn is_due(&mut self, task: &TaskContext, close_time: i64) -> bool {
-        let now_ms = task.system_time.0;
+        let now_ms = task.now.wall_clock.0;
         if now_ms < self.next_emit_ms {
             return false;
         }

@@ -11,7 +11,7 @@ use crate::dsl::{Grouped, KTable, Materialized, Produced, StreamsBuilder};
 use crate::error::StreamsError;
 use crate::processor::{OutgoingRecord, ProcessorGraph, RecordSink};
 use crate::serde::DefaultSerde;
-use crate::state::CacheBudget;
+use crate::state::{CacheBudget, ChangelogRecord};
 use crate::time::{Now, StreamTime, WallClock};
 use crate::topology::TopologyError;
 use crate::types::{Headers, TaskId, TopicName, TopicPartition};
@@ -213,6 +213,26 @@ fn sessions_become_one() {
 }
 
 #[test]
+fn a_changelog_that_is_of_another_store_names_task_and_store() {
+    let gap = SessionWindows::of_inactivity_gap_and_grace(ms(5), ms(20));
+    let mut task = task(gap, 0, sessions);
+    let (store, _) = task.graph.changelogs().remove(0);
+    let record = ChangelogRecord {
+        key: Bytes::from_static(b"short"),
+        value: None,
+        timestamp: 1,
+        headers: Headers::new(),
+    };
+    let refused = task.graph.restore(store, record);
+    let message = refused.expect_err("is no session").to_string();
+    assert!(message.starts_with("task 0_0: store "), "{message}");
+    assert!(
+        message.contains("too short for a key and its window"),
+        "{message}"
+    );
+}
+
+#[test]
 fn closed_windows_are_emitted_once() {
     let tumbling = TimeWindows::of_size_and_grace(ms(10), ms(2));
     for store_type in [StoreType::InMemory, StoreType::Persistent] {
@@ -326,4 +346,22 @@ fn a_key_in_a_window_goes_where_the_key_goes() {
     assert_eq!(task.feed(&[("k", "a", 3)]).len(), 1);
     let partition = task.output.borrow().1;
     assert_eq!(partition, Some(partition_for_key(b"k", PARTITIONS)));
+}
+
+#[test]
+fn how_far_windows_are_emitted_is_committed() {
+    let builder = StreamsBuilder::new();
+    let grouped = builder.stream::<String, String>("in").group_by_key();
+    let windows = TimeWindows::of_size_with_no_grace(ms(10));
+    let windows = grouped.windowed_by(windows);
+    let count = windows
+        .emit_strategy(EmitStrategy::OnWindowClose)
+        .count(Materialized::as_store("store").with_retention(ms(100)));
+    count.to_stream().for_each(|_, _| {});
+    let mut task = Task::new(&builder);
+    task.feed(&[("k", "a", 3)]);
+    assert_eq!(task.graph.metadata().get("store"), None);
+    task.now.wall_clock = WallClock(1000);
+    task.feed(&[("k", "b", 17)]);
+    assert_eq!(task.graph.metadata().get("store"), Some(17));
 }

@@ -2,9 +2,12 @@
 //! themselves in these.
 
 use crate::serde::{DefaultSerde, SerdeRef};
-use crate::state::{CacheBudget, ChangelogRecord, StateError, StateStore, Stores, ValueLayout};
-use crate::state::{TypedKeyValueStore, TypedSessionStore, TypedWindowStore};
-use crate::types::{Headers, RecordContext};
+use crate::state::storage::{InMemoryStorage, TaskStorage};
+use crate::state::{
+    CacheBudget, ChangelogRecord, StateError, StateStore, Stores, TypedKeyValueStore,
+    TypedSessionStore, TypedWindowStore, ValueLayout,
+};
+use crate::types::{Headers, RecordContext, TaskId};
 
 /// Writes the pieces of `data` to stores of every layout, as rows and as changelog records.
 pub(super) fn check(data: &[u8]) {
@@ -34,6 +37,11 @@ fn context() -> RecordContext {
 
 fn serdes() -> (SerdeRef<String>, SerdeRef<i64>) {
     (String::default_serde(), i64::default_serde())
+}
+
+fn storage() -> TaskStorage {
+    let storage = TaskStorage::open(Box::new(InMemoryStorage::new()), "app", TaskId::new(0, 0));
+    storage.expect("memory does not fail")
 }
 
 fn check_error<T>(result: Result<T, StateError>) -> Option<T> {
@@ -69,13 +77,20 @@ fn read_all<T>(rows: impl Iterator<Item = Result<T, StateError>>) {
 fn key_value_stores(data: &[u8], is_cached: bool) {
     macro_rules! check {
         ($builder:ident) => {{
-            let supplier = Stores::in_memory_key_value_store("store");
-            let (keys, values) = serdes();
-            let mut builder = Stores::$builder(supplier, keys, values);
-            if is_cached {
-                builder = builder.with_caching_enabled();
+            for supplier in [
+                Stores::in_memory_key_value_store("store"),
+                Stores::persistent_key_value_store("store"),
+                Stores::lru_map("store", 3),
+            ] {
+                let (keys, values) = serdes();
+                let mut builder = Stores::$builder(supplier, keys, values);
+                if is_cached {
+                    builder = builder.with_caching_enabled();
+                }
+                let mut store = builder.build_typed(&CacheBudget::new(300));
+                store.init(&storage()).expect("memory does not fail");
+                key_value(store, data);
             }
-            key_value(builder.build_typed(&CacheBudget::new(300)), data);
         }};
     }
     check!(key_value_store_builder);
@@ -108,7 +123,9 @@ fn windowed_stores(data: &[u8], is_cached: bool) {
             if is_cached {
                 builder = builder.with_caching_enabled();
             }
-            $check(builder.build_typed(&CacheBudget::new(300)), data);
+            let mut store = builder.build_typed(&CacheBudget::new(300));
+            store.init(&storage()).expect("memory does not fail");
+            $check(store, data);
         }};
     }
     let window = |time_first: bool| match time_first {

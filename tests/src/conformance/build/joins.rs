@@ -1,16 +1,17 @@
 //! Joins of streams.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use eddyline_core::config::StoreType;
-use eddyline_core::dsl::{JoinWindows, Joined, KStream, KTable, StreamJoined};
+use eddyline_core::dsl::{GlobalKTable, JoinWindows, Joined, KStream, KTable, StreamJoined};
 use eddyline_core::serde::SerdeRef;
 use serde_json::Value;
 
-use super::streams::{Stream, datum, key_serde, value_serde};
-use super::{Build, BuildError, Cell, Handle, KeyCell, function, given, name, nullable};
-use crate::conformance::datum::Datum;
+use super::streams::{Stream, datum, key_serde, selector, value_serde};
+use super::{Build, BuildError, Cell, Handle, KeyCell, Operand, function, given, name, nullable};
+use crate::conformance::datum::{Datum, Key};
 use crate::conformance::{functions, text};
 
 /// A join of a stream with what the call names.
@@ -31,7 +32,23 @@ pub(super) fn join<K: KeyCell, V: Cell>(
     if let Some(table) = build.with::<KTable<K, i64>>(op)? {
         return join_table(stream, &table, op);
     }
+    if let Some(table) = build.with::<Global>(op)? {
+        return join_global(stream, &table, op);
+    }
     Err(BuildError::unsupported("a join with this operand"))
+}
+
+/// A global table of scenarios.
+pub(super) type Global = GlobalKTable<Key, Datum>;
+
+impl Operand for Global {
+    fn operate(&self, op: &Value, _: &mut Build) -> Result<Option<Handle>, BuildError> {
+        Err(BuildError::missing(op))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
 }
 
 /// A joiner of nullable values.
@@ -125,6 +142,25 @@ fn join_table<K: KeyCell, V: Cell, TV: Cell>(
             stream.join_table_with(table, joiner, joined)
         }
         "left_join" => stream.left_join_table_with(table, joiner, joined),
+        _ => return Err(BuildError::missing(op)),
+    };
+    given(joined)
+}
+
+fn join_global<K: KeyCell, V: Cell>(
+    stream: &Stream<K, V>,
+    table: &Global,
+    op: &Value,
+) -> Result<Option<Handle>, BuildError> {
+    let select = selector(op, "key_fn")?;
+    let joiner = of_nullable(function(op, "fn", functions::joiner)?);
+    let joined = Joined::with(key_serde(stream, op), value_serde(stream, op));
+    let joined: KStream<K, Option<Datum>> = match name(op) {
+        "join" => {
+            let joiner = move |key: &K, value, row: Datum| joiner(key, value, Some(row));
+            stream.join_global_table_with(table, select, joiner, joined)
+        }
+        "left_join" => stream.left_join_global_table_with(table, select, joiner, joined),
         _ => return Err(BuildError::missing(op)),
     };
     given(joined)

@@ -19,6 +19,7 @@ impl Build {
         match name(op) {
             "stream" => self.stream(op),
             "table" => self.table(op),
+            "global_table" => self.global_table(op),
             "add_store" => {
                 let store = self.store(op)?;
                 self.builder.add_state_store(store);
@@ -70,6 +71,16 @@ impl Build {
         let store = store.unwrap_or_else(Materialized::default);
         let table = self.builder.table_with(topic, consumed(op, values)?, store);
         given(table)
+    }
+
+    fn global_table(&mut self, op: &Value) -> Result<Option<Handle>, BuildError> {
+        self.input(op);
+        let topic = text(op, "topic").unwrap_or_default();
+        let values = Datum::serde(text(op, "value_serde").unwrap_or("string"));
+        let store = stores::materialized(op, &mut self.specs, StoreKind::Timestamped)?;
+        let store = store.unwrap_or_else(Materialized::default);
+        let consumed = consumed(op, values)?;
+        given(self.builder.global_table_with(topic, consumed, store))
     }
 }
 
