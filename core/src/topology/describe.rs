@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt::{self, Write as _};
 
 use super::java_order::{hash_set_order, string_hash, strings_in_hash_order};
-use super::java_tree::JavaTreeSet;
+use super::java_tree::JavaTree;
 use super::{NodeKind, Topology};
 
 /// What a topology consists of (Java: `TopologyDescription`). Its `Display` is Java's text.
@@ -33,7 +33,7 @@ pub(super) fn describe(topology: &Topology) -> TopologyDescription {
         writeln!(text, "  Sub-topology: {group}{kind}").ok();
         let mut nodes = topology.nodes_of(&[group]);
         let edges = Edges::new(topology, &nodes);
-        nodes.sort_by(|&a, &b| edges.compare(topology, a, b));
+        nodes.sort_by(|&a, &b| compare(topology, &edges.sizes, a, b));
         for node in nodes {
             describe_node(topology, &edges, node, &mut text);
         }
@@ -46,12 +46,13 @@ pub(super) fn describe(topology: &Topology) -> TopologyDescription {
 }
 
 /// Parents and children as Java lists them: larger sub-trees first, then by name, as far as the
-/// sizes were known when an edge was added (a `TreeSet` does not sort again).
+/// sizes were known when an edge was added (a `TreeSet` does not sort again, and finds its way by
+/// the sizes there are).
 struct Edges {
     /// How many nodes hang below each, itself included, counted once for every way down.
     sizes: Vec<usize>,
-    parents: Vec<JavaTreeSet>,
-    children: Vec<JavaTreeSet>,
+    parents: Vec<JavaTree>,
+    children: Vec<JavaTree>,
 }
 
 impl Edges {
@@ -59,8 +60,8 @@ impl Edges {
         let count = topology.nodes.len();
         let mut edges = Self {
             sizes: vec![1; count],
-            parents: vec![JavaTreeSet::default(); count],
-            children: vec![JavaTreeSet::default(); count],
+            parents: (0..count).map(|_| JavaTree::default()).collect(),
+            children: (0..count).map(|_| JavaTree::default()).collect(),
         };
         let name = |&node: &usize| &*topology.nodes[node].name;
         let names: Vec<&str> = nodes.iter().map(name).collect();
@@ -75,24 +76,22 @@ impl Edges {
     }
 
     fn insert(&mut self, topology: &Topology, node: usize, parent: usize) {
-        let mut parents = std::mem::take(&mut self.parents[node]);
-        parents.insert(parent, |a, b| self.compare(topology, a, b));
-        self.parents[node] = parents;
-        let mut children = std::mem::take(&mut self.children[parent]);
-        children.insert(node, |a, b| self.compare(topology, a, b));
-        self.children[parent] = children;
+        let sizes = &self.sizes;
+        let compare = |a, b| compare(topology, sizes, a, b);
+        self.parents[node].insert(parent, compare);
+        self.children[parent].insert(node, compare);
         let mut grown = vec![parent];
         while let Some(node_above) = grown.pop() {
             self.sizes[node_above] = self.sizes[node_above].saturating_add(self.sizes[node]);
-            grown.extend(self.parents[node_above].in_order());
+            grown.extend(self.parents[node_above].items());
         }
     }
+}
 
-    /// Java's `NodeComparator`.
-    fn compare(&self, topology: &Topology, a: usize, b: usize) -> Ordering {
-        let names = || topology.nodes[a].name.cmp(&topology.nodes[b].name);
-        self.sizes[b].cmp(&self.sizes[a]).then_with(names)
-    }
+/// Java's `NodeComparator`.
+fn compare(topology: &Topology, sizes: &[usize], a: usize, b: usize) -> Ordering {
+    let names = || topology.nodes[a].name.cmp(&topology.nodes[b].name);
+    sizes[b].cmp(&sizes[a]).then_with(names)
 }
 
 fn describe_node(topology: &Topology, edges: &Edges, node: usize, text: &mut String) {
@@ -109,10 +108,8 @@ fn describe_node(topology: &Topology, edges: &Edges, node: usize, text: &mut Str
             names.join(", ")
         }
     };
-    let (children, parents) = (
-        names(&edges.children[node].in_order()),
-        names(&edges.parents[node].in_order()),
-    );
+    let children = names(&edges.children[node].items());
+    let parents = names(&edges.parents[node].items());
     let line = match &definition.kind {
         NodeKind::Source(topics) => {
             let topics: Vec<&str> = topics.iter().map(|topic| &*topic.name).collect();

@@ -1,20 +1,22 @@
-//! The order in which Java iterates a `TreeSet` whose comparator changes its mind.
+//! The red-black tree of `java.util.TreeSet`.
+//!
+//! Java keeps the parents and children of a described node in such sets, and goes on changing what
+//! they are ordered by. Where a node comes to stand then depends on the shape of the tree.
 
 use std::cmp::Ordering;
 
-/// Indexes in the order of a `TreeSet`: where they were put when they came, although what they are
-/// compared by may have changed since. A red-black tree, because the way down decides where one is
-/// put (Java: `TreeMap.fixAfterInsertion`).
-#[derive(Clone, Debug, Default)]
-pub(super) struct JavaTreeSet {
-    nodes: Vec<Node>,
+/// A set of numbers in a tree that is balanced exactly as Java's is.
+#[derive(Debug, Default)]
+pub(super) struct JavaTree {
+    entries: Vec<Entry>,
     root: Option<usize>,
 }
 
-#[derive(Clone, Debug)]
-struct Node {
-    element: usize,
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    item: usize,
     parent: Option<usize>,
+    /// Left and right.
     children: [Option<usize>; 2],
     is_red: bool,
 }
@@ -22,132 +24,153 @@ struct Node {
 const LEFT: usize = 0;
 const RIGHT: usize = 1;
 
-impl JavaTreeSet {
-    /// Puts `element` where `compare` says now, unless an equal one is met on the way.
-    pub(super) fn insert(&mut self, element: usize, compare: impl Fn(usize, usize) -> Ordering) {
-        let (mut parent, mut side, mut at) = (None, LEFT, self.root);
-        while let Some(node) = at {
-            side = match compare(element, self.nodes[node].element) {
+impl JavaTree {
+    /// Adds an item (`TreeMap.put`), found by `compare` with those on its way down.
+    pub(super) fn insert(&mut self, item: usize, compare: impl Fn(usize, usize) -> Ordering) {
+        let mut parent = None;
+        let mut side = LEFT;
+        let mut next = self.root;
+        while let Some(at) = next {
+            side = match compare(item, self.entries[at].item) {
                 Ordering::Less => LEFT,
                 Ordering::Greater => RIGHT,
                 Ordering::Equal => return,
             };
-            parent = at;
-            at = self.nodes[node].children[side];
+            parent = next;
+            next = self.entries[at].children[side];
         }
-        let new = self.nodes.len();
-        self.nodes.push(Node {
-            element,
+        let new = self.entries.len();
+        self.entries.push(Entry {
+            item,
             parent,
-            children: [None, None],
+            children: [None; 2],
             is_red: true,
         });
         match parent {
-            Some(parent) => self.nodes[parent].children[side] = Some(new),
+            Some(parent) => self.entries[parent].children[side] = Some(new),
             None => self.root = Some(new),
         }
         self.rebalance(new);
     }
 
-    /// The elements from left to right.
-    pub(super) fn in_order(&self) -> Vec<usize> {
-        let mut elements = Vec::with_capacity(self.nodes.len());
-        let mut above = Vec::new();
-        let mut at = self.root;
-        while at.is_some() || !above.is_empty() {
-            if let Some(node) = at {
-                above.push(node);
-                at = self.nodes[node].children[LEFT];
-            } else if let Some(node) = above.pop() {
-                elements.push(self.nodes[node].element);
-                at = self.nodes[node].children[RIGHT];
+    /// All items, in order.
+    pub(super) fn items(&self) -> Vec<usize> {
+        let mut items = Vec::with_capacity(self.entries.len());
+        let (mut above, mut next) = (Vec::new(), self.root);
+        loop {
+            while let Some(at) = next {
+                above.push(at);
+                next = self.entries[at].children[LEFT];
             }
+            let Some(at) = above.pop() else {
+                return items;
+            };
+            items.push(self.entries[at].item);
+            next = self.entries[at].children[RIGHT];
         }
-        elements
     }
 
+    fn is_red(&self, at: Option<usize>) -> bool {
+        at.is_some_and(|at| self.entries[at].is_red)
+    }
+
+    /// `TreeMap.fixAfterInsertion`.
     fn rebalance(&mut self, mut at: usize) {
-        while let Some(parent) = self.nodes[at].parent.filter(|&p| self.nodes[p].is_red) {
-            // A red node has a parent: the root is black.
-            let Some(grandparent) = self.nodes[parent].parent else {
-                break;
-            };
-            let side = self.side(parent, grandparent);
-            let uncle = self.nodes[grandparent].children[1 - side];
-            if let Some(uncle) = uncle.filter(|&uncle| self.nodes[uncle].is_red) {
-                self.nodes[parent].is_red = false;
-                self.nodes[uncle].is_red = false;
-                self.nodes[grandparent].is_red = true;
+        while let Some((parent, grandparent)) = self.red_parent(at) {
+            let side = usize::from(self.entries[grandparent].children[RIGHT] == Some(parent));
+            let uncle = self.entries[grandparent].children[1 - side];
+            if let Some(uncle) = uncle.filter(|&uncle| self.entries[uncle].is_red) {
+                self.entries[parent].is_red = false;
+                self.entries[uncle].is_red = false;
+                self.entries[grandparent].is_red = true;
                 at = grandparent;
                 continue;
             }
-            let mut top = parent;
-            if self.side(at, parent) != side {
+            let mut parent = parent;
+            if self.entries[parent].children[1 - side] == Some(at) {
                 self.rotate(parent, side);
-                top = at;
-                at = parent;
+                (at, parent) = (parent, at);
             }
-            self.nodes[top].is_red = false;
-            self.nodes[grandparent].is_red = true;
+            self.entries[parent].is_red = false;
+            self.entries[grandparent].is_red = true;
             self.rotate(grandparent, 1 - side);
         }
         if let Some(root) = self.root {
-            self.nodes[root].is_red = false;
+            self.entries[root].is_red = false;
         }
     }
 
-    fn side(&self, node: usize, parent: usize) -> usize {
-        usize::from(self.nodes[parent].children[RIGHT] == Some(node))
+    /// Parent and grandparent of an entry whose parent is red; a red one is never the root.
+    fn red_parent(&self, at: usize) -> Option<(usize, usize)> {
+        let parent = self.entries[at].parent?;
+        let grandparent = self.entries[parent].parent?;
+        self.is_red(Some(parent)).then_some((parent, grandparent))
     }
 
-    /// Moves `node` down to `side`; its child of the other side takes its place.
-    fn rotate(&mut self, node: usize, side: usize) {
-        let Some(child) = self.nodes[node].children[1 - side] else {
+    /// Turns the edge from `at` to its child on the other side towards `side`.
+    fn rotate(&mut self, at: usize, side: usize) {
+        let Some(up) = self.entries[at].children[1 - side] else {
             return;
         };
-        let inner = self.nodes[child].children[side];
-        self.nodes[node].children[1 - side] = inner;
-        if let Some(inner) = inner {
-            self.nodes[inner].parent = Some(node);
+        let moved = self.entries[up].children[side];
+        self.entries[at].children[1 - side] = moved;
+        if let Some(moved) = moved {
+            self.entries[moved].parent = Some(at);
         }
-        let parent = self.nodes[node].parent;
-        self.nodes[child].parent = parent;
+        let parent = self.entries[at].parent;
+        self.entries[up].parent = parent;
         match parent {
+            None => self.root = Some(up),
             Some(parent) => {
-                let side = self.side(node, parent);
-                self.nodes[parent].children[side] = Some(child);
+                let of = usize::from(self.entries[parent].children[RIGHT] == Some(at));
+                self.entries[parent].children[of] = Some(up);
             }
-            None => self.root = Some(child),
         }
-        self.nodes[child].children[side] = Some(node);
-        self.nodes[node].parent = Some(child);
+        self.entries[up].children[side] = Some(at);
+        self.entries[at].parent = Some(up);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn elements_come_in_order_and_the_tree_stays_low() {
-        let mut tree = JavaTreeSet::default();
-        for element in (0..500).chain((500..1000).rev()) {
-            tree.insert(element, |a, b| a.cmp(&b));
-            tree.insert(element, |a, b| a.cmp(&b));
-        }
-        assert_eq!(tree.in_order(), (0..1000).collect::<Vec<_>>());
-        let depth = |mut node: usize| {
-            let mut depth = 0;
-            while let Some(parent) = tree.nodes[node].parent {
-                (node, depth) = (parent, depth + 1);
+    fn depth(tree: &JavaTree, at: Option<usize>) -> usize {
+        let Some(at) = at else { return 0 };
+        let [left, right] = tree.entries[at].children;
+        let deepest = depth(tree, left).max(depth(tree, right));
+        let both_red = tree.entries[at].is_red && (tree.is_red(left) || tree.is_red(right));
+        assert!(!both_red, "a red entry has a red child");
+        deepest + 1
+    }
+
+    proptest! {
+        #[test]
+        fn items_are_in_order_and_the_tree_is_balanced(items in prop::collection::vec(0_usize..200, 0..120)) {
+            let mut tree = JavaTree::default();
+            for &item in &items {
+                tree.insert(item, |a, b| a.cmp(&b));
             }
-            depth
-        };
-        assert!(
-            (0..1000)
-                .map(depth)
-                .max()
-                .is_some_and(|deepest| deepest < 20)
-        );
+            let mut expected = items;
+            expected.sort_unstable();
+            expected.dedup();
+            prop_assert_eq!(tree.items(), expected.clone());
+            prop_assert!(depth(&tree, tree.root) <= 2 * (expected.len() + 1).ilog2() as usize + 1);
+        }
+    }
+
+    /// Two items are ordered anew behind the tree's back: a third one meets the root alone.
+    #[test]
+    fn what_changes_later_does_not_move() {
+        let mut keys = [10, 20, 30, 40];
+        let mut tree = JavaTree::default();
+        for item in [0, 1, 2] {
+            tree.insert(item, |a, b| keys[a].cmp(&keys[b]));
+        }
+        keys[0] = 50;
+        tree.insert(3, |a, b| keys[a].cmp(&keys[b]));
+        assert_eq!(tree.items(), [0, 1, 2, 3]);
     }
 }

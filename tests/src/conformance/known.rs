@@ -7,17 +7,15 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::report::names;
-
 /// The folder with the scenarios and both lists.
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance")
 }
 
 /// Scenarios in which Java has a defect that is done right here (`known-differences.json`): for each
-/// `family/name` the digest of its file, since generated names repeat, and the reason.
+/// `family/name` the digest of its file, by which it is known wherever it lies, and the reason.
 #[derive(Debug, Default)]
-pub struct KnownDifferences(BTreeMap<String, (String, String)>);
+pub struct KnownDifferences(BTreeMap<String, String>);
 
 impl KnownDifferences {
     /// Reads the list.
@@ -29,18 +27,13 @@ impl KnownDifferences {
         let list: Value = serde_json::from_str(&fs::read_to_string(&path)?)?;
         let field = |entry: &Value, name| entry[name].as_str().unwrap_or_default().to_owned();
         let entries = list.as_object().into_iter().flatten();
-        let entries = entries.map(|(scenario, entry)| {
-            let parts = (field(entry, "digest"), field(entry, "reason"));
-            (scenario.clone(), parts)
-        });
+        let entries = entries.map(|(_, entry)| (field(entry, "digest"), field(entry, "reason")));
         Ok(Self(entries.collect()))
     }
 
-    /// Why the scenario of this file, with this text, differs.
-    pub(super) fn reason(&self, file: &Path, text: &str) -> Option<&str> {
-        let (family, name) = names(file);
-        let (of, reason) = self.0.get(&format!("{family}/{name}"))?;
-        (*of == digest(text)).then_some(reason.as_str())
+    /// Why the scenario of a file with this text differs.
+    pub(super) fn reason(&self, text: &str) -> Option<&str> {
+        self.0.get(&digest(text)).map(String::as_str)
     }
 }
 

@@ -82,8 +82,12 @@ impl Families {
     pub fn run(files: &[PathBuf], known: &KnownDifferences) -> Self {
         let mut families = Self::default();
         for file in files {
-            let (family, name) = names(file);
+            let (family, mut name) = names(file);
             let report = families.0.entry(family).or_default();
+            // Generated names repeat over folders.
+            if report.0.contains_key(&name) {
+                name = file.display().to_string();
+            }
             report.0.insert(name, run_file(file, known));
         }
         families
@@ -102,7 +106,7 @@ impl Families {
 }
 
 /// Family and name of a scenario.
-pub(super) fn names(file: &Path) -> (String, String) {
+fn names(file: &Path) -> (String, String) {
     let text = |name: Option<&std::ffi::OsStr>| {
         name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
     };
