@@ -1,10 +1,19 @@
 //! Errors that reach a user. Each names what failed and what to do; retriable broker answers never
 //! get here.
 
+mod handlers;
+
 use std::fmt;
 
 use crate::state::storage::StorageError;
 use crate::types::{TaskId, TopicPartition};
+
+pub(crate) use handlers::ErrorHandlers;
+pub use handlers::{
+    DeadLetter, DeserializationExceptionHandler, ErrorHandlerContext, HandledError,
+    HandlerResponse, LogAndContinue, LogAndFail, ProcessingExceptionHandler,
+    ProductionExceptionHandler,
+};
 
 /// What stopped a stream thread (Java: `StreamsException` and its subclasses).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +58,16 @@ pub enum StreamsError {
         /// What the serde said.
         message: String,
     },
+    /// A handler of errors did what cannot be done (Java: `StreamsException`, "Fatal user code error
+    /// in ... error callback").
+    ErrorHandler {
+        /// The task.
+        task: TaskId,
+        /// The node whose error was handled.
+        node: String,
+        /// What is wrong.
+        message: String,
+    },
     /// A record that has no time (Java: `StreamsException` of a `TimestampExtractor`).
     Timestamp {
         /// The task.
@@ -60,9 +79,11 @@ pub enum StreamsError {
     },
     /// A state store could not do its work (Java: `ProcessorStateException`).
     State {
+        /// The task, where one owns the store.
+        task: Option<TaskId>,
         /// The store.
         store: String,
-        /// What went wrong.
+        /// What went wrong; it names the store.
         message: String,
     },
     /// User code failed on what the cache of a store handed on as it was flushed (Java:
@@ -130,6 +151,14 @@ impl fmt::Display for StreamsError {
                 f,
                 "task {task} cannot read the record at {partition} offset {offset}: {message}"
             ),
+            Self::ErrorHandler {
+                task,
+                node,
+                message,
+            } => write!(
+                f,
+                "the handler of an error of {node} of task {task} failed: {message}"
+            ),
             Self::Timestamp {
                 task,
                 input: (partition, offset),
@@ -138,7 +167,12 @@ impl fmt::Display for StreamsError {
                 f,
                 "task {task} cannot take the record at {partition} offset {offset}: {message}"
             ),
-            Self::State { store, message } => write!(f, "state store {store}: {message}"),
+            Self::State { task, message, .. } => {
+                if let Some(task) = task {
+                    write!(f, "task {task}: ")?;
+                }
+                f.write_str(message)
+            }
             Self::Flush { store, cause } => {
                 write!(
                     f,

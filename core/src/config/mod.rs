@@ -11,11 +11,13 @@
 //! ```
 
 mod dsl_stores;
+mod error_handling;
 mod optimization;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::error::ErrorHandlers;
 use crate::types::AutoOffsetReset;
 
 pub use self::dsl_stores::{DslStoreFormat, StoreType};
@@ -213,6 +215,7 @@ macro_rules! streams_config {
             application_server: Option<HostPort>,
             auto_offset_reset: AutoOffsetReset,
             default_timestamp_extractor: DefaultTimestampExtractor,
+            error_handlers: ErrorHandlers,
             topic_configs: BTreeMap<String, String>,
             rng_seed: Option<u64>,
             state_dir: Option<String>,
@@ -231,6 +234,7 @@ macro_rules! streams_config {
                     application_server: None,
                     auto_offset_reset: AutoOffsetReset::Earliest,
                     default_timestamp_extractor: DefaultTimestampExtractor::default(),
+                    error_handlers: ErrorHandlers::default(),
                     topic_configs: BTreeMap::new(),
                     rng_seed: None,
                     state_dir: None,
@@ -391,6 +395,10 @@ impl StreamsConfig {
                 self.auto_offset_reset = AutoOffsetReset::parse(&value)
                     .ok_or_else(|| ConfigError::invalid(key, &value, allowed))?;
             }
+            "errors.dead.letter.queue.topic.name"
+            | "deserialization.exception.handler"
+            | "processing.exception.handler"
+            | "production.exception.handler" => self.set_error_handling(plain, &value)?,
             "default.timestamp.extractor" => {
                 let allowed = "FailOnInvalidTimestamp, LogAndSkipOnInvalidTimestamp, \
                                UsePartitionTimeOnInvalidTimestamp or WallclockTimestampExtractor; \

@@ -66,6 +66,35 @@ where
     }
 }
 
+/// Like `MapValues`, and may fail.
+pub(super) struct TryMapValues<F>(pub(super) Arc<F>);
+
+impl<F, K, V, V2, E> Processor<K, V, K, V2> for TryMapValues<F>
+where
+    F: Fn(V) -> Result<V2, E>,
+    E: Into<ProcessorError>,
+    K: Clone + 'static,
+    V2: Clone + 'static,
+{
+    fn process(
+        &mut self,
+        context: &mut ProcessorContext<'_, K, V2>,
+        record: Record<K, V>,
+    ) -> Result<(), ProcessorError> {
+        let Record {
+            key,
+            value,
+            timestamp,
+        } = record;
+        let value = (self.0)(value).map_err(Into::into)?;
+        context.forward(Record {
+            key,
+            value,
+            timestamp,
+        })
+    }
+}
+
 /// Like `MapValues`, and reads the key.
 pub(super) struct MapValuesWithKey<F>(pub(super) Arc<F>);
 

@@ -10,14 +10,14 @@ use super::graph::{GraphNode, GraphNodeId, SourceNodes};
 use super::grouped::KGroupedStream;
 use super::operators::{
     Filter, FlatMap, FlatMapValues, FlatMapValuesWithKey, ForEach, Map, MapValues,
-    MapValuesWithKey, Pass, Peek, SelectKey,
+    MapValuesWithKey, Pass, Peek, SelectKey, TryMapValues,
 };
 use super::options::{Grouped, Produced, Repartitioned};
 use super::printed::{Print, Printed};
 use super::repartition::write_repartition;
 use crate::processor::{
-    FixedKeyNode, FixedKeyProcessorSupplier, Processor, ProcessorNode, ProcessorSupplier,
-    TopicNameExtractor,
+    FixedKeyNode, FixedKeyProcessorSupplier, Processor, ProcessorError, ProcessorNode,
+    ProcessorSupplier, TopicNameExtractor,
 };
 use crate::serde::{DefaultSerde, SerdeRef};
 use crate::topology::{NodeFactory, SinkTarget, TopicRef};
@@ -232,6 +232,17 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
     ) -> KStream<K, V2> {
         let map = Arc::new(map);
         let supply = move || MapValues(Arc::clone(&map));
+        self.valued_at(self.add("KSTREAM-MAPVALUES-", supply, Effect::Values))
+    }
+
+    /// Every record with another value, if there is one: what `map` fails with goes to the
+    /// processing exception handler.
+    pub fn try_map_values<V2: Clone + 'static, E: Into<ProcessorError> + 'static>(
+        &self,
+        map: impl Fn(V) -> Result<V2, E> + Send + Sync + 'static,
+    ) -> KStream<K, V2> {
+        let map = Arc::new(map);
+        let supply = move || TryMapValues(Arc::clone(&map));
         self.valued_at(self.add("KSTREAM-MAPVALUES-", supply, Effect::Values))
     }
 

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::global::{self, GlobalStores, is_global};
+use super::handling::SourceRaw;
 use super::node::{ErasedNode, LoadError, RawRecord, TypedNode};
 use super::punctuation::{PunctuationQueue, PunctuationType};
 use super::{Failure, OutgoingRecord, ProcessorError, ProcessorMetadata, Record, RecordSink};
@@ -72,6 +73,9 @@ pub(crate) struct TaskContext {
     stores: Vec<StoreSlot>,
     shared: BTreeMap<Arc<str>, Rc<dyn Any>>,
     globals: GlobalStores,
+    /// The input record as it was read, for handlers of errors: until something is written because
+    /// of it (Java: `freeRawRecord`).
+    pub(super) source_raw: Option<Arc<SourceRaw>>,
     deferred: VecDeque<(usize, Deferred)>,
     dropped_records: u64,
     last_drop: Option<String>,
@@ -105,7 +109,7 @@ impl TaskContext {
 
     /// Counts an input record that is not processed at all.
     #[cold]
-    fn drop_input(&mut self, partition: &TopicPartition, offset: i64, reason: &str) {
+    pub(super) fn drop_input(&mut self, partition: &TopicPartition, offset: i64, reason: &str) {
         self.dropped_records += 1;
         self.last_drop.get_or_insert_with(|| {
             format!(
@@ -113,6 +117,10 @@ impl TaskContext {
                 self.id
             )
         });
+    }
+
+    pub(super) fn node_name(&self, node: usize) -> &Arc<str> {
+        &self.nodes[node].name
     }
 
     /// Counts a record that an operator cannot take (Java: `dropped-records`).
@@ -129,15 +137,17 @@ impl TaskContext {
         }
     }
 
-    fn locate(&self, node: usize, error: ProcessorError) -> ProcessorError {
+    pub(super) fn locate(&self, node: usize, error: ProcessorError) -> ProcessorError {
         match error.0 {
             located @ Failure::Located(_) => ProcessorError(located),
-            Failure::User(message) => ProcessorError(Failure::Located(StreamsError::Processing {
-                task: self.id,
-                node: self.nodes[node].name.to_string(),
-                input: self.input(),
-                message,
-            })),
+            Failure::User { message, .. } => {
+                ProcessorError(Failure::Located(StreamsError::Processing {
+                    task: self.id,
+                    node: self.nodes[node].name.to_string(),
+                    input: self.input(),
+                    message,
+                }))
+            }
         }
     }
 
@@ -148,9 +158,10 @@ impl TaskContext {
         from: usize,
         record: Record<K, V>,
     ) -> Result<(), ProcessorError> {
-        let headers = self.context.headers.clone();
+        let (headers, raw) = (self.context.headers.clone(), self.source_raw.clone());
         let result = self.forward_same(from, record);
         self.context.headers = headers;
+        self.source_raw = raw;
         result
     }
 
@@ -188,9 +199,10 @@ impl TaskContext {
                 "{child} is not a child of {from}"
             )));
         };
-        let headers = self.context.headers.clone();
+        let (headers, raw) = (self.context.headers.clone(), self.source_raw.clone());
         let result = self.forward_to_nth(from, at, record);
         self.context.headers = headers;
+        self.source_raw = raw;
         result
     }
 
@@ -236,7 +248,9 @@ impl TaskContext {
             }
         };
         self.nodes[node].node = Some(running);
-        result.map_err(|error| self.locate(node, error))?;
+        if let Err(error) = result {
+            self.handle_failure(node, error)?;
+        }
         if self.deferred.is_empty() {
             Ok(())
         } else {
@@ -394,7 +408,8 @@ impl TaskContext {
     fn drain_flushed(&mut self, store: usize) -> Result<(), ProcessorError> {
         self.stores[store].draining = true;
         while let Some(state) = &mut self.stores[store].store {
-            let next = state.next_flushed().map_err(state_error)?;
+            let next = state.next_flushed();
+            let next = next.map_err(|error| state_error(self.id, error))?;
             self.log_writes(store)?;
             let Some(mut entry) = next else { break };
             let Some((node, forwarder)) = self.stores[store].forwarder.clone() else {
@@ -402,8 +417,9 @@ impl TaskContext {
             };
             let context = std::mem::replace(&mut entry.context, RecordContext::punctuation(-1));
             let before = std::mem::replace(&mut self.context, context);
+            let raw = self.source_raw.take();
             forwarder.forward(self, node, entry)?;
-            self.context = before;
+            (self.context, self.source_raw) = (before, raw);
         }
         self.stores[store].draining = false;
         Ok(())
@@ -411,8 +427,9 @@ impl TaskContext {
 }
 
 /// A failed store as users read it.
-fn state_error(error: StateError) -> StreamsError {
+fn state_error(task: TaskId, error: StateError) -> StreamsError {
     StreamsError::State {
+        task: Some(task),
         store: error.store().to_owned(),
         message: error.to_string(),
     }
@@ -422,7 +439,7 @@ fn state_error(error: StateError) -> StreamsError {
 fn streams_error(task: TaskId, error: ProcessorError) -> StreamsError {
     match error.0 {
         Failure::Located(error) => error,
-        Failure::User(message) => StreamsError::Processing {
+        Failure::User { message, .. } => StreamsError::Processing {
             task,
             node: "(task)".to_owned(),
             input: None,
@@ -476,6 +493,7 @@ struct InputSlot {
     offset: i64,
     timestamp: i64,
     headers: Headers,
+    raw: Option<Arc<SourceRaw>>,
 }
 
 /// Names an input partition of a [`ProcessorGraph`].
@@ -622,6 +640,7 @@ impl ProcessorGraph {
             stores,
             shared: BTreeMap::new(),
             globals: GlobalStores::default(),
+            source_raw: None,
             deferred: VecDeque::new(),
             dropped_records: 0,
             last_drop: None,
@@ -666,6 +685,7 @@ impl ProcessorGraph {
             offset: -1,
             timestamp: -1,
             headers: Headers::new(),
+            raw: None,
         });
         Ok(Input(self.inputs.len() - 1))
     }
@@ -690,13 +710,12 @@ impl ProcessorGraph {
     /// # Errors
     /// When the store cannot take it.
     pub fn restore(&mut self, store: usize, record: ChangelogRecord) -> Result<(), StreamsError> {
-        match self
-            .task
-            .stores
-            .get_mut(store)
-            .and_then(|slot| slot.store.as_mut())
-        {
-            Some(state) => state.restore(record).map_err(state_error),
+        let task = self.task.id;
+        let slot = self.task.stores.get_mut(store);
+        match slot.and_then(|slot| slot.store.as_mut()) {
+            Some(state) => state
+                .restore(record)
+                .map_err(|error| state_error(task, error)),
             None => Ok(()),
         }
     }
@@ -754,10 +773,13 @@ impl ProcessorGraph {
             wall_clock: now.wall_clock,
             default_extractor: self.default_extractor,
         };
-        let place = |slot: &InputSlot| (slot.partition.clone(), record.offset);
         match source.load(slot.slot, raw) {
             Ok(timestamp) if timestamp >= 0 => {
                 (slot.offset, slot.timestamp) = (record.offset, timestamp);
+                if task.config.error_handlers().keeps_raw {
+                    let (key, value) = (record.key, record.value);
+                    slot.raw = Some(Arc::new(SourceRaw { key, value }));
+                }
                 slot.headers = record.headers;
                 Ok(Some(timestamp))
             }
@@ -766,14 +788,14 @@ impl ProcessorGraph {
                 task.drop_input(&slot.partition, record.offset, &reason);
                 Ok(None)
             }
-            Err(LoadError::Deserialization { part, error }) => Err(StreamsError::Deserialization {
-                task: task.id,
-                input: place(slot),
-                message: format!("its {part}: {error}"),
-            }),
+            Err(LoadError::Deserialization { part, error }) => {
+                let failed = (part, error);
+                task.handle_unreadable(slot.node, &slot.partition, &record, failed)?;
+                Ok(None)
+            }
             Err(LoadError::Timestamp(error)) => Err(StreamsError::Timestamp {
                 task: task.id,
-                input: place(slot),
+                input: (slot.partition.clone(), record.offset),
                 message: error.to_string(),
             }),
         }
@@ -792,6 +814,7 @@ impl ProcessorGraph {
         context.offset = input.offset;
         context.timestamp = input.timestamp;
         context.headers = std::mem::take(&mut input.headers);
+        self.task.source_raw = input.raw.take();
         let source = self.task.nodes[input.node].node.as_mut();
         if let Some(source) = source.and_then(|node| node.as_source()) {
             source.take(input.slot);
@@ -854,8 +877,10 @@ impl ProcessorGraph {
             any = true;
             self.task.begin(now);
             self.task.context = RecordContext::punctuation(time);
+            self.task.source_raw = None;
             self.run(node, |running, task| {
-                running.punctuate(task, node, id, time)
+                let result = running.punctuate(task, node, id, time);
+                result.or_else(|error| task.handle_failure(node, error))
             })?;
         }
         Ok(any)
@@ -927,9 +952,10 @@ impl ProcessorGraph {
     /// # Errors
     /// When its storage fails.
     pub(crate) fn clear_store(&mut self, store: usize) -> Result<(), StreamsError> {
+        let task = self.task.id;
         let slot = self.task.stores.get_mut(store);
         match slot.and_then(|slot| slot.store.as_mut()) {
-            Some(state) => state.clear().map_err(state_error),
+            Some(state) => state.clear().map_err(|error| state_error(task, error)),
             None => Ok(()),
         }
     }

@@ -7,6 +7,7 @@ mod context;
 mod fixed_key;
 mod global;
 mod graph;
+mod handling;
 mod metadata;
 mod node;
 mod punctuation;
@@ -163,21 +164,28 @@ pub struct ProcessorError(pub(crate) Failure);
 pub(crate) enum Failure {
     /// Already says where it happened.
     Located(StreamsError),
-    /// The user's words.
-    User(String),
+    /// The user's words, and the type of the error that said them.
+    User { kind: &'static str, message: String },
 }
 
 impl ProcessorError {
     /// A failure in plain words.
     pub fn new(message: impl Into<String>) -> Self {
-        Self(Failure::User(message.into()))
+        Self::of_kind(std::any::type_name::<Self>(), message.into())
+    }
+
+    const fn of_kind(kind: &'static str, message: String) -> Self {
+        Self(Failure::User { kind, message })
     }
 }
 
 impl<E: Error + 'static> From<E> for ProcessorError {
     fn from(error: E) -> Self {
         let located = (&error as &dyn Any).downcast_ref::<StreamsError>().cloned();
-        Self(located.map_or_else(|| Failure::User(error.to_string()), Failure::Located))
+        match located {
+            Some(located) => Self(Failure::Located(located)),
+            None => Self::of_kind(std::any::type_name::<E>(), error.to_string()),
+        }
     }
 }
 
@@ -185,7 +193,7 @@ impl fmt::Display for ProcessorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Failure::Located(error) => error.fmt(f),
-            Failure::User(message) => f.write_str(message),
+            Failure::User { message, .. } => f.write_str(message),
         }
     }
 }
@@ -194,7 +202,7 @@ impl fmt::Debug for ProcessorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Failure::Located(error) => error.fmt(f),
-            Failure::User(message) => f.write_str(message),
+            Failure::User { message, .. } => f.write_str(message),
         }
     }
 }

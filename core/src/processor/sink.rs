@@ -7,8 +7,8 @@ use super::Record;
 use super::graph::TaskContext;
 use super::node::{ErasedNode, Run, TypedNode};
 use super::punctuation::Cancellable;
-use crate::error::StreamsError;
-use crate::serde::SerdeRef;
+use crate::error::{HandledError, StreamsError};
+use crate::serde::{SerdeError, SerdeRef};
 use crate::topology::NodeFactory;
 use crate::types::{Headers, RecordContext, TopicName};
 use crate::wire::partition_for_key;
@@ -164,7 +164,7 @@ impl<K, V> Run<K, V> for SinkNode<K, V> {
     fn process(
         &mut self,
         task: &mut TaskContext,
-        _: usize,
+        node: usize,
         record: Record<K, V>,
     ) -> Result<(), ProcessorError> {
         let extracted;
@@ -179,7 +179,7 @@ impl<K, V> Run<K, V> for SinkNode<K, V> {
             }
         };
         let Some(partitioner) = &self.options.partitioner else {
-            return self.options.send(task, topic, None, &record);
+            return self.options.send(task, node, topic, None, &record);
         };
         let count = task.sink.borrow().partition_count(topic);
         let Some(count) = count else {
@@ -187,8 +187,11 @@ impl<K, V> Run<K, V> for SinkNode<K, V> {
             return Err(ProcessorError::new(message));
         };
         match partitioner.partitions(topic, &record.key, &record.value, count) {
-            Partitions::Default => self.options.send(task, topic, None, &record),
-            Partitions::One(partition) => self.options.send(task, topic, Some(partition), &record),
+            Partitions::Default => self.options.send(task, node, topic, None, &record),
+            Partitions::One(partition) => {
+                self.options
+                    .send(task, node, topic, Some(partition), &record)
+            }
             Partitions::Many(none) if none.is_empty() => {
                 task.drop_record("its partitioner gives it no partition");
                 Ok(())
@@ -198,7 +201,8 @@ impl<K, V> Run<K, V> for SinkNode<K, V> {
                 partitions.sort_unstable();
                 partitions.dedup();
                 for partition in partitions {
-                    self.options.send(task, topic, Some(partition), &record)?;
+                    self.options
+                        .send(task, node, topic, Some(partition), &record)?;
                 }
                 Ok(())
             }
@@ -222,6 +226,7 @@ impl<K, V> SinkOptions<K, V> {
     fn send(
         &self,
         task: &mut TaskContext,
+        node: usize,
         topic: &TopicName,
         partition: Option<i32>,
         record: &Record<K, V>,
@@ -229,11 +234,15 @@ impl<K, V> SinkOptions<K, V> {
         let name = topic.as_str();
         let scratch = &mut task.scratch;
         scratch.clear();
-        let key = self.keys.serialize_nullable(name, &record.key, scratch)?;
+        let key = match self.keys.serialize_nullable(name, &record.key, scratch) {
+            Ok(key) => key,
+            Err(error) => return refused(task, node, topic, "key", &error),
+        };
         let key_end = scratch.len();
-        let value = self
-            .values
-            .serialize_nullable(name, &record.value, scratch)?;
+        let value = match self.values.serialize_nullable(name, &record.value, scratch) {
+            Ok(value) => value,
+            Err(error) => return refused(task, node, topic, "value", &error),
+        };
         if record.timestamp < 0 {
             let message = format!(
                 "a record for topic {topic} has the timestamp {}: only 0 and later can be written",
@@ -247,14 +256,39 @@ impl<K, V> SinkOptions<K, V> {
             let count = (!is_whole).then(|| task.sink.borrow().partition_count(topic))??;
             (count > 0).then(|| partition_for_key(routed, count))
         });
-        task.sink.borrow_mut().send(OutgoingRecord {
+        task.source_raw = None;
+        let sent = task.sink.borrow_mut().send(OutgoingRecord {
             topic,
             partition,
             key: key.then_some(&scratch[..key_end]),
             value: value.then_some(&scratch[key_end..]),
             timestamp: record.timestamp,
             headers: &task.context.headers,
-        })?;
-        Ok(())
+        });
+        match sent {
+            Err(StreamsError::Delivery { message, .. }) => {
+                let kind = std::any::type_name::<StreamsError>();
+                let message = &message;
+                task.handle_production(node, topic, HandledError { kind, message })
+            }
+            sent => Ok(sent?),
+        }
     }
+}
+
+/// A serde refuses the record.
+#[cold]
+fn refused(
+    task: &mut TaskContext,
+    node: usize,
+    topic: &TopicName,
+    part: &str,
+    error: &SerdeError,
+) -> Result<(), ProcessorError> {
+    let (kind, message) = (
+        std::any::type_name::<SerdeError>(),
+        format!("its {part}: {error}"),
+    );
+    let message = &message;
+    task.handle_production(node, topic, HandledError { kind, message })
 }

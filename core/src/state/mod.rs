@@ -326,6 +326,7 @@ impl std::error::Error for StateError {}
 impl From<StateError> for crate::error::StreamsError {
     fn from(error: StateError) -> Self {
         Self::State {
+            task: None,
             store: error.store().to_owned(),
             message: error.to_string(),
         }

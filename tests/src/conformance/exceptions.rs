@@ -60,11 +60,15 @@ impl Exception {
             StreamsError::Deserialization { .. } => {
                 of("StreamsException").caused_by("SerializationException")
             }
-            // Processors of the library throw it themselves, and so does the task around them.
-            StreamsError::Processing { .. } => of("StreamsException").caused_by("StreamsException"),
             StreamsError::State { .. } => of("ProcessorStateException"),
             StreamsError::Flush { cause, .. } => {
                 of("ProcessorStateException").caused_by(Self::of_event(cause).class)
+            }
+            StreamsError::ErrorHandler { .. } => {
+                of("StreamsException").caused_by("IllegalArgumentException")
+            }
+            StreamsError::Processing { message, .. } => {
+                of("StreamsException").caused_by(class_of(message).unwrap_or("StreamsException"))
             }
             _ => of("StreamsException"),
         }
@@ -87,9 +91,9 @@ impl Exception {
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
         let text = text.unwrap_or("?");
         let exception = Self::new("StreamsException", format!("user code panics: {text}"));
-        match text.split_once(": ") {
-            Some((class, _)) if class.ends_with("Exception") => exception.caused_by(class),
-            _ => exception,
+        match class_of(text) {
+            Some(class) => exception.caused_by(class),
+            None => exception,
         }
     }
 
@@ -109,4 +113,11 @@ impl Exception {
             }
         }
     }
+}
+
+/// The class that a message of a scenario's function begins with; processors of the library throw
+/// a `StreamsException`.
+fn class_of(message: &str) -> Option<&str> {
+    let (class, _) = message.split_once(": ")?;
+    class.ends_with("Exception").then_some(class)
 }

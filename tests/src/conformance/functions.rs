@@ -1,11 +1,14 @@
 //! The library of named functions that scenarios use: null in is `None`, and functions throw where
 //! Java's do, by a panic.
 
+use eddyline_core::processor::ProcessorError;
 use eddyline_core::window::Windowed;
 
 use super::datum::{Datum, Key, shown};
 
 pub(super) type Value1 = Box<dyn Fn(Option<Datum>) -> Option<Datum> + Send + Sync>;
+pub(super) type Fallible =
+    Box<dyn Fn(Option<Datum>) -> Result<Option<Datum>, ProcessorError> + Send + Sync>;
 pub(super) type Value2 = Box<dyn Fn(Option<&Datum>, Option<Datum>) -> Option<Datum> + Send + Sync>;
 pub(super) type Predicate = Box<dyn Fn(Option<&Datum>, Option<&Datum>) -> bool + Send + Sync>;
 pub(super) type Pair = (Option<Datum>, Option<Datum>);
@@ -55,6 +58,18 @@ fn of(text: impl Into<String>) -> Option<Datum> {
 
 fn utf16_length(text: &str) -> usize {
     text.encode_utf16().count()
+}
+
+/// A value function that fails where Java's throws; `None` where there is none of that name.
+pub(super) fn fallible(function: &str) -> Option<Fallible> {
+    let argument = function.strip_prefix("fail_on:")?.to_owned();
+    Some(Box::new(move |value| match value {
+        Some(value) if value.to_string() == argument => {
+            let message = format!("IllegalStateException: fail_on {argument}");
+            Err(ProcessorError::new(message))
+        }
+        value => Ok(value),
+    }))
 }
 
 /// A value function; `None` where there is none of that name.

@@ -11,7 +11,7 @@ use crate::dsl::{Grouped, KTable, Materialized, Produced, StreamsBuilder};
 use crate::error::StreamsError;
 use crate::processor::{OutgoingRecord, ProcessorGraph, RecordSink};
 use crate::serde::DefaultSerde;
-use crate::state::CacheBudget;
+use crate::state::{CacheBudget, ChangelogRecord};
 use crate::time::{Now, StreamTime, WallClock};
 use crate::topology::TopologyError;
 use crate::types::{Headers, TaskId, TopicName, TopicPartition};
@@ -210,6 +210,26 @@ fn sessions_become_one() {
     );
     assert!(task.feed(&[("l", "x", 60), ("k", "d", 20)]).len() == 1);
     assert_eq!(task.graph.dropped_records(), 1);
+}
+
+#[test]
+fn a_changelog_that_is_of_another_store_names_task_and_store() {
+    let gap = SessionWindows::of_inactivity_gap_and_grace(ms(5), ms(20));
+    let mut task = task(gap, 0, sessions);
+    let (store, _) = task.graph.changelogs().remove(0);
+    let record = ChangelogRecord {
+        key: Bytes::from_static(b"short"),
+        value: None,
+        timestamp: 1,
+        headers: Headers::new(),
+    };
+    let refused = task.graph.restore(store, record);
+    let message = refused.expect_err("is no session").to_string();
+    assert!(message.starts_with("task 0_0: store "), "{message}");
+    assert!(
+        message.contains("too short for a key and its window"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -121,10 +121,11 @@ impl ClientMachine {
             process_id,
         };
         let mut machine = Self::assemble(now, config, &subtopologies, identity, seed);
-        let global = topology.global_topics();
-        if !global.is_empty() {
-            machine.plan.read_globals(&global);
-            machine.cluster.want_topics(now.instant, global);
+        let mut more = topology.global_topics();
+        more.extend(config.dead_letter_queue_topic().cloned());
+        if !more.is_empty() {
+            machine.plan.add_external(&more);
+            machine.cluster.want_topics(now.instant, more);
             machine.pump(now.instant);
         }
         machine

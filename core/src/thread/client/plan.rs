@@ -51,8 +51,8 @@ impl Plan {
         plan
     }
 
-    /// Adds topics that fill global stores.
-    pub(super) fn read_globals(&mut self, topics: &[TopicName]) {
+    /// Adds topics of the user that no sub-topology names.
+    pub(super) fn add_external(&mut self, topics: &[TopicName]) {
         self.external.extend(topics.iter().cloned());
     }
 

@@ -116,15 +116,7 @@ pub(super) fn build(scenario: &Value) -> Result<Built, BuildError> {
 }
 
 fn streams_config(config: &Value) -> Result<StreamsConfig, BuildError> {
-    let has = |field, value: &str| text(config, field).is_some_and(|set| set == value);
     // Settings that make a difference and are not there yet.
-    if has("deserialization_handler", "continue") || has("processing_handler", "continue") {
-        return Err(BuildError::unsupported("exception handlers"));
-    }
-    if config.get("dead_letter_topic").is_some() {
-        let key = "errors.dead.letter.queue.topic.name";
-        return Err(BuildError::unsupported(key));
-    }
     let other = |field| text(config, field).is_some_and(|serde| serde != "string");
     if other("default_key_serde") || other("default_value_serde") {
         return Err(BuildError::unsupported("default serdes"));
@@ -142,7 +134,22 @@ fn streams_config(config: &Value) -> Result<StreamsConfig, BuildError> {
     // Scenarios without it have none, unlike applications.
     let number = |field| config.get(field).and_then(Value::as_u64).unwrap_or(0);
     let emit_interval_ms = number("emit_interval_ms");
+    let unreadable = match text(config, "deserialization_handler") {
+        Some("continue") => "LogAndContinueExceptionHandler",
+        _ => "LogAndFailExceptionHandler",
+    };
+    let failed = match text(config, "processing_handler") {
+        Some("continue") => "LogAndContinueProcessingExceptionHandler",
+        _ => "LogAndFailProcessingExceptionHandler",
+    };
+    let dead_letters = text(config, "dead_letter_topic");
     StreamsConfig::new(application_id, "localhost:9092")
+        .and_then(|config| config.set("deserialization.exception.handler", unreadable))
+        .and_then(|config| config.set("processing.exception.handler", failed))
+        .and_then(|config| match dead_letters {
+            Some(topic) => config.set("errors.dead.letter.queue.topic.name", topic),
+            None => Ok(config),
+        })
         .and_then(|config| config.set("topology.optimization", optimization))
         .and_then(|config| config.set("statestore.cache.max.bytes", number("cache_bytes")))
         .and_then(|config| config.set("default.dsl.store", store_type))

@@ -99,6 +99,9 @@ fn map_values<K: KeyCell, V: Cell>(
         let map = move |k: &K, v: Option<V>| map(k.datum().as_ref(), datum(v));
         return given(stream.map_values_with_key(map));
     }
+    if let Ok(map) = function(op, "fn", functions::fallible) {
+        return given(stream.try_map_values(move |v| map(datum(v))));
+    }
     let map = function(op, "fn", functions::value)?;
     given(stream.map_values(move |v| map(datum(v))))
 }
