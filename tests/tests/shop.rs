@@ -6,7 +6,7 @@ use std::time::Duration;
 use eddyline::admin::Admin;
 use eddyline::{KafkaStreams, RunningStreams, State, StreamsConfig};
 use eddyline_sim::serve::{EmbeddedBroker, EmbeddedBrokerConfig};
-use eddyline_tests::{KafkaBroker, Shop, java_tests_run};
+use eddyline_tests::{JavaApplication, KafkaBroker, Shop, java_tests_run};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const ORDERS: usize = 900;
@@ -40,6 +40,15 @@ fn run(bootstrap: &str, admin: &mut Admin) {
     second.close(PATIENCE).expect("a clean close");
 }
 
+fn start_java(bootstrap: &str) -> JavaApplication {
+    let arguments = [bootstrap, "shop"];
+    JavaApplication::start(
+        "tests/kafka/java/ShopApp.java",
+        &arguments,
+        "java-shop-state",
+    )
+}
+
 #[test]
 fn every_join_is_right_on_the_embedded_broker() {
     let broker = EmbeddedBroker::start(EmbeddedBrokerConfig::default()).expect("a free port");
@@ -55,4 +64,53 @@ fn every_join_is_right_on_apache_kafka() {
     }
     let broker = KafkaBroker::start("kafka-shop", "");
     run(&broker.bootstrap(), &mut broker.admin());
+}
+
+/// Kafka Streams begins, Eddyline goes on from its offsets and changelogs, and the other way round.
+#[test]
+fn java_and_eddyline_take_over_from_one_another() {
+    if !java_tests_run("java_and_eddyline_take_over_from_one_another") {
+        return;
+    }
+    let broker = KafkaBroker::start("kafka-takeover", "");
+    let (bootstrap, mut admin) = (broker.bootstrap(), broker.admin());
+    let shop = Shop::new(ORDERS);
+    shop.open(&mut admin);
+    let third = ORDERS / 3;
+    let java = start_java(&bootstrap);
+    shop.feed(&mut admin, 0, third);
+    std::thread::sleep(Duration::from_secs(2));
+    java.close();
+    let eddyline = start(&bootstrap, 1);
+    shop.feed(&mut admin, third, third);
+    std::thread::sleep(Duration::from_secs(2));
+    eddyline.close(PATIENCE).expect("a clean close");
+    let java = start_java(&bootstrap);
+    shop.feed(&mut admin, 2 * third, third);
+    shop.wait_for_results(&mut admin, PATIENCE);
+    java.close();
+}
+
+/// Both are members of one group at once; then one of them leaves.
+#[test]
+fn java_and_eddyline_share_a_group() {
+    if !java_tests_run("java_and_eddyline_share_a_group") {
+        return;
+    }
+    let broker = KafkaBroker::start("kafka-cohabitation", "");
+    let (bootstrap, mut admin) = (broker.bootstrap(), broker.admin());
+    let shop = Shop::new(ORDERS);
+    shop.open(&mut admin);
+    let third = ORDERS / 3;
+    let eddyline = start(&bootstrap, 1);
+    shop.feed(&mut admin, 0, third);
+    let java = start_java(&bootstrap);
+    shop.feed(&mut admin, third, third);
+    std::thread::sleep(Duration::from_secs(5));
+    let group = admin.describe_streams_group("shop").expect("the group");
+    assert_eq!(group.members.len(), 2);
+    eddyline.close(PATIENCE).expect("a clean close");
+    shop.feed(&mut admin, 2 * third, third);
+    shop.wait_for_results(&mut admin, PATIENCE);
+    java.close();
 }
