@@ -14,6 +14,7 @@ mod partition_group;
 mod record_collector;
 mod record_queue;
 mod stream_task;
+mod unresolved;
 
 pub use global_task::GlobalTask;
 pub use record_collector::{RecordCollector, Sealed};
