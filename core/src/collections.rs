@@ -90,6 +90,79 @@ impl<K: Eq + Hash, V> Map<K, V> {
     }
 }
 
+/// A binary heap that leaves elements of equal keys in the order in which `java.util.PriorityQueue`
+/// does: what Java keeps in one is seen in this order.
+#[derive(Clone, Debug)]
+pub(crate) struct JavaHeap<T> {
+    elements: Vec<T>,
+}
+
+impl<T> Default for JavaHeap<T> {
+    fn default() -> Self {
+        Self {
+            elements: Vec::new(),
+        }
+    }
+}
+
+impl<T> JavaHeap<T> {
+    /// True when there is nothing.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.elements.is_empty()
+    }
+
+    /// The element with the least key.
+    pub(crate) fn peek(&self) -> Option<&T> {
+        self.elements.first()
+    }
+
+    /// Every element, in the order of the heap.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.elements.iter()
+    }
+
+    /// Every element, to change it where that leaves its key as it is.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.elements.iter_mut()
+    }
+
+    /// Adds an element.
+    pub(crate) fn offer(&mut self, element: T, key: impl Fn(&T) -> i64) {
+        let own = key(&element);
+        let mut at = self.elements.len();
+        self.elements.push(element);
+        while at > 0 {
+            let parent = (at - 1) / 2;
+            if own >= key(&self.elements[parent]) {
+                break;
+            }
+            self.elements.swap(at, parent);
+            at = parent;
+        }
+    }
+
+    /// Removes the element with the least key.
+    pub(crate) fn poll(&mut self, key: impl Fn(&T) -> i64) -> Option<T> {
+        if self.elements.is_empty() {
+            return None;
+        }
+        let first = self.elements.swap_remove(0);
+        let mut at = 0;
+        while let Some(left) = self.elements.get(2 * at + 1) {
+            let smaller = match self.elements.get(2 * at + 2) {
+                Some(right) if key(right) < key(left) => 2 * at + 2,
+                _ => 2 * at + 1,
+            };
+            if key(&self.elements[at]) <= key(&self.elements[smaller]) {
+                break;
+            }
+            self.elements.swap(at, smaller);
+            at = smaller;
+        }
+        Some(first)
+    }
+}
+
 /// A hash index over entries that live elsewhere: it holds only their slot numbers (4 bytes and a
 /// control byte each), and the caller compares keys.
 #[derive(Clone, Debug, Default)]

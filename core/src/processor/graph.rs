@@ -873,15 +873,16 @@ impl ProcessorGraph {
             PunctuationType::WallClockTime => now.wall_clock.0,
         };
         let mut any = false;
-        while let Some((node, id, time)) = self.task.punctuators.pop_due(kind, time_ms) {
+        while let Some(due) = self.task.punctuators.pop_due(kind, time_ms) {
             any = true;
             self.task.begin(now);
-            self.task.context = RecordContext::punctuation(time);
+            self.task.context = RecordContext::punctuation(time_ms);
             self.task.source_raw = None;
-            self.run(node, |running, task| {
-                let result = running.punctuate(task, node, id, time);
-                result.or_else(|error| task.handle_failure(node, error))
+            self.run(due.node, |running, task| {
+                let result = running.punctuate(task, due.node, due.id, time_ms);
+                result.or_else(|error| task.handle_failure(due.node, error))
             })?;
+            self.task.punctuators.called(time_ms);
         }
         Ok(any)
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::collections::JavaHeap;
 use crate::processor::ProcessorError;
 
 /// Which time a punctuator follows (Java: `PunctuationType`).
@@ -17,19 +18,24 @@ pub enum PunctuationType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cancellable(u64);
 
-struct Schedule {
-    id: Cancellable,
-    node: usize,
+#[derive(Clone, Copy)]
+pub(super) struct Schedule {
+    pub(super) id: Cancellable,
+    pub(super) node: usize,
     kind: PunctuationType,
     interval_ms: i64,
     /// Time of the next call.
     next: i64,
+    is_cancelled: bool,
 }
 
-/// The punctuators of one task (Java: `PunctuationQueue`).
+/// The punctuators of one task (Java: `PunctuationQueue`, one for each kind of time).
 #[derive(Default)]
 pub(super) struct PunctuationQueue {
-    schedules: Vec<Schedule>,
+    stream_time: JavaHeap<Schedule>,
+    wall_clock: JavaHeap<Schedule>,
+    /// The one that is being called, which may cancel itself.
+    running: Option<Schedule>,
     ids: u64,
 }
 
@@ -63,42 +69,64 @@ impl PunctuationQueue {
             }
             (PunctuationType::WallClockTime, Some(start)) => start,
         };
-        self.schedules.push(Schedule {
+        let schedule = Schedule {
             id,
             node,
             kind,
             interval_ms,
             next,
-        });
+            is_cancelled: false,
+        };
+        self.queue(kind).offer(schedule, |schedule| schedule.next);
         Ok(id)
     }
 
-    pub(super) fn cancel(&mut self, id: Cancellable) {
-        self.schedules.retain(|schedule| schedule.id != id);
+    const fn queue(&mut self, kind: PunctuationType) -> &mut JavaHeap<Schedule> {
+        match kind {
+            PunctuationType::StreamTime => &mut self.stream_time,
+            PunctuationType::WallClockTime => &mut self.wall_clock,
+        }
     }
 
-    /// The next due call: node, punctuator and its time. One call per advance, however many
-    /// intervals have passed.
-    pub(super) fn pop_due(
-        &mut self,
-        kind: PunctuationType,
-        time_ms: i64,
-    ) -> Option<(usize, Cancellable, i64)> {
+    /// A cancelled one keeps its place until it is due, as in Java.
+    pub(super) fn cancel(&mut self, id: Cancellable) {
+        let waiting = self.stream_time.iter_mut();
+        let waiting = waiting.chain(self.wall_clock.iter_mut());
+        for schedule in waiting.chain(&mut self.running) {
+            schedule.is_cancelled |= schedule.id == id;
+        }
+    }
+
+    /// Takes the next one that is due, to be called once, however many intervals have passed;
+    /// [`called`](Self::called) puts it back.
+    pub(super) fn pop_due(&mut self, kind: PunctuationType, time_ms: i64) -> Option<Schedule> {
         if time_ms < 0 && kind == PunctuationType::StreamTime {
             return None;
         }
-        let due = self
-            .schedules
-            .iter_mut()
-            .filter(|s| s.kind == kind && s.next <= time_ms)
-            .min_by_key(|s| s.next)?;
-        due.next = next_after(due.next, due.interval_ms, time_ms);
-        Some((due.node, due.id, time_ms))
+        loop {
+            let queue = self.queue(kind);
+            queue.peek().filter(|first| first.next <= time_ms)?;
+            let schedule = queue.poll(|schedule| schedule.next)?;
+            if !schedule.is_cancelled {
+                self.running = Some(schedule);
+                return Some(schedule);
+            }
+        }
+    }
+
+    /// The one taken last was called at `time_ms`.
+    pub(super) fn called(&mut self, time_ms: i64) {
+        if let Some(mut schedule) = self.running.take().filter(|taken| !taken.is_cancelled) {
+            schedule.next = next_after(schedule.next, schedule.interval_ms, time_ms);
+            self.queue(schedule.kind)
+                .offer(schedule, |schedule| schedule.next);
+        }
     }
 
     pub(super) fn next_wall_clock(&self) -> Option<i64> {
-        let wall = |s: &&Schedule| s.kind == PunctuationType::WallClockTime;
-        self.schedules.iter().filter(wall).map(|s| s.next).min()
+        let waiting = self.wall_clock.iter();
+        let waiting = waiting.filter(|schedule| !schedule.is_cancelled);
+        waiting.map(|schedule| schedule.next).min()
     }
 }
 

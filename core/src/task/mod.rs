@@ -13,6 +13,8 @@ mod offset_metadata;
 mod partition_group;
 mod record_collector;
 mod record_queue;
+#[cfg(test)]
+mod storage_tests;
 mod stream_task;
 mod unresolved;
 

@@ -1,6 +1,7 @@
 //! The input partitions of one task, merged by timestamp (Java: `PartitionGroup`).
 
 use super::record_queue::{Head, RecordQueue};
+use crate::collections::JavaHeap;
 use crate::error::StreamsError;
 use crate::processor::{ProcessorGraph, ProcessorMetadata};
 use crate::time::{Now, StreamTime};
@@ -10,9 +11,8 @@ use crate::wire::RecordBatch;
 /// Queues in order of their partitions.
 pub(super) struct PartitionGroup {
     queues: Vec<RecordQueue>,
-    /// The queues that are not empty, by the time of their first record: a binary heap that orders
-    /// equal times as `java.util.PriorityQueue` leaves them, because Java's is one.
-    by_time: Vec<usize>,
+    /// The queues that are not empty, by the time of their first record.
+    by_time: JavaHeap<usize>,
     stream_time: StreamTime,
     max_task_idle_ms: i64,
 }
@@ -32,7 +32,7 @@ impl PartitionGroup {
         }
         Ok(Self {
             queues,
-            by_time: Vec::new(),
+            by_time: JavaHeap::default(),
             stream_time: StreamTime::UNKNOWN,
             max_task_idle_ms,
         })
@@ -104,7 +104,12 @@ impl PartitionGroup {
         if !self.has_next() {
             return Ok(None);
         }
-        let at = self.poll();
+        let Self {
+            queues, by_time, ..
+        } = self;
+        let Some(at) = by_time.poll(|&queue| time(queues, queue)) else {
+            return Ok(None);
+        };
         let queue = &mut self.queues[at];
         let Some(head) = queue.head() else {
             return Ok(None);
@@ -118,53 +123,20 @@ impl PartitionGroup {
         Ok(Some(head))
     }
 
-    fn time(&self, queue: usize) -> i64 {
-        let head = self.queues[queue].head();
-        head.map_or(i64::MAX, |head| head.timestamp.unwrap_or(-1))
-    }
-
     /// Adds a queue, unless it is empty.
     fn offer(&mut self, queue: usize) {
-        if self.queues[queue].head().is_none() {
-            return;
-        }
-        let mut at = self.by_time.len();
-        self.by_time.push(queue);
-        while at > 0 {
-            let parent = (at - 1) / 2;
-            if self.time(queue) >= self.time(self.by_time[parent]) {
-                break;
-            }
-            self.by_time.swap(at, parent);
-            at = parent;
-        }
-    }
-
-    /// Removes the first queue.
-    fn poll(&mut self) -> usize {
-        let first = self.by_time.swap_remove(0);
-        let mut at = 0;
-        loop {
-            let (left, right) = (2 * at + 1, 2 * at + 2);
-            let Some(&left_queue) = self.by_time.get(left) else {
-                return first;
-            };
-            let smaller = match self.by_time.get(right) {
-                Some(&queue) if self.time(queue) < self.time(left_queue) => right,
-                _ => left,
-            };
-            if self.time(self.by_time[at]) <= self.time(self.by_time[smaller]) {
-                return first;
-            }
-            self.by_time.swap(at, smaller);
-            at = smaller;
+        let Self {
+            queues, by_time, ..
+        } = self;
+        if queues[queue].head().is_some() {
+            by_time.offer(queue, |&queue| time(queues, queue));
         }
     }
 
     /// A queue was emptied where it stands.
     fn rebuild(&mut self) {
-        for queue in std::mem::take(&mut self.by_time) {
-            self.offer(queue);
+        for queue in std::mem::take(&mut self.by_time).iter() {
+            self.offer(*queue);
         }
     }
 
@@ -188,4 +160,9 @@ impl PartitionGroup {
         };
         self.queues.iter_mut().filter_map(of).collect()
     }
+}
+
+fn time(queues: &[RecordQueue], queue: usize) -> i64 {
+    let head = queues[queue].head();
+    head.map_or(i64::MAX, |head| head.timestamp.unwrap_or(-1))
 }

@@ -1,7 +1,7 @@
 //! The disk of an instance: what it keeps when everything in memory is lost.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use eddyline_core::rng::Rng;
@@ -20,6 +20,8 @@ pub(super) struct Disk(Rc<RefCell<State>>);
 struct State {
     tasks: BTreeMap<TaskId, TaskFile>,
     is_full: bool,
+    /// Tasks whose files were written since somebody looked.
+    written: BTreeSet<TaskId>,
 }
 
 /// What is there of one task.
@@ -57,12 +59,23 @@ impl Disk {
         self.0.borrow_mut().is_full = is_full;
     }
 
-    /// Every task that has a file, with what is in it.
-    pub(super) fn files(&self) -> Vec<(TaskId, InMemoryStorage)> {
+    /// Every task that has a file.
+    pub(super) fn tasks(&self) -> BTreeSet<TaskId> {
+        self.0.borrow().tasks.keys().copied().collect()
+    }
+
+    /// Tasks whose files were written since this was asked last.
+    pub(super) fn take_written(&self) -> BTreeSet<TaskId> {
+        std::mem::take(&mut self.0.borrow_mut().written)
+    }
+
+    /// What is in the file of a task.
+    pub(super) fn rows(&self, task: TaskId) -> Result<InMemoryStorage, StorageError> {
         let state = self.0.borrow();
-        let files = state.tasks.iter();
-        let rows = files.filter_map(|(task, file)| Some((*task, file.rows().ok()?)));
-        rows.collect()
+        state
+            .tasks
+            .get(&task)
+            .map_or_else(|| Ok(InMemoryStorage::new()), TaskFile::rows)
     }
 
     /// Loses the first row of the last batch, to see that somebody notices.
@@ -120,6 +133,7 @@ impl Storage for OpenFile {
             let place = format!("the state of task {}", self.task);
             return Err(StorageError::Full { place });
         }
+        state.written.insert(self.task);
         let file = state.tasks.entry(self.task).or_default();
         file.batches.push(batch.clone());
         self.rows.write(batch)

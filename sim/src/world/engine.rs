@@ -447,6 +447,7 @@ impl<'a> World<'a> {
         while let Some(message) = thread.runner.poll_message() {
             thread.to_client.push_back((told, message));
         }
+        let instance = thread.instance;
         let due = if more {
             Some(thread.busy_until)
         } else {
@@ -463,6 +464,8 @@ impl<'a> World<'a> {
         for event in events {
             self.runner_event(id, &event);
         }
+        let written = self.instances[instance].disk.take_written();
+        self.check_disk(instance, written);
     }
 
     fn runner_event(&mut self, id: u64, event: &RunnerEvent) {

@@ -149,8 +149,10 @@ impl World<'_> {
                 self.reset(connection, until, false);
             }
         }
-        self.instances[instance].disk.crash(&mut self.disk_rng);
-        self.check_disk(instance);
+        let disk = &self.instances[instance].disk;
+        disk.crash(&mut self.disk_rng);
+        let tasks = disk.tasks();
+        self.check_disk(instance, tasks);
     }
 
     /// A thread found no room on its disk and fails: the others of its instance close, and

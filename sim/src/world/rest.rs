@@ -1,7 +1,7 @@
 //! When everything has come to rest, and what must hold then.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use eddyline_core::error::StreamsError;
@@ -56,16 +56,12 @@ impl World<'_> {
         }
         self.trace.note(self.now, "settled", 0, "");
         if self.phase == Phase::Closing {
-            for instance in 0..self.instances.len() {
-                self.check_disk(instance);
-            }
+            self.check_disks();
             self.phase = Phase::Over;
             return;
         }
         self.check_stores();
-        for instance in 0..self.instances.len() {
-            self.check_disk(instance);
-        }
+        self.check_disks();
         self.phase = Phase::Closing;
         // A leave that nobody hears is not said again: the session has to end.
         let session_ms = u64::from(self.scenario.schedule.group.session_timeout_ms);
@@ -175,15 +171,23 @@ impl World<'_> {
     }
 
     /// What is on the disk of an instance, as it would be found there.
-    pub(super) fn check_disk(&mut self, instance: usize) {
-        for (task, rows) in self.instances[instance].disk.files() {
-            if let Err(error) = self.check_file(task, rows) {
+    pub(super) fn check_disk(&mut self, instance: usize, tasks: BTreeSet<TaskId>) {
+        for task in tasks {
+            if let Err(error) = self.check_file(instance, task) {
                 self.oracles.report("disk", format!("task {task}: {error}"));
             }
         }
     }
 
-    fn check_file(&mut self, task: TaskId, rows: InMemoryStorage) -> Result<(), StreamsError> {
+    pub(super) fn check_disks(&mut self) {
+        for instance in 0..self.instances.len() {
+            let tasks = self.instances[instance].disk.tasks();
+            self.check_disk(instance, tasks);
+        }
+    }
+
+    fn check_file(&mut self, instance: usize, task: TaskId) -> Result<(), StreamsError> {
+        let rows = self.instances[instance].disk.rows(task)?;
         let Scenario {
             topology, config, ..
         } = self.scenario;
