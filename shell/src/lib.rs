@@ -3,7 +3,7 @@
 pub mod admin;
 mod clock;
 #[cfg(feature = "persistent")]
-mod persistent;
+pub mod persistent;
 pub mod query;
 mod sockets;
 mod storages;
