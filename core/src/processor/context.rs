@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::punctuation::{Cancellable, PunctuationType};
 use super::task_context::TaskContext;
 use super::{FixedKeyRecord, ProcessorError, Record};
+use crate::config::StreamsConfig;
 use crate::state::{StateStore, StoreName};
 use crate::time::{StreamTime, WallClock};
 use crate::types::{Headers, RecordContext, TaskId, TopicName};
@@ -106,6 +107,11 @@ impl ProcessingContext<'_> {
     /// `application.id`.
     pub fn application_id(&self) -> &str {
         self.task.config.application_id()
+    }
+
+    /// The configuration of the application (Java: `appConfigs`).
+    pub fn config(&self) -> &StreamsConfig {
+        &self.task.config
     }
 
     /// Where the input record came from; `None` before the first record or punctuation, and without
