@@ -3,7 +3,8 @@
 pub mod admin;
 mod clock;
 #[cfg(feature = "persistent")]
-mod persistent;
+#[doc(hidden)]
+pub mod persistent;
 pub mod query;
 mod sockets;
 mod storages;
