@@ -3,7 +3,6 @@
 pub mod admin;
 mod clock;
 #[cfg(feature = "persistent")]
-#[doc(hidden)]
 pub mod persistent;
 pub mod query;
 mod sockets;

@@ -84,7 +84,7 @@ impl TaskCase {
             fed,
             prepared: Vec::new(),
             keys: Keys::new(keys),
-            timestamp: 0,
+            timestamp: DAY_MS,
             now,
         };
         case.fill();
@@ -184,6 +184,9 @@ impl Case for TaskCase {
             .expect("stores are in memory");
     }
 }
+
+/// The first timestamp: Java's cache fails at sessions that could begin before 1970.
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// A batch as it would be fetched.
 fn fetched_batch(bytes: &bytes::Bytes, input: &Input) -> RecordBatch {

@@ -14,6 +14,7 @@ mod windowed;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use eddyline::persistent::StateDirectory;
 use eddyline_core::config::StreamsConfig;
 use eddyline_core::state::StateStore;
 use eddyline_core::state::storage::TaskStorage;
@@ -156,7 +157,7 @@ struct Layers {
 struct Task {
     context: RecordContext,
     is_cached: bool,
-    storage: Option<(TaskStorage, StateDirectory)>,
+    storage: Option<(TaskStorage, TemporaryDirectory)>,
     logged_bytes: usize,
 }
 
@@ -164,7 +165,7 @@ impl Task {
     /// A task around `store`, which takes its place in the storage.
     fn new(store: &mut dyn StateStore, layers: Layers) -> Self {
         let storage = layers.is_persistent.then(|| {
-            let directory = StateDirectory::new();
+            let directory = TemporaryDirectory::new();
             let storage = directory.open();
             store.init(&storage).expect("the storage is new");
             (storage, directory)
@@ -221,9 +222,9 @@ fn drain(store: &mut impl StateStore) {
 }
 
 /// A directory for one store, removed when it is dropped.
-struct StateDirectory(PathBuf);
+struct TemporaryDirectory(PathBuf);
 
-impl StateDirectory {
+impl TemporaryDirectory {
     fn new() -> Self {
         let path = std::env::temp_dir().join(format!("eddyline-bench-{}", std::process::id()));
         // Of a process before with the same number.
@@ -235,12 +236,14 @@ impl StateDirectory {
         let config = StreamsConfig::new("bench", "localhost:1").expect("is valid");
         let task = TaskId::new(0, 0);
         let directory = self.0.display().to_string();
-        let storage = eddyline::persistent::open(&config, &directory, task).expect("can be made");
+        let directory = StateDirectory::open(&config, &directory);
+        let storages = directory.expect("can be made").storages();
+        let storage = storages.open(task).expect("is free");
         TaskStorage::open(storage, "bench", task).expect("is empty")
     }
 }
 
-impl Drop for StateDirectory {
+impl Drop for TemporaryDirectory {
     fn drop(&mut self) {
         // What is left is the system's to clean.
         let _ = std::fs::remove_dir_all(&self.0);

@@ -119,6 +119,8 @@ impl Sessions {
             keys: Keys::new(rows),
             merged: Vec::new(),
         };
+        // Later than the gap: Java's cache fails at sessions that could begin before 1970.
+        case.task.context.timestamp = 10 * DAY_MS;
         for number in 0..rows {
             let timestamp = case.task.next_record();
             let key = case.keys.text(number).clone();

@@ -29,7 +29,9 @@ pub use graph::{Input, ProcessorGraph};
 pub(crate) use metadata::ProcessorMetadata;
 pub(crate) use node::{ErasedNode, ProcessorNode, SourceNode, SourceOptions};
 pub use punctuation::{Cancellable, PunctuationType};
-pub use sink::{OutgoingRecord, Partitions, RecordSink, StreamPartitioner, TopicNameExtractor};
+pub use sink::{
+    ChoosePartitions, OutgoingRecord, Partitions, RecordSink, StreamPartitioner, TopicNameExtractor,
+};
 pub(crate) use sink::{SinkNode, SinkOptions, SinkTopic};
 pub use timestamp::{
     ConsumerRecord, FailOnInvalidTimestamp, LogAndSkipOnInvalidTimestamp, TimestampExtractor,

@@ -13,7 +13,10 @@ mod offset_metadata;
 mod partition_group;
 mod record_collector;
 mod record_queue;
+#[cfg(test)]
+mod storage_tests;
 mod stream_task;
+mod unresolved;
 
 pub use global_task::GlobalTask;
 pub use record_collector::{RecordCollector, Sealed};

@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::unresolved::Unresolved;
 use crate::config::StreamsConfig;
 use crate::error::StreamsError;
-use crate::processor::{OutgoingRecord, RecordSink};
+use crate::processor::{ChoosePartitions, OutgoingRecord, RecordSink};
 use crate::time::{Instant, Now};
 use crate::types::{NO_TIMESTAMP, TopicName, TopicPartition};
 use crate::wire::{RecordBatchBuilder, SealedBatch, partition_for_key};
@@ -63,6 +64,7 @@ pub struct RecordCollector {
     written: BTreeMap<TopicPartition, i64>,
     /// Those of batches behind the barrier.
     written_behind: BTreeMap<TopicPartition, i64>,
+    pub(super) unresolved: Unresolved,
 }
 
 impl RecordCollector {
@@ -83,6 +85,7 @@ impl RecordCollector {
             barrier: None,
             written: BTreeMap::new(),
             written_behind: BTreeMap::new(),
+            unresolved: Unresolved::default(),
         }
     }
 
@@ -115,6 +118,7 @@ impl RecordCollector {
                 unacked: 0,
             });
         }
+        self.resolve();
     }
 
     /// True when the partitions of `topic` are known.
@@ -305,6 +309,7 @@ impl RecordCollector {
         self.barrier = None;
         self.written.clear();
         self.written_behind.clear();
+        self.unresolved.clear();
     }
 }
 
@@ -322,8 +327,8 @@ impl RecordSink for RecordCollector {
             .map(|at| (at, self.topics[at].partitions.len()))
             .filter(|(_, count)| *count > 0)
         else {
-            let message = format!("topic {} does not exist: create it", record.topic);
-            return Err(delivery(-1, message));
+            self.unresolved.push(self.now.instant, &record, None);
+            return Ok(());
         };
         let partition = match (record.partition, record.key) {
             (Some(partition), _) => usize::try_from(partition).unwrap_or(usize::MAX),
@@ -363,6 +368,16 @@ impl RecordSink for RecordCollector {
         };
         open.builder
             .append(timestamp, record.key, record.value, record.headers);
+        Ok(())
+    }
+
+    fn send_when_known(
+        &mut self,
+        record: OutgoingRecord<'_>,
+        choose: ChoosePartitions,
+    ) -> Result<(), StreamsError> {
+        let now = self.now.instant;
+        self.unresolved.push(now, &record, Some(choose));
         Ok(())
     }
 

@@ -114,6 +114,8 @@ struct Session {
 struct Reader {
     /// The next offset, once reading has begun.
     next: Option<i64>,
+    /// Where restoring is to begin.
+    begins_at: Option<i64>,
     /// Where a broker said that reading may go on.
     jumps: BTreeSet<i64>,
     unprocessed_bytes: usize,
@@ -217,7 +219,11 @@ impl World {
         let reader = std::mem::take(&mut self.readers[partition]);
         let start = match reader.next {
             Some(offset) if !by_policy => FetchStart::At { offset },
-            _ if self.reset == AutoOffsetReset::None => FetchStart::Restore { from: 0 },
+            _ if self.reset == AutoOffsetReset::None => {
+                let from = reader.next.unwrap_or(0);
+                self.readers[partition].begins_at = Some(from);
+                FetchStart::Restore { from }
+            }
             _ => FetchStart::Reset,
         };
         self.fetcher.start(self.now, name(partition), start);
@@ -244,6 +250,9 @@ impl World {
                 } => {
                     let reader = &mut self.readers[partition.partition as usize];
                     assert_eq!(reader.next.replace(offset), None, "it began before");
+                    if let Some(expected) = reader.begins_at.take() {
+                        assert_eq!(offset, expected, "where restoring begins");
+                    }
                 }
                 FetcherEvent::Records {
                     partition, batches, ..
@@ -563,6 +572,29 @@ fn a_lost_position_without_a_reset_policy_is_an_error() {
         matches!(&failure, Some(StreamsError::OffsetOutOfRange(partition)) if *partition == name(0)),
         "{failure:?}"
     );
+}
+
+/// A store that ends outside of its changelog is told where that begins.
+#[test]
+fn a_changelog_is_read_from_where_its_store_ends_or_from_its_start() {
+    for (from, expected) in [(0, 2), (1, 2), (2, 2), (3, 3), (5, 5), (6, 2)] {
+        let mut world = World::new("none");
+        for _ in 0..5 {
+            world.act(Op::Append(0, 1));
+        }
+        world.act(Op::Trim(0, 2));
+        world.fetcher.stop(world.now, &name(0));
+        world.readers[0] = Reader {
+            begins_at: Some(expected),
+            ..Reader::default()
+        };
+        world
+            .fetcher
+            .start(world.now, name(0), FetchStart::Restore { from });
+        world.finish();
+        assert_eq!(world.failures, []);
+        assert_eq!(world.readers[0].next, Some(5), "from {from}");
+    }
 }
 
 #[test]

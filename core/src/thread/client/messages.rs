@@ -38,6 +38,11 @@ impl ClientMachine {
                 partition,
                 batch,
             } => self.producer.produce(now, ticket, partition, batch),
+            ClientMessage::WantTopic(topic) => {
+                self.plan.add_external(std::slice::from_ref(&topic));
+                self.cluster.want_topics(now, [topic]);
+                self.tell_partition_counts();
+            }
             ClientMessage::Commit { ticket, offsets } => self.offsets.commit(now, ticket, offsets),
             ClientMessage::Restored(restored) => {
                 self.restored = restored;

@@ -37,7 +37,8 @@ public final class DslBench implements Rounds.Case {
   private final List<String> sources = new ArrayList<>();
   private final Map<String, List<ConsumerRecord<byte[], byte[]>>> prepared = new HashMap<>();
   private final Keys keys;
-  private long time;
+  /** Later than the gap: the cache fails at sessions that could begin before 1970. */
+  private long time = 24L * 60 * 60 * 1000;
 
   @SuppressWarnings("unchecked")
   private DslBench(String name, int keyCount) throws Exception {
