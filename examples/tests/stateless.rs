@@ -27,23 +27,23 @@ fn orders_are_split_and_moved() -> Result<(), Box<dyn Error>> {
             cents,
         })
     };
-    orders.pipe_input("1".into(), order("ada", 500_00))?;
-    orders.pipe_input("2".into(), order("bob", 3_50))?;
+    orders.pipe_input("1".into(), order("ada", 50_000))?;
+    orders.pipe_input("2".into(), order("bob", 350))?;
     orders.pipe_input("3".into(), order("ada", -1))?;
     assert_eq!(
         large.read_key_values_to_list()?,
-        [("1".into(), order("ada", 500_00))]
+        [("1".into(), order("ada", 50_000))]
     );
     assert_eq!(
         small.read_key_values_to_list()?,
-        [("2".into(), order("bob", 3_50))]
+        [("2".into(), order("bob", 350))]
     );
     assert_eq!(refused.read_value()?, "-1 cents from ada");
     assert_eq!(
         by_customer.read_key_values_to_list()?,
         [
-            ("ada".into(), order("ada", 500_00)),
-            ("bob".into(), order("bob", 3_50))
+            ("ada".into(), order("ada", 50_000)),
+            ("bob".into(), order("bob", 350))
         ]
     );
     Ok(())

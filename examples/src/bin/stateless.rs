@@ -30,7 +30,7 @@ pub fn topology() -> Result<Topology, TopologyError> {
 
     let mut split = orders.named("size").split();
     let refused = split.branch_named("-refused", |_, order| order.cents <= 0);
-    let large = split.branch_named("-large", |_, order| order.cents >= 100_00);
+    let large = split.branch_named("-large", |_, order| order.cents >= 10_000);
     let small = split.default_branch_named("-small");
     refused
         .map_values(|order| format!("{} cents from {}", order.cents, order.customer))
