@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::ProcessorError;
 use super::Record;
-use super::graph::TaskContext;
 use super::node::{ErasedNode, Run, TypedNode};
 use super::punctuation::Cancellable;
+use super::task_context::TaskContext;
 use crate::error::{HandledError, StreamsError};
 use crate::serde::{SerdeError, SerdeRef};
 use crate::topology::NodeFactory;
