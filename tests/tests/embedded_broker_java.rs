@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use eddyline_core::types::Headers;
+use eddyline_core::wire::{Compression, RecordBatchBuilder, decode_batches};
 use eddyline_sim::serve::{EmbeddedBroker, EmbeddedBrokerConfig};
 use eddyline_tests::{JavaApplication, java_tests_run, kafka_tool};
 
@@ -125,6 +127,44 @@ fn command_line_tools_create_produce_and_consume() {
     assert_eq!(all, ["a\t1", "a\t2", "a\t3", "a\t4"]);
     let tail = cluster.consume("words", &partition, "2", "2");
     assert_eq!(tail, ["a\t3", "a\t4"]);
+}
+
+#[test]
+fn compressed_batches_go_both_ways() {
+    if !java_tests_run("compressed_batches_go_both_ways") {
+        return;
+    }
+    let cluster = Cluster::start();
+    cluster.broker.with(|broker, _| {
+        assert!(broker.create_topic("from-java", 1));
+        assert!(broker.create_topic("to-java", 1));
+    });
+    let text = "words that repeat ".repeat(20);
+    let mut expected = Vec::new();
+    for codec in Compression::ALL {
+        let value = format!("{text}{codec}");
+        let arguments = ["--topic", "from-java", "--compression-codec", codec.name()];
+        cluster.tool(PRODUCER, &arguments, &format!("{value}\n"));
+        let mut batch = RecordBatchBuilder::new();
+        batch.append(0, Some(b"k"), Some(value.as_bytes()), &Headers::new());
+        let batch = batch.seal().compress(codec);
+        cluster.broker.with(|broker, now| {
+            let log = broker.log("from-java", 0).expect("the topic exists");
+            let stored = log.batches().last().expect("Java wrote one");
+            let stored = decode_batches(stored.bytes().clone()).expect("a sound batch");
+            assert_eq!(stored[0].header().compression, codec);
+            let records = log.records().expect("Java writes sound batches");
+            let last = records.last().and_then(|record| record.value.as_deref());
+            assert_eq!(last, Some(value.as_bytes()));
+            broker.append(now, "to-java", 0, &batch);
+        });
+        expected.push(format!("k\t{value}"));
+    }
+    let count = expected.len().to_string();
+    assert_eq!(
+        cluster.consume("to-java", "0", "earliest", &count),
+        expected
+    );
 }
 
 #[test]

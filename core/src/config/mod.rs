@@ -19,6 +19,7 @@ use std::fmt;
 
 use crate::error::ErrorHandlers;
 use crate::types::AutoOffsetReset;
+use crate::wire::Compression;
 
 pub use self::dsl_stores::{DslStoreFormat, StoreType};
 pub use self::optimization::TopologyOptimization;
@@ -160,6 +161,18 @@ impl AutoOffsetReset {
     }
 }
 
+fn parse_compression(key: &str, value: &str) -> Result<Compression, ConfigError> {
+    let available = || {
+        let all = Compression::ALL.into_iter();
+        all.filter(|codec| codec.is_available())
+    };
+    let found = available().find(|codec| codec.name() == value);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = available().map(Compression::name).collect();
+        ConfigError::invalid(key, value, format!("one of {}", names.join(", ")))
+    })
+}
+
 /// An ISO 8601 duration as Java's `Duration.parse` reads it, in whole milliseconds.
 fn parse_duration_ms(text: &str) -> Option<u64> {
     let (days, time) = match text.strip_prefix('P')?.split_once('T') {
@@ -222,6 +235,7 @@ macro_rules! streams_config {
             topology_optimization: TopologyOptimization,
             dsl_store_type: StoreType,
             dsl_store_format: DslStoreFormat,
+            compression_type: Compression,
             $( $field: $type, )*
         }
 
@@ -241,6 +255,7 @@ macro_rules! streams_config {
                     topology_optimization: TopologyOptimization::default(),
                     dsl_store_type: StoreType::default(),
                     dsl_store_format: DslStoreFormat::default(),
+                    compression_type: Compression::default(),
                     $( $field: $default, )*
                 }
             }
@@ -399,6 +414,7 @@ impl StreamsConfig {
             | "deserialization.exception.handler"
             | "processing.exception.handler"
             | "production.exception.handler" => self.set_error_handling(plain, &value)?,
+            "compression.type" => self.compression_type = parse_compression(key, &value)?,
             "default.timestamp.extractor" => {
                 let allowed = "FailOnInvalidTimestamp, LogAndSkipOnInvalidTimestamp, \
                                UsePartitionTimeOnInvalidTimestamp or WallclockTimestampExtractor; \
@@ -462,6 +478,11 @@ impl StreamsConfig {
         self.auto_offset_reset
     }
 
+    /// How the batches that are sent are compressed. Key: `compression.type`.
+    pub const fn compression_type(&self) -> Compression {
+        self.compression_type
+    }
+
     /// Key: `default.timestamp.extractor`.
     pub const fn default_timestamp_extractor(&self) -> DefaultTimestampExtractor {
         self.default_timestamp_extractor
@@ -521,6 +542,24 @@ fn parse_servers(text: &str) -> Result<Vec<HostPort>, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn compression_has_javas_names() {
+        let set = |value: &str| {
+            let config = StreamsConfig::new("app", "localhost:9092")?;
+            let config = config.set("producer.compression.type", value)?;
+            Ok(config.compression_type())
+        };
+        for codec in Compression::ALL {
+            assert_eq!(set(codec.name()), Ok(codec));
+        }
+        let refused: Result<_, ConfigError> = set("brotli");
+        let message = refused.expect_err("no such codec").to_string();
+        assert!(
+            message.contains("none, gzip, snappy, lz4, zstd"),
+            "{message}"
+        );
+    }
 
     #[test]
     fn values_are_checked_and_named() {

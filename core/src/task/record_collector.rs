@@ -9,7 +9,7 @@ use crate::error::StreamsError;
 use crate::processor::{ChoosePartitions, OutgoingRecord, RecordSink};
 use crate::time::{Instant, Now};
 use crate::types::{NO_TIMESTAMP, TopicName, TopicPartition};
-use crate::wire::{RecordBatchBuilder, SealedBatch, partition_for_key};
+use crate::wire::{Compression, RecordBatchBuilder, SealedBatch, partition_for_key};
 
 /// Most bytes a record takes beside its key, value and headers: six varints and an attribute.
 const RECORD_OVERHEAD_BYTES: usize = 36;
@@ -51,6 +51,7 @@ pub struct RecordCollector {
     linger_ms: u64,
     max_request_size: usize,
     buffer_memory: usize,
+    compression: Compression,
     now: Now,
     topics: Vec<Topic>,
     last_topic: usize,
@@ -75,6 +76,7 @@ impl RecordCollector {
             linger_ms: config.linger_ms(),
             max_request_size: config.max_request_size(),
             buffer_memory: config.buffer_memory(),
+            compression: config.compression_type(),
             now: Now::default(),
             topics: Vec::new(),
             last_topic: 0,
@@ -165,7 +167,7 @@ impl RecordCollector {
             entry.sticky = (partition + 1) % entry.partitions.len();
         }
         self.tickets += 1;
-        let batch = builder.seal();
+        let batch = builder.seal().compress(self.compression);
         let bytes = batch.size_bytes();
         self.unacked.insert(
             self.tickets,

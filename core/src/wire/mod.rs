@@ -32,8 +32,8 @@ pub use error_codes::error_name;
 pub use frame::{FrameDecoder, FrameError, MAX_FRAME_BYTES};
 pub use partitioner::{murmur2, partition_for_key};
 pub use record_batch::{
-    BatchHeader, Record, RecordBatch, RecordBatchBuilder, RecordError, Records, SealedBatch,
-    assign_offsets, decode_batches,
+    BatchHeader, Compression, Record, RecordBatch, RecordBatchBuilder, RecordError, Records,
+    SealedBatch, assign_offsets, decode_batches,
 };
 pub use uuid::Uuid;
 
@@ -98,7 +98,8 @@ pub mod fuzzing {
                     &record.headers,
                 );
             }
-            let bytes = builder.seal().encode(1, 0, 0);
+            let sealed = builder.seal().compress(batch.header().compression);
+            let bytes = sealed.encode(1, 0, 0);
             let again = decode_batches(bytes).expect("what was built can be read");
             let again: Vec<_> = again.iter().flat_map(RecordBatch::records).collect();
             assert_eq!(again.len(), records.len());

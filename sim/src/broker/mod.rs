@@ -5,8 +5,8 @@
 //! the hooks (leaders and coordinators move, nodes go down or pause, requests fail).
 //!
 //! One file per area of the protocol. Not modelled: transactions, consumer groups with members,
-//! retention and compaction (a log grows until DeleteRecords), compression (refused), ACLs,
-//! quotas, static members and everything else Kafka 4.3 itself refuses in streams groups.
+//! retention and compaction (a log grows until DeleteRecords), recompression (batches stay as they
+//! were sent), ACLs, quotas, static members and everything else Kafka 4.3 itself refuses in streams groups.
 
 mod admin;
 mod codes;

@@ -8,7 +8,7 @@ use eddyline_core::wire::messages::produce_response::{
 use eddyline_core::wire::messages::{
     self, InitProducerIdRequest, InitProducerIdResponse, ProduceRequest, ProduceResponse,
 };
-use eddyline_core::wire::{self, RecordBatch, Response};
+use eddyline_core::wire::{self, Compression, RecordBatch, Response};
 
 use super::fetch::is_wrong_leader;
 use super::log::Appended;
@@ -178,7 +178,7 @@ fn check_records(data: &PartitionProduceData, max: usize) -> Result<RecordBatch,
         // Only CORRUPT_MESSAGE makes producers try again; the batch itself does not get better.
         let code = match error {
             wire::RecordError::Corrupt { .. } => codes::CORRUPT_MESSAGE,
-            wire::RecordError::Compressed(_) => codes::UNSUPPORTED_COMPRESSION_TYPE,
+            wire::RecordError::CodecMissing(_) => codes::UNSUPPORTED_COMPRESSION_TYPE,
             _ => codes::INVALID_RECORD,
         };
         (code, error.to_string())
@@ -205,6 +205,12 @@ fn check_records(data: &PartitionProduceData, max: usize) -> Result<RecordBatch,
     if batch.header().record_count < 1 || offsets != Some(i64::from(batch.header().record_count)) {
         let reason = "The record count of the batch does not match its offsets".to_owned();
         return Err((codes::INVALID_RECORD, reason));
+    }
+    // As Kafka, which looks into a compressed batch but never writes it anew.
+    if batch.header().compression != Compression::None
+        && let Some(Err(error)) = batch.records().find(Result::is_err)
+    {
+        return Err((codes::INVALID_RECORD, error.to_string()));
     }
     if batch.header().is_control || batch.header().is_transactional {
         let reason = "Transactions are not supported by this broker".to_owned();

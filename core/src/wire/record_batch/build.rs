@@ -2,7 +2,7 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-use super::{CRC_AT, CRC_FROM, HEADER_BYTES};
+use super::{CRC_AT, CRC_FROM, Compression, HEADER_BYTES};
 use crate::types::Headers;
 
 /// Collects records into one batch. Every record is encoded once, where it stays.
@@ -92,6 +92,7 @@ impl RecordBatchBuilder {
             count: self.count,
             base_timestamp: self.base_timestamp,
             max_timestamp: self.max_timestamp,
+            compression: Compression::None,
         }
     }
 }
@@ -104,9 +105,26 @@ pub struct SealedBatch {
     count: i32,
     base_timestamp: i64,
     max_timestamp: i64,
+    compression: Compression,
 }
 
 impl SealedBatch {
+    /// The batch with its records compressed, where that makes it smaller; as it is without the
+    /// codec's feature.
+    #[must_use]
+    pub fn compress(self, codec: Compression) -> Self {
+        let mut out = vec![0; HEADER_BYTES];
+        let is_done = codec.compress(&self.bytes[HEADER_BYTES..], &mut out);
+        if !is_done || out.len() >= self.bytes.len() {
+            return self;
+        }
+        Self {
+            bytes: Bytes::from(out),
+            compression: codec,
+            ..self
+        }
+    }
+
     /// How many records it holds.
     pub const fn record_count(&self) -> i32 {
         self.count
@@ -130,7 +148,7 @@ impl SealedBatch {
             header.put_i32(-1);
             header.put_i8(2);
             header.put_u32(0);
-            header.put_i16(0);
+            header.put_i16(self.compression.id());
             header.put_i32(self.count - 1);
             header.put_i64(self.base_timestamp);
             header.put_i64(self.max_timestamp);

@@ -2,6 +2,9 @@
 //! into the buffer they leave in.
 
 mod build;
+mod compression;
+#[cfg(test)]
+mod compression_tests;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -13,6 +16,7 @@ use bytes::Bytes;
 use crate::types::Headers;
 
 pub use build::{RecordBatchBuilder, SealedBatch};
+pub use compression::Compression;
 pub use read::{BatchHeader, RecordBatch, Records, assign_offsets, decode_batches};
 
 /// Bytes of a batch before its first record.
@@ -49,8 +53,25 @@ pub enum RecordError {
     },
     /// A batch of a format older than Kafka 0.11.
     OldMagic(i8),
-    /// A compressed batch, which this version cannot read.
-    Compressed(&'static str),
+    /// A compressed batch whose codec is not in this build.
+    CodecMissing(Compression),
+    /// The checksum is right, but the compressed records are not what their codec writes.
+    Undecodable {
+        /// The batch's base offset.
+        base_offset: i64,
+        /// Its codec.
+        codec: Compression,
+    },
+    /// The records expand to more than a batch of that size may: to 64 times its size, within 16
+    /// to 256 MiB.
+    TooLarge {
+        /// The batch's base offset.
+        base_offset: i64,
+        /// Its codec.
+        codec: Compression,
+        /// What it may expand to, in bytes.
+        limit: usize,
+    },
 }
 
 impl fmt::Display for RecordError {
@@ -67,9 +88,21 @@ impl fmt::Display for RecordError {
                 f,
                 "record batch format {magic} is older than Kafka 0.11: rewrite the topic with a newer one"
             ),
-            Self::Compressed(codec) => write!(
+            Self::CodecMissing(codec) => write!(
                 f,
-                "the records are compressed with {codec}, which this version cannot read: produce them uncompressed"
+                "the records are compressed with {codec}, which this build leaves out: enable the feature {codec} of eddyline-core"
+            ),
+            Self::Undecodable { base_offset, codec } => write!(
+                f,
+                "the records of the batch at offset {base_offset} are not what {codec} writes"
+            ),
+            Self::TooLarge {
+                base_offset,
+                codec,
+                limit,
+            } => write!(
+                f,
+                "the records of the batch at offset {base_offset} expand with {codec} to more than {limit} bytes, which is held for an attack: produce smaller batches, or uncompressed ones"
             ),
         }
     }

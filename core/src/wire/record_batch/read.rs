@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{CRC_AT, CRC_FROM, HEADER_BYTES, Record, RecordError};
+use super::compression::expanded_max;
+use super::{CRC_AT, CRC_FROM, Compression, HEADER_BYTES, Record, RecordError};
 use crate::types::{Header, Headers};
 
 /// What stands at the head of a batch.
@@ -34,6 +35,8 @@ pub struct BatchHeader {
     pub is_transactional: bool,
     /// True where the broker stamps records (`message.timestamp.type=LogAppendTime`).
     pub is_log_append_time: bool,
+    /// How the records are compressed.
+    pub compression: Compression,
 }
 
 /// A checked batch: a slice of the answer it came in.
@@ -49,7 +52,8 @@ impl RecordBatch {
         &self.header
     }
 
-    /// Its bytes on the wire.
+    /// Its bytes on the wire, compressed where it is: that is what waits in memory until
+    /// [`RecordBatch::records`].
     pub fn size_bytes(&self) -> usize {
         self.bytes.len()
     }
@@ -59,14 +63,43 @@ impl RecordBatch {
         &self.bytes
     }
 
-    /// Its records in offset order. Ends after the first error.
+    /// Its records in offset order. Ends after the first error. A compressed batch is expanded
+    /// here, and kept so as long as the iterator or one of its keys and values lives: who reads
+    /// batch after batch holds one expanded batch at a time.
     pub fn records(&self) -> Records {
-        Records {
+        let mut records = Records {
             header: self.header,
             bytes: self.bytes.clone(),
             at: HEADER_BYTES,
             left: self.header.record_count,
+            failure: None,
+        };
+        if self.header.compression != Compression::None {
+            match self.expand() {
+                Ok(expanded) => (records.bytes, records.at) = (expanded, 0),
+                Err(error) => {
+                    records.failure = Some(error);
+                    (records.left, records.at) = (0, records.bytes.len());
+                }
+            }
         }
+        records
+    }
+
+    fn expand(&self) -> Result<Bytes, RecordError> {
+        let compressed = self.bytes.slice(HEADER_BYTES..);
+        let limit = expanded_max(compressed.len());
+        let BatchHeader {
+            compression,
+            base_offset,
+            record_count,
+            ..
+        } = self.header;
+        let expanded = compression.expand(&compressed, base_offset, limit)?;
+        if !records_fit(record_count, expanded.len()) {
+            return Err(IMPOSSIBLE);
+        }
+        Ok(expanded)
     }
 }
 
@@ -112,6 +145,13 @@ pub fn decode_batches(mut bytes: Bytes) -> Result<Vec<RecordBatch>, RecordError>
     Ok(batches)
 }
 
+const IMPOSSIBLE: RecordError = RecordError::Malformed("impossible offsets or counts");
+
+/// Whether so many bytes can hold so many records, each of which takes at least seven.
+fn records_fit(count: i32, bytes: usize) -> bool {
+    usize::try_from(count).is_ok_and(|count| count.saturating_mul(7) <= bytes)
+}
+
 fn check(bytes: &[u8]) -> Result<BatchHeader, RecordError> {
     let base_offset = i64::from_be_bytes(number(bytes, 0)?);
     let crc = u32::from_be_bytes(number(bytes, CRC_AT)?);
@@ -119,21 +159,19 @@ fn check(bytes: &[u8]) -> Result<BatchHeader, RecordError> {
         return Err(RecordError::Corrupt { base_offset });
     }
     let attributes = i16::from_be_bytes(number(bytes, 21)?);
-    match attributes & 7 {
-        0 => {}
-        1 => return Err(RecordError::Compressed("gzip")),
-        2 => return Err(RecordError::Compressed("snappy")),
-        3 => return Err(RecordError::Compressed("lz4")),
-        4 => return Err(RecordError::Compressed("zstd")),
-        _ => return Err(RecordError::Malformed("an unknown compression")),
+    let compression = Compression::of_attributes(attributes)?;
+    if !compression.is_available() {
+        return Err(RecordError::CodecMissing(compression));
     }
     let last_offset_delta = i32::from_be_bytes(number(bytes, 23)?);
     let record_count = i32::from_be_bytes(number(bytes, 57)?);
-    // A record takes at least seven bytes.
-    let records_fit = usize::try_from(record_count)
-        .is_ok_and(|count| count.saturating_mul(7) <= bytes.len() - HEADER_BYTES);
-    if last_offset_delta < 0 || base_offset < 0 || !records_fit {
-        return Err(RecordError::Malformed("impossible offsets or counts"));
+    // Of a compressed batch it shows when the records are expanded.
+    let fits = match compression {
+        Compression::None => records_fit(record_count, bytes.len() - HEADER_BYTES),
+        _ => record_count >= 0,
+    };
+    if last_offset_delta < 0 || base_offset < 0 || !fits {
+        return Err(IMPOSSIBLE);
     }
     let last_offset = base_offset
         .checked_add(i64::from(last_offset_delta))
@@ -152,6 +190,7 @@ fn check(bytes: &[u8]) -> Result<BatchHeader, RecordError> {
         is_control: attributes & 0x20 != 0,
         is_transactional: attributes & 0x10 != 0,
         is_log_append_time: attributes & 8 != 0,
+        compression,
     })
 }
 
@@ -167,11 +206,13 @@ pub fn assign_offsets(batch: &RecordBatch, base_offset: i64, leader_epoch: i32) 
 #[derive(Clone, Debug)]
 pub struct Records {
     header: BatchHeader,
-    /// The whole batch; only keys and values are sliced off it.
+    /// The whole batch, or its expanded records; only keys and values are sliced off it.
     bytes: Bytes,
     /// Where the next record begins.
     at: usize,
     left: i32,
+    /// Why the batch did not expand; no record is left then.
+    failure: Option<RecordError>,
 }
 
 impl Iterator for Records {
@@ -179,6 +220,9 @@ impl Iterator for Records {
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.left == 0 {
+            if let Some(error) = self.failure.take() {
+                return Some(Err(error));
+            }
             if std::mem::replace(&mut self.at, self.bytes.len()) != self.bytes.len() {
                 return Some(Err(RecordError::Malformed("bytes after its last record")));
             }

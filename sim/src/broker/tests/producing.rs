@@ -1,5 +1,6 @@
 //! Produce and InitProducerId.
 
+use eddyline_core::wire::Compression;
 use eddyline_core::wire::messages::{InitProducerIdRequest, TransactionalId};
 
 use super::*;
@@ -52,6 +53,38 @@ fn offsets_and_leader_epoch_are_stamped_into_the_batch() {
     let offsets: Vec<i64> = records.iter().map(|record| record.offset).collect();
     assert_eq!(offsets, [0, 1, 2]);
     assert_eq!(log.end_offset(), 3);
+}
+
+#[test]
+fn compressed_batches_are_looked_into_and_stored_as_they_are() {
+    let mut world = World::with_topic(1);
+    let connection = world.connect(1);
+    let text = "words that repeat ".repeat(20);
+    for (at, codec) in (0..).zip(Compression::ALL) {
+        let batch = sealed(&[&text, &text]).compress(codec).encode(-1, -1, -1);
+        assert_eq!(code(&mut world, connection, batch.clone()), (0, at * 2));
+        let log = world.broker.log("t", 0).expect("the log");
+        let stored = log.batches().last().expect("the batch").bytes();
+        assert_eq!(stored[21..], batch[21..], "{codec}");
+        let read = log.records().expect("sound records");
+        assert_eq!(read.len() as i64, at * 2 + 2);
+        assert!(
+            read.iter()
+                .all(|record| record.value.as_deref() == Some(text.as_bytes()))
+        );
+    }
+    // A sound checksum over what no codec writes.
+    let mut damaged = sealed(&[&text])
+        .compress(Compression::Gzip)
+        .encode(-1, -1, -1)
+        .to_vec();
+    damaged.truncate(damaged.len() - 9);
+    let length = (damaged.len() - 12) as i32;
+    damaged[8..12].copy_from_slice(&length.to_be_bytes());
+    let crc = crc32c::crc32c(&damaged[21..]);
+    damaged[17..21].copy_from_slice(&crc.to_be_bytes());
+    let refused = code(&mut world, connection, Bytes::from(damaged));
+    assert_eq!(refused, (codes::INVALID_RECORD, -1));
 }
 
 #[test]
