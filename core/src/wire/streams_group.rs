@@ -12,7 +12,7 @@ pub use describe::{
 use bytes::{Bytes, BytesMut};
 
 use super::codec::DecodeError;
-use super::primitives::{Reader, Wire, Writer, read_nullable, write_nullable};
+use super::primitives::{Reader, Wire, Writer, nullable, wire};
 
 /// What a group tells its members on every heartbeat while it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,22 +57,7 @@ pub struct KeyValue {
     pub value: String,
 }
 
-impl Wire for KeyValue {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            key: Wire::read(reader)?,
-            value: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.key.write(writer);
-        self.value.write(writer);
-        writer.tags();
-    }
-}
+wire!(KeyValue: key, value);
 
 /// An internal topic as a member wants it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,26 +72,7 @@ pub struct TopicInfo {
     pub topic_configs: Vec<KeyValue>,
 }
 
-impl Wire for TopicInfo {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            name: Wire::read(reader)?,
-            partitions: Wire::read(reader)?,
-            replication_factor: Wire::read(reader)?,
-            topic_configs: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.name.write(writer);
-        self.partitions.write(writer);
-        self.replication_factor.write(writer);
-        self.topic_configs.write(writer);
-        writer.tags();
-    }
-}
+wire!(TopicInfo: name, partitions, replication_factor, topic_configs);
 
 /// Tasks of one sub-topology.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -117,22 +83,7 @@ pub struct TaskIds {
     pub partitions: Vec<i32>,
 }
 
-impl Wire for TaskIds {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            subtopology_id: Wire::read(reader)?,
-            partitions: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.subtopology_id.write(writer);
-        self.partitions.write(writer);
-        writer.tags();
-    }
-}
+wire!(TaskIds: subtopology_id, partitions);
 
 /// How far a task's state has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -145,24 +96,7 @@ pub struct TaskOffset {
     pub offset: i64,
 }
 
-impl Wire for TaskOffset {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            subtopology_id: Wire::read(reader)?,
-            partition: Wire::read(reader)?,
-            offset: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.subtopology_id.write(writer);
-        self.partition.write(writer);
-        self.offset.write(writer);
-        writer.tags();
-    }
-}
+wire!(TaskOffset: subtopology_id, partition, offset);
 
 /// Where interactive queries reach a member (`application.server`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -173,22 +107,8 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-impl Wire for Endpoint {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            host: Wire::read(reader)?,
-            port: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.host.write(writer);
-        self.port.write(writer);
-        writer.tags();
-    }
-}
+wire!(Endpoint: host, port);
+nullable!(Endpoint);
 
 /// Topics that must have equally many partitions, as indexes into the lists of their sub-topology.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -201,24 +121,7 @@ pub struct CopartitionGroup {
     pub repartition_source_topics: Vec<i16>,
 }
 
-impl Wire for CopartitionGroup {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            source_topics: Wire::read(reader)?,
-            source_topic_regex: Wire::read(reader)?,
-            repartition_source_topics: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.source_topics.write(writer);
-        self.source_topic_regex.write(writer);
-        self.repartition_source_topics.write(writer);
-        writer.tags();
-    }
-}
+wire!(CopartitionGroup: source_topics, source_topic_regex, repartition_source_topics);
 
 /// A sub-topology as a joining member declares it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -239,32 +142,11 @@ pub struct Subtopology {
     pub copartition_groups: Vec<CopartitionGroup>,
 }
 
-impl Wire for Subtopology {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            subtopology_id: Wire::read(reader)?,
-            source_topics: Wire::read(reader)?,
-            source_topic_regex: Wire::read(reader)?,
-            state_changelog_topics: Wire::read(reader)?,
-            repartition_sink_topics: Wire::read(reader)?,
-            repartition_source_topics: Wire::read(reader)?,
-            copartition_groups: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.subtopology_id.write(writer);
-        self.source_topics.write(writer);
-        self.source_topic_regex.write(writer);
-        self.state_changelog_topics.write(writer);
-        self.repartition_sink_topics.write(writer);
-        self.repartition_source_topics.write(writer);
-        self.copartition_groups.write(writer);
-        writer.tags();
-    }
-}
+wire!(
+    Subtopology:
+    subtopology_id, source_topics, source_topic_regex, state_changelog_topics,
+    repartition_sink_topics, repartition_source_topics, copartition_groups
+);
 
 /// A topology as a joining member declares it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -275,22 +157,8 @@ pub struct Topology {
     pub subtopologies: Vec<Subtopology>,
 }
 
-impl Wire for Topology {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            epoch: Wire::read(reader)?,
-            subtopologies: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.epoch.write(writer);
-        self.subtopologies.write(writer);
-        writer.tags();
-    }
-}
+wire!(Topology: epoch, subtopologies);
+nullable!(Topology);
 
 /// Something that holds for the group or the member.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -301,22 +169,7 @@ pub struct Status {
     pub status_detail: String,
 }
 
-impl Wire for Status {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            status_code: Wire::read(reader)?,
-            status_detail: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.status_code.write(writer);
-        self.status_detail.write(writer);
-        writer.tags();
-    }
-}
+wire!(Status: status_code, status_detail);
 
 /// Partitions of one topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -327,22 +180,7 @@ pub struct TopicPartitions {
     pub partitions: Vec<i32>,
 }
 
-impl Wire for TopicPartitions {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            topic: Wire::read(reader)?,
-            partitions: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.topic.write(writer);
-        self.partitions.write(writer);
-        writer.tags();
-    }
-}
+wire!(TopicPartitions: topic, partitions);
 
 /// Which partitions are at which endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -355,24 +193,7 @@ pub struct EndpointToPartitions {
     pub standby_partitions: Vec<TopicPartitions>,
 }
 
-impl Wire for EndpointToPartitions {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            user_endpoint: Wire::read(reader)?,
-            active_partitions: Wire::read(reader)?,
-            standby_partitions: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.user_endpoint.write(writer);
-        self.active_partitions.write(writer);
-        self.standby_partitions.write(writer);
-        writer.tags();
-    }
-}
+wire!(EndpointToPartitions: user_endpoint, active_partitions, standby_partitions);
 
 /// API 88 version 0, request: join, beat, acknowledge, leave (KIP-1071).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -413,52 +234,12 @@ pub struct StreamsGroupHeartbeatRequest {
     pub shutdown_application: bool,
 }
 
-impl Wire for StreamsGroupHeartbeatRequest {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            group_id: Wire::read(reader)?,
-            member_id: Wire::read(reader)?,
-            member_epoch: Wire::read(reader)?,
-            endpoint_information_epoch: Wire::read(reader)?,
-            instance_id: Wire::read(reader)?,
-            rack_id: Wire::read(reader)?,
-            rebalance_timeout_ms: Wire::read(reader)?,
-            topology: read_nullable(reader)?,
-            active_tasks: Wire::read(reader)?,
-            standby_tasks: Wire::read(reader)?,
-            warmup_tasks: Wire::read(reader)?,
-            process_id: Wire::read(reader)?,
-            user_endpoint: read_nullable(reader)?,
-            client_tags: Wire::read(reader)?,
-            task_offsets: Wire::read(reader)?,
-            task_end_offsets: Wire::read(reader)?,
-            shutdown_application: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.group_id.write(writer);
-        self.member_id.write(writer);
-        self.member_epoch.write(writer);
-        self.endpoint_information_epoch.write(writer);
-        self.instance_id.write(writer);
-        self.rack_id.write(writer);
-        self.rebalance_timeout_ms.write(writer);
-        write_nullable(self.topology.as_ref(), writer);
-        self.active_tasks.write(writer);
-        self.standby_tasks.write(writer);
-        self.warmup_tasks.write(writer);
-        self.process_id.write(writer);
-        write_nullable(self.user_endpoint.as_ref(), writer);
-        self.client_tags.write(writer);
-        self.task_offsets.write(writer);
-        self.task_end_offsets.write(writer);
-        self.shutdown_application.write(writer);
-        writer.tags();
-    }
-}
+wire!(
+    StreamsGroupHeartbeatRequest:
+    group_id, member_id, member_epoch, endpoint_information_epoch, instance_id, rack_id,
+    rebalance_timeout_ms, topology, active_tasks, standby_tasks, warmup_tasks, process_id,
+    user_endpoint, client_tags, task_offsets, task_end_offsets, shutdown_application
+);
 
 impl StreamsGroupHeartbeatRequest {
     /// The body's bytes.
@@ -510,46 +291,12 @@ pub struct StreamsGroupHeartbeatResponse {
     pub partitions_by_user_endpoint: Option<Vec<EndpointToPartitions>>,
 }
 
-impl Wire for StreamsGroupHeartbeatResponse {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            throttle_time_ms: Wire::read(reader)?,
-            error_code: Wire::read(reader)?,
-            error_message: Wire::read(reader)?,
-            member_id: Wire::read(reader)?,
-            member_epoch: Wire::read(reader)?,
-            heartbeat_interval_ms: Wire::read(reader)?,
-            acceptable_recovery_lag: Wire::read(reader)?,
-            task_offset_interval_ms: Wire::read(reader)?,
-            status: Wire::read(reader)?,
-            active_tasks: Wire::read(reader)?,
-            standby_tasks: Wire::read(reader)?,
-            warmup_tasks: Wire::read(reader)?,
-            endpoint_information_epoch: Wire::read(reader)?,
-            partitions_by_user_endpoint: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.throttle_time_ms.write(writer);
-        self.error_code.write(writer);
-        self.error_message.write(writer);
-        self.member_id.write(writer);
-        self.member_epoch.write(writer);
-        self.heartbeat_interval_ms.write(writer);
-        self.acceptable_recovery_lag.write(writer);
-        self.task_offset_interval_ms.write(writer);
-        self.status.write(writer);
-        self.active_tasks.write(writer);
-        self.standby_tasks.write(writer);
-        self.warmup_tasks.write(writer);
-        self.endpoint_information_epoch.write(writer);
-        self.partitions_by_user_endpoint.write(writer);
-        writer.tags();
-    }
-}
+wire!(
+    StreamsGroupHeartbeatResponse:
+    throttle_time_ms, error_code, error_message, member_id, member_epoch, heartbeat_interval_ms,
+    acceptable_recovery_lag, task_offset_interval_ms, status, active_tasks, standby_tasks,
+    warmup_tasks, endpoint_information_epoch, partitions_by_user_endpoint
+);
 
 impl StreamsGroupHeartbeatResponse {
     /// The body's bytes.

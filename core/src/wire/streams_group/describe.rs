@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{Endpoint, KeyValue, TaskIds, TaskOffset, TopicInfo};
 use crate::wire::codec::DecodeError;
-use crate::wire::primitives::{Reader, Wire, Writer, read_nullable, write_nullable};
+use crate::wire::primitives::{Reader, Wire, Writer, nullable, wire};
 
 /// API 89 version 0, request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,22 +15,7 @@ pub struct StreamsGroupDescribeRequest {
     pub include_authorized_operations: bool,
 }
 
-impl Wire for StreamsGroupDescribeRequest {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            group_ids: Wire::read(reader)?,
-            include_authorized_operations: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.group_ids.write(writer);
-        self.include_authorized_operations.write(writer);
-        writer.tags();
-    }
-}
+wire!(StreamsGroupDescribeRequest: group_ids, include_authorized_operations);
 
 impl StreamsGroupDescribeRequest {
     /// The body's bytes.
@@ -64,28 +49,11 @@ pub struct DescribedSubtopology {
     pub repartition_source_topics: Vec<TopicInfo>,
 }
 
-impl Wire for DescribedSubtopology {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            subtopology_id: Wire::read(reader)?,
-            source_topics: Wire::read(reader)?,
-            repartition_sink_topics: Wire::read(reader)?,
-            state_changelog_topics: Wire::read(reader)?,
-            repartition_source_topics: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.subtopology_id.write(writer);
-        self.source_topics.write(writer);
-        self.repartition_sink_topics.write(writer);
-        self.state_changelog_topics.write(writer);
-        self.repartition_source_topics.write(writer);
-        writer.tags();
-    }
-}
+wire!(
+    DescribedSubtopology:
+    subtopology_id, source_topics, repartition_sink_topics, state_changelog_topics,
+    repartition_source_topics
+);
 
 /// A topology as the coordinator describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,22 +64,8 @@ pub struct DescribedTopology {
     pub subtopologies: Option<Vec<DescribedSubtopology>>,
 }
 
-impl Wire for DescribedTopology {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            epoch: Wire::read(reader)?,
-            subtopologies: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.epoch.write(writer);
-        self.subtopologies.write(writer);
-        writer.tags();
-    }
-}
+wire!(DescribedTopology: epoch, subtopologies);
+nullable!(DescribedTopology);
 
 /// Tasks of one member.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -124,24 +78,7 @@ pub struct MemberAssignment {
     pub warmup_tasks: Vec<TaskIds>,
 }
 
-impl Wire for MemberAssignment {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            active_tasks: Wire::read(reader)?,
-            standby_tasks: Wire::read(reader)?,
-            warmup_tasks: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.active_tasks.write(writer);
-        self.standby_tasks.write(writer);
-        self.warmup_tasks.write(writer);
-        writer.tags();
-    }
-}
+wire!(MemberAssignment: active_tasks, standby_tasks, warmup_tasks);
 
 /// A member as the coordinator describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -178,48 +115,12 @@ pub struct DescribedMember {
     pub is_classic: bool,
 }
 
-impl Wire for DescribedMember {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            member_id: Wire::read(reader)?,
-            member_epoch: Wire::read(reader)?,
-            instance_id: Wire::read(reader)?,
-            rack_id: Wire::read(reader)?,
-            client_id: Wire::read(reader)?,
-            client_host: Wire::read(reader)?,
-            topology_epoch: Wire::read(reader)?,
-            process_id: Wire::read(reader)?,
-            user_endpoint: read_nullable(reader)?,
-            client_tags: Wire::read(reader)?,
-            task_offsets: Wire::read(reader)?,
-            task_end_offsets: Wire::read(reader)?,
-            assignment: Wire::read(reader)?,
-            target_assignment: Wire::read(reader)?,
-            is_classic: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.member_id.write(writer);
-        self.member_epoch.write(writer);
-        self.instance_id.write(writer);
-        self.rack_id.write(writer);
-        self.client_id.write(writer);
-        self.client_host.write(writer);
-        self.topology_epoch.write(writer);
-        self.process_id.write(writer);
-        write_nullable(self.user_endpoint.as_ref(), writer);
-        self.client_tags.write(writer);
-        self.task_offsets.write(writer);
-        self.task_end_offsets.write(writer);
-        self.assignment.write(writer);
-        self.target_assignment.write(writer);
-        self.is_classic.write(writer);
-        writer.tags();
-    }
-}
+wire!(
+    DescribedMember:
+    member_id, member_epoch, instance_id, rack_id, client_id, client_host, topology_epoch,
+    process_id, user_endpoint, client_tags, task_offsets, task_end_offsets, assignment,
+    target_assignment, is_classic
+);
 
 /// A group as the coordinator describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -244,36 +145,11 @@ pub struct DescribedGroup {
     pub authorized_operations: i32,
 }
 
-impl Wire for DescribedGroup {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            error_code: Wire::read(reader)?,
-            error_message: Wire::read(reader)?,
-            group_id: Wire::read(reader)?,
-            group_state: Wire::read(reader)?,
-            group_epoch: Wire::read(reader)?,
-            assignment_epoch: Wire::read(reader)?,
-            topology: read_nullable(reader)?,
-            members: Wire::read(reader)?,
-            authorized_operations: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.error_code.write(writer);
-        self.error_message.write(writer);
-        self.group_id.write(writer);
-        self.group_state.write(writer);
-        self.group_epoch.write(writer);
-        self.assignment_epoch.write(writer);
-        write_nullable(self.topology.as_ref(), writer);
-        self.members.write(writer);
-        self.authorized_operations.write(writer);
-        writer.tags();
-    }
-}
+wire!(
+    DescribedGroup:
+    error_code, error_message, group_id, group_state, group_epoch, assignment_epoch, topology,
+    members, authorized_operations
+);
 
 /// API 89 version 0, answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -284,22 +160,7 @@ pub struct StreamsGroupDescribeResponse {
     pub groups: Vec<DescribedGroup>,
 }
 
-impl Wire for StreamsGroupDescribeResponse {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            throttle_time_ms: Wire::read(reader)?,
-            groups: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.throttle_time_ms.write(writer);
-        self.groups.write(writer);
-        writer.tags();
-    }
-}
+wire!(StreamsGroupDescribeResponse: throttle_time_ms, groups);
 
 impl StreamsGroupDescribeResponse {
     /// The body's bytes.
