@@ -50,6 +50,7 @@ pub struct RecordCollector {
     linger_ms: u64,
     max_request_size: usize,
     buffer_memory: usize,
+    is_exactly_once: bool,
     now: Now,
     topics: Vec<Topic>,
     last_topic: usize,
@@ -73,6 +74,7 @@ impl RecordCollector {
             linger_ms: config.linger_ms(),
             max_request_size: config.max_request_size(),
             buffer_memory: config.buffer_memory(),
+            is_exactly_once: config.is_exactly_once(),
             now: Now::default(),
             topics: Vec::new(),
             last_topic: 0,
@@ -223,8 +225,15 @@ impl RecordCollector {
             .min()
     }
 
-    /// The next batch to send.
+    /// The next batch to send. Under exactly-once what belongs to the next transaction waits until
+    /// the one that is being committed is over.
     pub fn poll_sealed(&mut self) -> Option<Sealed> {
+        let waits = |ticket: u64| {
+            self.is_exactly_once && self.barrier.is_some_and(|barrier| ticket > barrier)
+        };
+        if self.sealed.front().is_some_and(|next| waits(next.ticket)) {
+            return None;
+        }
         self.sealed.pop_front()
     }
 

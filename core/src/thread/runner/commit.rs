@@ -62,7 +62,8 @@ impl TaskRunner {
             return;
         }
         let offsets = std::mem::take(offsets);
-        if offsets.is_empty() {
+        // A transaction may have to end without any.
+        if offsets.is_empty() && !self.config.is_exactly_once() {
             self.commit = CommitPhase::Idle;
             return self.post_commit();
         }
