@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// A command that runs one of the classes, or in one phrase why that cannot be.
-pub(crate) fn command(class: &str) -> Result<Command, String> {
+/// A command that runs one of the classes with a heap bound as `-Xmx` has it, or in one phrase why
+/// that cannot be.
+pub(crate) fn command(class: &str, heap: &str) -> Result<Command, String> {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("java");
     build(&project)?;
     let separator = if cfg!(windows) { ";" } else { ":" };
@@ -13,7 +14,7 @@ pub(crate) fn command(class: &str) -> Result<Command, String> {
         .current_dir(&project)
         .args([
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
-            "-Xmx2g",
+            heap,
             "-cp",
         ])
         .arg(format!("target/classes{separator}target/dependency/*"))

@@ -3,7 +3,7 @@
 pub mod admin;
 mod clock;
 #[cfg(feature = "persistent")]
-mod persistent;
+pub mod persistent;
 pub mod query;
 mod sockets;
 mod storages;
@@ -16,4 +16,6 @@ pub use eddyline_core::topology::Topology;
 pub use eddyline_core::{
     config, dsl, error, processor, serde, state, thread, time, topology, trace, types, window,
 };
-pub use streams::{CloseError, KafkaStreams, RunningStreams, StartError, State};
+pub use streams::{
+    CloseError, KafkaStreams, RunningStreams, StartError, State, UncaughtExceptionResponse,
+};

@@ -15,7 +15,7 @@ pub(crate) fn open(
     topology: &Topology,
     config: &StreamsConfig,
 ) -> Result<Option<Storages>, StorageError> {
-    use crate::persistent::{StateDirectory, TaskStorages};
+    use crate::persistent::StateDirectory;
 
     let Some(state_dir) = config
         .state_dir()
@@ -23,10 +23,8 @@ pub(crate) fn open(
     else {
         return Ok(None);
     };
-    let directory = Arc::new(StateDirectory::open(config, state_dir)?);
-    Ok(Some(Arc::new(move || {
-        Box::new(TaskStorages(Arc::clone(&directory)))
-    })))
+    let directory = StateDirectory::open(config, state_dir)?;
+    Ok(Some(Arc::new(move || directory.storages())))
 }
 
 #[cfg(feature = "persistent")]

@@ -43,7 +43,8 @@ pub(crate) struct Application {
 
 /// Is told what happens on stream threads, on these threads.
 pub(crate) trait ThreadListener: Send + Sync {
-    fn client_event(&self, thread_index: usize, event: ClientEvent);
+    /// True asks for the whole application to stop.
+    fn client_event(&self, thread_index: usize, event: ClientEvent) -> bool;
     fn runner_event(&self, thread_index: usize, event: RunnerEvent);
 }
 
@@ -354,7 +355,8 @@ impl ClientThread {
             {
                 let error = format!("the system's poll failed: {error}");
                 let event = ClientEvent::Failed(StreamsError::Unreachable(error));
-                return self.application.listener.client_event(self.index, event);
+                self.application.listener.client_event(self.index, event);
+                return;
             }
         }
         self.sockets.flush();
@@ -406,7 +408,9 @@ impl ClientThread {
                     self.sockets.close(connection);
                 }
                 Output::Event(event) => {
-                    self.application.listener.client_event(self.index, event);
+                    if self.application.listener.client_event(self.index, event) {
+                        client.request_shutdown();
+                    }
                 }
             }
         }

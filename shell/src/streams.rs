@@ -1,5 +1,6 @@
 //! [`KafkaStreams`]: an application, its threads and its state.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -42,6 +43,20 @@ impl State {
     pub const fn is_closed(self) -> bool {
         matches!(self, Self::NotRunning | Self::Error)
     }
+}
+
+/// What becomes of an application when a stream thread fails (Java:
+/// `StreamThreadExceptionResponse`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UncaughtExceptionResponse {
+    /// Another thread takes the place of the one that failed: what was not committed is processed
+    /// again, and may fail again.
+    ReplaceThread,
+    /// This instance stops: its other threads commit and close.
+    #[default]
+    ShutdownClient,
+    /// Every instance of the application stops.
+    ShutdownApplication,
 }
 
 /// Why an application could not be started.
@@ -90,6 +105,7 @@ impl fmt::Display for CloseError {
 impl std::error::Error for CloseError {}
 
 type StateListener = dyn Fn(State, State) + Send + Sync;
+type UncaughtExceptionHandler = dyn Fn(&StreamsError) -> UncaughtExceptionResponse + Send + Sync;
 type LogListener = dyn Fn(&LogEvent) + Send + Sync;
 
 /// An application that was not started yet (Java: `KafkaStreams`).
@@ -98,6 +114,7 @@ pub struct KafkaStreams {
     config: StreamsConfig,
     state_listener: Option<Box<StateListener>>,
     log_listener: Option<Box<LogListener>>,
+    uncaught: Option<Box<UncaughtExceptionHandler>>,
 }
 
 impl fmt::Debug for KafkaStreams {
@@ -122,6 +139,7 @@ impl KafkaStreams {
             config,
             state_listener: None,
             log_listener: None,
+            uncaught: None,
         })
     }
 
@@ -143,6 +161,18 @@ impl KafkaStreams {
         listener: impl Fn(&LogEvent) + Send + Sync + 'static,
     ) -> Self {
         self.log_listener = Some(Box::new(listener));
+        self
+    }
+
+    /// Asks `handler` what is to become of the application when a stream thread fails (Java:
+    /// `StreamsUncaughtExceptionHandler`); without one the instance stops. It runs on a thread of
+    /// the application: it must not wait for it.
+    #[must_use]
+    pub fn with_uncaught_exception_handler(
+        mut self,
+        handler: impl Fn(&StreamsError) -> UncaughtExceptionResponse + Send + Sync + 'static,
+    ) -> Self {
+        self.uncaught = Some(Box::new(handler));
         self
     }
 
@@ -178,10 +208,14 @@ impl KafkaStreams {
                 threads: vec![ThreadState::Created; threads],
                 error: None,
                 handles: Vec::new(),
+                to_replace: BTreeSet::new(),
+                replaced: 0,
+                application: None,
             }),
             changed: Condvar::new(),
             state_listener: self.state_listener,
             log_listener: self.log_listener,
+            uncaught: self.uncaught,
         });
         let process_id = Uuid::from_bytes(seed.child("process", 0).rng().bytes16());
         let application = Application {
@@ -193,7 +227,10 @@ impl KafkaStreams {
             listener: Arc::clone(&shared) as Arc<dyn ThreadListener>,
             storages,
         };
-        shared.change(|inner| inner.state = State::Rebalancing);
+        shared.change(|inner| {
+            inner.state = State::Rebalancing;
+            inner.application = Some(application.clone());
+        });
         let running = RunningStreams { shared };
         for index in 0..threads {
             // Dropping what was started closes it.
@@ -217,6 +254,7 @@ pub(crate) struct Shared {
     changed: Condvar,
     state_listener: Option<Box<StateListener>>,
     log_listener: Option<Box<LogListener>>,
+    uncaught: Option<Box<UncaughtExceptionHandler>>,
 }
 
 struct Inner {
@@ -224,6 +262,11 @@ struct Inner {
     threads: Vec<ThreadState>,
     error: Option<StreamsError>,
     handles: Vec<Arc<StreamThread>>,
+    /// Failed threads in whose place others are started once they are dead.
+    to_replace: BTreeSet<usize>,
+    replaced: u64,
+    /// To start threads with, until it has closed.
+    application: Option<Application>,
 }
 
 impl Inner {
@@ -237,6 +280,10 @@ impl Inner {
             State::Running => State::Rebalancing,
             state => state,
         };
+        if self.state.is_closed() {
+            // It holds this, so that neither would ever be dropped.
+            self.application = None;
+        }
     }
 }
 
@@ -292,18 +339,68 @@ impl Shared {
         }
     }
 
-    fn failed(&self, thread_index: usize, error: StreamsError) {
+    /// True asks for the whole application to stop.
+    fn failed(&self, thread_index: usize, error: StreamsError) -> bool {
         self.log(
             thread_index,
             &LogEvent::new(Level::Error, error.to_string()),
         );
+        let response = match (&self.uncaught, &error) {
+            // The group's word is not for one thread to answer.
+            (_, StreamsError::ShutdownRequested) | (None, _) => {
+                UncaughtExceptionResponse::ShutdownClient
+            }
+            (Some(handler), _) => handler(&error),
+        };
+        if response == UncaughtExceptionResponse::ReplaceThread && self.is_running() {
+            self.lock().to_replace.insert(thread_index);
+            return false;
+        }
+        self.stop(error);
+        response == UncaughtExceptionResponse::ShutdownApplication
+    }
+
+    /// Starts a thread in the place of one that is dead, if it is to be replaced.
+    fn replace(&self, thread_index: usize) {
+        let mut inner = self.lock();
+        let wanted = inner.to_replace.remove(&thread_index);
+        let runs = matches!(inner.state, State::Running | State::Rebalancing);
+        let Some(mut application) = inner.application.clone().filter(|_| wanted && runs) else {
+            return;
+        };
+        inner.replaced += 1;
+        // A member of its own, with an id of its own.
+        application.seed = application.seed.child("replacement", inner.replaced);
+        drop(inner);
+        let thread = match StreamThread::start(&application, thread_index) {
+            Ok(thread) => Arc::new(thread),
+            Err(error) => {
+                let error = format!("the system gives no thread: {error}");
+                return self.stop(StreamsError::Unreachable(error));
+            }
+        };
+        let mut inner = self.lock();
+        // A thread may fail before the one that starts it has put it in its place.
+        match inner.handles.get_mut(thread_index) {
+            Some(place) => *place = Arc::clone(&thread),
+            None => inner.handles.push(Arc::clone(&thread)),
+        }
+        let runs = matches!(inner.state, State::Running | State::Rebalancing);
+        drop(inner);
+        if !runs {
+            // The others were told while it started.
+            thread.close(FAILED_CLOSE_TIMEOUT_MS);
+        }
+    }
+
+    /// Stops this instance because of an error.
+    fn stop(&self, error: StreamsError) {
         self.change(|inner| {
             if !inner.state.is_closed() {
                 inner.state = State::PendingError;
             }
             inner.error.get_or_insert(error);
         });
-        // As Java's default answer to an uncaught exception: SHUTDOWN_CLIENT.
         self.close_threads(FAILED_CLOSE_TIMEOUT_MS);
     }
 }
@@ -312,20 +409,24 @@ impl Shared {
 const FAILED_CLOSE_TIMEOUT_MS: u64 = 30_000;
 
 impl ThreadListener for Shared {
-    fn client_event(&self, thread_index: usize, event: ClientEvent) {
+    fn client_event(&self, thread_index: usize, event: ClientEvent) -> bool {
         match event {
             ClientEvent::StateChanged { from, to } => {
                 let message = format!("goes from {from:?} to {to:?}");
                 self.log(thread_index, &LogEvent::new(Level::Info, message));
                 self.change(|inner| inner.threads[thread_index] = to);
+                if to == ThreadState::Dead {
+                    self.replace(thread_index);
+                }
             }
             ClientEvent::Log(event) => self.log(thread_index, &event),
             ClientEvent::Unreachable(message) => {
                 self.log(thread_index, &LogEvent::new(Level::Warn, message));
             }
-            ClientEvent::Failed(error) => self.failed(thread_index, error),
+            ClientEvent::Failed(error) => return self.failed(thread_index, error),
             _ => {}
         }
+        false
     }
 
     fn runner_event(&self, thread_index: usize, event: RunnerEvent) {

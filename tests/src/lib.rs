@@ -3,10 +3,14 @@
 pub mod conformance;
 mod instance;
 mod kafka;
+mod kafka_streams;
+mod shop;
 mod words;
 
 pub use instance::Instance;
 pub use kafka::{KafkaBroker, java_tests_run, kafka_tool};
+pub use kafka_streams::JavaApplication;
+pub use shop::Shop;
 pub use words::{KING_JAMES, WordCount, count_words, word_count_topology, words};
 
 use std::path::{Path, PathBuf};

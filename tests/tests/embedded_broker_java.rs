@@ -4,13 +4,10 @@
 //! Runs with `EDDYLINE_JAVA_TESTS=1`, which needs `java` (17 or later) and `mvn`.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use eddyline_sim::serve::{EmbeddedBroker, EmbeddedBrokerConfig};
-use eddyline_tests::{java_tests_run, kafka_tool, scratch};
+use eddyline_tests::{JavaApplication, java_tests_run, kafka_tool};
 
 const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
 const PRODUCER: &str = "org.apache.kafka.tools.ConsoleProducer";
@@ -130,67 +127,6 @@ fn command_line_tools_create_produce_and_consume() {
     assert_eq!(tail, ["a\t3", "a\t4"]);
 }
 
-/// A Kafka Streams application as a process; killed when dropped.
-struct StreamsApplication(Child);
-
-impl StreamsApplication {
-    fn start(bootstrap_servers: &str, application: &str) -> Self {
-        let java = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bench/java");
-        let jars = scratch("kafka-streams-jars");
-        let status = Command::new("mvn")
-            .args([
-                "-q",
-                "-B",
-                "dependency:copy-dependencies",
-                "-DincludeScope=runtime",
-                "-f",
-            ])
-            .arg(java.join("pom.xml"))
-            .arg(format!("-DoutputDirectory={}", jars.display()))
-            .status();
-        assert!(
-            status.is_ok_and(|status| status.success()),
-            "Maven copies the jars"
-        );
-        let state = scratch("kafka-streams-state");
-        // What an earlier run left would only make Kafka Streams warn.
-        let _ = std::fs::remove_dir_all(&state);
-        let mut child = Command::new("java")
-            .args([
-                "-Xmx256m",
-                "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-                "-cp",
-            ])
-            .arg(jars.join("*"))
-            .arg(java.join("src/main/java/WordCountApp.java"))
-            .args([bootstrap_servers, application, "lines", "counts", "100"])
-            .arg(&state)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("java runs");
-        let output = child.stdout.take().expect("its output is piped");
-        let mut lines = BufReader::new(output).lines();
-        let running = lines.any(|line| line.is_ok_and(|line| line == "RUNNING"));
-        assert!(running, "the application ended before it was running");
-        Self(child)
-    }
-
-    /// The application closes when its input ends.
-    fn close(mut self) {
-        drop(self.0.stdin.take());
-        let status = self.0.wait().expect("the application ends");
-        assert!(status.success(), "the application closed with {status}");
-    }
-}
-
-impl Drop for StreamsApplication {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn a_kafka_streams_application_runs_and_is_described() {
     if !java_tests_run("a_kafka_streams_application_runs_and_is_described") {
@@ -201,7 +137,17 @@ fn a_kafka_streams_application_runs_and_is_described() {
         assert!(broker.create_topic("lines", 2));
         assert!(broker.create_topic("counts", 1));
     });
-    let application = StreamsApplication::start(&cluster.broker.bootstrap_servers(), "words");
+    let application = JavaApplication::start(
+        "bench/java/src/main/java/WordCountApp.java",
+        &[
+            &cluster.broker.bootstrap_servers(),
+            "words",
+            "lines",
+            "counts",
+            "100",
+        ],
+        "kafka-streams-state",
+    );
     cluster.tool(PRODUCER, &["--topic", "lines"], "to be or not to be\n");
     let expected = BTreeMap::from([("be", 2), ("not", 1), ("or", 1), ("to", 2)]);
     let expected = expected

@@ -225,7 +225,7 @@ impl WordCount<'_> {
         output: &str,
     ) -> Result<Command, Box<dyn Error>> {
         let mut command = match side {
-            Side::Java => java::command("WordCountApp")?,
+            Side::Java => java::command("WordCountApp", "-Xmx2g")?,
             Side::Eddyline => {
                 let mut command = Command::new(std::env::current_exe()?);
                 command.arg("word-count-app");

@@ -15,8 +15,6 @@ mod cogroup;
 mod configured_store;
 mod foreign_key;
 mod global_table;
-// Joins, windows and suppress use what is not used yet.
-#[allow(dead_code)]
 mod graph;
 mod grouped;
 mod grouped_table;

@@ -128,7 +128,6 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         KStream::new(builder, node, sources, true)
     }
 
-    #[allow(dead_code)] // windows and joins
     /// The stream behind a repartition topic, as a join needs it (Java:
     /// `KStreamImpl.repartitionForJoin`). `prefix` names the topic.
     pub(super) fn repartition_for_join(

@@ -179,6 +179,18 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         self.filter(move |key, value| !drop(key, value))
     }
 
+    /// The rows for which `drop` does not hold, in a store of their own if `materialized` names one.
+    pub fn filter_not_materialized(
+        &self,
+        drop: impl Fn(&K, &V) -> bool + Send + Sync + 'static,
+        materialized: Materialized<K, V>,
+    ) -> Self
+    where
+        V: DefaultSerde,
+    {
+        self.filter_materialized(move |key, value| !drop(key, value), materialized)
+    }
+
     /// Every row with another value; `None` leaves it out.
     pub fn map_values<V2, R>(
         &self,

@@ -66,6 +66,8 @@ pub struct Membership {
     rejoining: bool,
     /// True while leaving because the application did not poll.
     poll_expired: bool,
+    /// The whole application is to stop.
+    shutdown_application: bool,
     heartbeat_interval_ms: u64,
     /// Answers in a row that had the member wait for the group.
     waits: u32,
@@ -100,6 +102,7 @@ impl Membership {
             answer_lost: false,
             rejoining: false,
             poll_expired: false,
+            shutdown_application: false,
             heartbeat_interval_ms: 0,
             waits: 0,
             next_heartbeat: Instant::ZERO,
@@ -258,6 +261,11 @@ impl Membership {
         self.events.push_back(MembershipEvent::Lose { ticket });
     }
 
+    /// Has the group tell every member to stop once this one leaves.
+    pub const fn request_shutdown(&mut self) {
+        self.shutdown_application = true;
+    }
+
     /// Leaves the group for good; the application has closed its tasks. Ends with `Left`.
     pub fn leave(&mut self, _now: Instant) {
         self.subscribed = false;
@@ -370,7 +378,8 @@ impl Membership {
         }
         self.in_flight.push_back(InFlight::Leave);
         let epoch = MemberEpoch::LEAVE.0;
-        let request = heartbeat::beat(&self.config, epoch, self.endpoint_epoch, None);
+        let mut request = heartbeat::beat(&self.config, epoch, self.endpoint_epoch, None);
+        request.shutdown_application = self.shutdown_application;
         if self.poll_expired {
             // The answer only matters to the log.
             self.finish_leave();

@@ -4,10 +4,11 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use super::graph::TaskContext;
 use super::punctuation::{Cancellable, PunctuationType};
+use super::task_context::TaskContext;
 use super::{FixedKeyRecord, ProcessorError, Record};
-use crate::state::StateStore;
+use crate::config::StreamsConfig;
+use crate::state::{StateStore, StoreName};
 use crate::time::{StreamTime, WallClock};
 use crate::types::{Headers, RecordContext, TaskId, TopicName};
 
@@ -108,6 +109,11 @@ impl ProcessingContext<'_> {
         self.task.config.application_id()
     }
 
+    /// The configuration of the application (Java: `appConfigs`).
+    pub fn config(&self) -> &StreamsConfig {
+        &self.task.config
+    }
+
     /// Where the input record came from; `None` before the first record or punctuation, and without
     /// a topic below a punctuator.
     pub fn record_metadata(&self) -> Option<RecordMetadata<'_>> {
@@ -192,18 +198,20 @@ impl ProcessingContext<'_> {
         self.task.punctuators.cancel(punctuator);
     }
 
-    /// Calls `access` with the store called `name` and the context that writes are made under, then
-    /// forwards what the access evicted and logs what it wrote.
+    /// Calls `access` with a store and the context that writes are made under, then forwards what
+    /// the access evicted and logs what it wrote. `store` is a
+    /// [`StoreHandle`](crate::state::StoreHandle), or a name with the type of the store. A global
+    /// store is to be read only.
     ///
     /// # Errors
     /// When no store of that name and type is connected to this processor, or the store or a
     /// processor downstream fails.
     pub fn with_store<S: StateStore, R>(
         &mut self,
-        name: &str,
+        store: &(impl StoreName<S> + ?Sized),
         access: impl FnOnce(&mut S, &RecordContext) -> R,
     ) -> Result<R, ProcessorError> {
-        let store = self.task.connected_store(self.node, name)?;
+        let store = self.task.connected_store(self.node, store.store_name())?;
         self.task.with_store(store, access)
     }
 }

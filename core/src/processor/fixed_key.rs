@@ -1,9 +1,9 @@
 //! Processors that keep the keys of their records, so that records stay where they are.
 
 use super::context::FixedKeyProcessorContext;
-use super::graph::TaskContext;
 use super::node::{ErasedNode, Run, TypedNode};
 use super::punctuation::Cancellable;
+use super::task_context::TaskContext;
 use super::{ProcessorError, Record};
 
 /// A record whose key stays as it is (Java: `FixedKeyRecord`).

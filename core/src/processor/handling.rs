@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::graph::TaskContext;
+use super::task_context::TaskContext;
 use super::{Failure, OutgoingRecord, ProcessorError};
 use crate::error::{DeadLetter, ErrorHandlerContext, HandledError, HandlerResponse, StreamsError};
 use crate::serde::SerdeError;

@@ -12,6 +12,7 @@ mod metadata;
 mod node;
 mod punctuation;
 mod sink;
+mod task_context;
 mod timestamp;
 
 use std::any::Any;
@@ -24,13 +25,15 @@ pub use context::{FixedKeyProcessorContext, ProcessingContext, ProcessorContext,
 pub(crate) use fixed_key::FixedKeyNode;
 pub use fixed_key::{FixedKeyProcessor, FixedKeyProcessorSupplier, FixedKeyRecord};
 pub use global::GlobalStores;
-pub(crate) use graph::{ForwardFlushed, TaskContext};
 pub use graph::{Input, ProcessorGraph};
 pub(crate) use metadata::ProcessorMetadata;
 pub(crate) use node::{ErasedNode, ProcessorNode, SourceNode, SourceOptions};
 pub use punctuation::{Cancellable, PunctuationType};
-pub use sink::{OutgoingRecord, Partitions, RecordSink, StreamPartitioner, TopicNameExtractor};
+pub use sink::{
+    ChoosePartitions, OutgoingRecord, Partitions, RecordSink, StreamPartitioner, TopicNameExtractor,
+};
 pub(crate) use sink::{SinkNode, SinkOptions, SinkTopic};
+pub(crate) use task_context::{ForwardFlushed, TaskContext};
 pub use timestamp::{
     ConsumerRecord, FailOnInvalidTimestamp, LogAndSkipOnInvalidTimestamp, TimestampExtractor,
     UsePartitionTimeOnInvalidTimestamp, WallclockTimestampExtractor,

@@ -3,8 +3,8 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::graph::TaskContext;
 use super::punctuation::Cancellable;
+use super::task_context::TaskContext;
 use super::{
     ConsumerRecord, Processor, ProcessorContext, ProcessorError, Record, TimestampExtractor,
     timestamp,

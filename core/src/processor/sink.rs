@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::ProcessorError;
 use super::Record;
-use super::graph::TaskContext;
 use super::node::{ErasedNode, Run, TypedNode};
 use super::punctuation::Cancellable;
+use super::task_context::TaskContext;
 use crate::error::{HandledError, StreamsError};
 use crate::serde::{SerdeError, SerdeRef};
 use crate::topology::NodeFactory;
-use crate::types::{Headers, RecordContext, TopicName};
+use crate::types::{Headers, RecordContext, TopicName, TopicPartition};
 use crate::wire::partition_for_key;
 
 /// A serialised record on its way to a topic.
@@ -30,6 +30,9 @@ pub struct OutgoingRecord<'a> {
     pub headers: &'a Headers,
 }
 
+/// Chooses the partitions of a record out of so many.
+pub type ChoosePartitions = Box<dyn FnOnce(i32) -> Partitions>;
+
 /// Takes what a task produces: output and changelog records, in order.
 pub trait RecordSink {
     /// Takes one record.
@@ -37,6 +40,23 @@ pub trait RecordSink {
     /// # Errors
     /// When the record can never be written.
     fn send(&mut self, record: OutgoingRecord<'_>) -> Result<(), StreamsError>;
+
+    /// Takes a record for a topic of which [`partition_count`](Self::partition_count) knows nothing
+    /// yet: `choose` gives its partitions once their number is known.
+    ///
+    /// # Errors
+    /// When the record can never be written, as here by default.
+    fn send_when_known(
+        &mut self,
+        record: OutgoingRecord<'_>,
+        choose: ChoosePartitions,
+    ) -> Result<(), StreamsError> {
+        drop(choose);
+        Err(StreamsError::Delivery {
+            partition: TopicPartition::new(record.topic.clone(), -1),
+            message: "how many partitions the topic has is not known".to_owned(),
+        })
+    }
 
     /// How many partitions `topic` has; `None`, the default, while that is not known.
     fn partition_count(&self, topic: &TopicName) -> Option<i32> {
@@ -156,7 +176,7 @@ impl<K: 'static, V: 'static> SinkNode<K, V> {
     }
 }
 
-impl<K, V> Run<K, V> for SinkNode<K, V> {
+impl<K: 'static, V: 'static> Run<K, V> for SinkNode<K, V> {
     fn init(&mut self, _: &mut TaskContext, _: usize) -> Result<(), ProcessorError> {
         Ok(())
     }
@@ -178,35 +198,33 @@ impl<K, V> Run<K, V> for SinkNode<K, V> {
                 return Err(ProcessorError::new("the sink has no topic"));
             }
         };
-        let Some(partitioner) = &self.options.partitioner else {
-            return self.options.send(task, node, topic, None, &record);
+        let options = &self.options;
+        let Some(written) = options.serialize(task, node, topic, &record)? else {
+            return Ok(());
         };
-        let count = task.sink.borrow().partition_count(topic);
-        let Some(count) = count else {
-            let message = format!("the partitions of topic {topic} are not known: create it");
-            return Err(ProcessorError::new(message));
+        let Some(partitioner) = &options.partitioner else {
+            return options.send_by_key(task, node, topic, written);
         };
-        match partitioner.partitions(topic, &record.key, &record.value, count) {
-            Partitions::Default => self.options.send(task, node, topic, None, &record),
-            Partitions::One(partition) => {
-                self.options
-                    .send(task, node, topic, Some(partition), &record)
-            }
-            Partitions::Many(none) if none.is_empty() => {
-                task.drop_record("its partitioner gives it no partition");
-                Ok(())
-            }
-            Partitions::Many(mut partitions) => {
-                // A set, as Java's: every partition once, in order.
-                partitions.sort_unstable();
-                partitions.dedup();
-                for partition in partitions {
-                    self.options
-                        .send(task, node, topic, Some(partition), &record)?;
-                }
-                Ok(())
+        let Some(count) = task.sink.borrow().partition_count(topic) else {
+            let (options, name) = (Arc::clone(options), topic.clone());
+            let choose: ChoosePartitions = Box::new(move |count| match &options.partitioner {
+                Some(by) => by.partitions(&name, &record.key, &record.value, count),
+                None => Partitions::Default,
+            });
+            return task.send(node, topic, written, Route::Later(choose));
+        };
+        let chosen = partitioner.partitions(topic, &record.key, &record.value, count);
+        let partitions = chosen.into_partitions();
+        if partitions.is_empty() {
+            task.drop_record("its partitioner gives it no partition");
+        }
+        for partition in partitions {
+            match partition {
+                None => options.send_by_key(task, node, topic, written)?,
+                Some(_) => task.send(node, topic, written, Route::To(partition))?,
             }
         }
+        Ok(())
     }
 
     fn punctuate(
@@ -222,15 +240,31 @@ impl<K, V> Run<K, V> for SinkNode<K, V> {
     fn close(&mut self) {}
 }
 
+/// A record as its serdes wrote it, into the scratch bytes of the task.
+#[derive(Clone, Copy)]
+struct Written {
+    key: bool,
+    key_end: usize,
+    value: bool,
+    timestamp: i64,
+}
+
+/// Where a record goes.
+enum Route {
+    To(Option<i32>),
+    /// Once the partitions of the topic are known.
+    Later(ChoosePartitions),
+}
+
 impl<K, V> SinkOptions<K, V> {
-    fn send(
+    /// Serialises the record; `None` when it is dropped because that fails.
+    fn serialize(
         &self,
         task: &mut TaskContext,
         node: usize,
         topic: &TopicName,
-        partition: Option<i32>,
         record: &Record<K, V>,
-    ) -> Result<(), ProcessorError> {
+    ) -> Result<Option<Written>, ProcessorError> {
         let name = topic.as_str();
         let scratch = &mut task.scratch;
         scratch.clear();
@@ -250,26 +284,72 @@ impl<K, V> SinkOptions<K, V> {
             );
             return Err(ProcessorError::new(message));
         }
-        let partition = partition.or_else(|| {
-            let routed = self.keys.partitioned_by(&scratch[..key_end]);
-            let is_whole = !key || routed.len() == key_end;
-            let count = (!is_whole).then(|| task.sink.borrow().partition_count(topic))??;
-            (count > 0).then(|| partition_for_key(routed, count))
-        });
-        task.source_raw = None;
-        let sent = task.sink.borrow_mut().send(OutgoingRecord {
-            topic,
-            partition,
-            key: key.then_some(&scratch[..key_end]),
-            value: value.then_some(&scratch[key_end..]),
+        Ok(Some(Written {
+            key,
+            key_end,
+            value,
             timestamp: record.timestamp,
-            headers: &task.context.headers,
-        });
+        }))
+    }
+
+    /// Sends to the partition of the key, or of what the serde says stands for it.
+    fn send_by_key(
+        &self,
+        task: &mut TaskContext,
+        node: usize,
+        topic: &TopicName,
+        written: Written,
+    ) -> Result<(), ProcessorError> {
+        let routed = self.keys.partitioned_by(&task.scratch[..written.key_end]);
+        if !written.key || routed.len() == written.key_end {
+            return task.send(node, topic, written, Route::To(None));
+        }
+        let count = task.sink.borrow().partition_count(topic);
+        let route = match count {
+            Some(count) => Route::To(Some(partition_for_key(routed, count))),
+            None => {
+                let routed = routed.to_vec();
+                Route::Later(Box::new(move |count| {
+                    Partitions::One(partition_for_key(&routed, count))
+                }))
+            }
+        };
+        task.send(node, topic, written, route)
+    }
+}
+
+impl TaskContext {
+    fn send(
+        &mut self,
+        node: usize,
+        topic: &TopicName,
+        written: Written,
+        route: Route,
+    ) -> Result<(), ProcessorError> {
+        self.source_raw = None;
+        let (key, value) = self.scratch.split_at(written.key_end);
+        let record = OutgoingRecord {
+            topic,
+            partition: None,
+            key: written.key.then_some(key),
+            value: written.value.then_some(value),
+            timestamp: written.timestamp,
+            headers: &self.context.headers,
+        };
+        let mut sink = self.sink.borrow_mut();
+        let sent = match route {
+            Route::To(partition) => sink.send(OutgoingRecord {
+                partition,
+                ..record
+            }),
+            Route::Later(choose) => sink.send_when_known(record, choose),
+        };
+        drop(sink);
         match sent {
             Err(StreamsError::Delivery { message, .. }) => {
                 let kind = std::any::type_name::<StreamsError>();
                 let message = &message;
-                task.handle_production(node, topic, HandledError { kind, message })
+                self.handle_production(node, topic, HandledError { kind, message })
             }
             sent => Ok(sent?),
         }
@@ -284,11 +364,9 @@ fn refused(
     topic: &TopicName,
     part: &str,
     error: &SerdeError,
-) -> Result<(), ProcessorError> {
-    let (kind, message) = (
-        std::any::type_name::<SerdeError>(),
-        format!("its {part}: {error}"),
-    );
-    let message = &message;
-    task.handle_production(node, topic, HandledError { kind, message })
+) -> Result<Option<Written>, ProcessorError> {
+    let kind = std::any::type_name::<SerdeError>();
+    let message = &format!("its {part}: {error}");
+    task.handle_production(node, topic, HandledError { kind, message })?;
+    Ok(None)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::byte_store::{ByteKeyValueStore, InMemoryKeyValueStore};
+use super::handle::StoreHandle;
 use super::key_value::{
     KeyValueStore, TimestampedKeyValueStore, TimestampedKeyValueStoreWithHeaders,
     TypedKeyValueStore,
@@ -320,6 +321,13 @@ impl<S> TypedStoreBuilder<S> {
             ..self.layers
         };
         (self.make)(layers, budget)
+    }
+}
+
+impl<S: StateStore> TypedStoreBuilder<S> {
+    /// What processors ask for the store by.
+    pub fn handle(&self) -> StoreHandle<S> {
+        StoreHandle::new(Arc::clone(&self.name))
     }
 }
 

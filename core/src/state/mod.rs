@@ -25,6 +25,7 @@ mod cache;
 mod changelog;
 #[doc(hidden)]
 pub mod fuzzing;
+mod handle;
 mod key_value;
 mod layers;
 mod list;
@@ -64,6 +65,7 @@ pub use self::byte_store::{
 pub use self::bytes::StoreBytes;
 pub use self::cache::{CachedEntry, RecordCache};
 pub use self::changelog::{ChangelogBuffer, ChangelogEntry};
+pub use self::handle::{StoreHandle, StoreName};
 pub use self::key_value::{
     KeyValueIterator, KeyValueStore, TimestampedKeyValueStore, TimestampedKeyValueStoreWithHeaders,
     TypedKeyValueStore,

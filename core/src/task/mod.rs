@@ -16,6 +16,7 @@ mod record_queue;
 #[cfg(test)]
 mod storage_tests;
 mod stream_task;
+mod unresolved;
 
 pub use global_task::GlobalTask;
 pub use record_collector::{RecordCollector, Sealed};

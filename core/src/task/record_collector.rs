@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::unresolved::Unresolved;
 use crate::config::StreamsConfig;
 use crate::error::StreamsError;
-use crate::processor::{OutgoingRecord, RecordSink};
+use crate::processor::{ChoosePartitions, OutgoingRecord, RecordSink};
 use crate::time::{Instant, Now};
 use crate::types::{NO_TIMESTAMP, TopicName, TopicPartition};
 use crate::wire::{RecordBatchBuilder, SealedBatch, partition_for_key};
@@ -60,10 +61,13 @@ pub struct RecordCollector {
     tickets: u64,
     /// The last ticket of the commit that is under way.
     barrier: Option<u64>,
+    /// The last ticket that was committed, or given up.
+    committed: u64,
     /// The last offset written to each partition.
     written: BTreeMap<TopicPartition, i64>,
     /// Those of batches behind the barrier.
     written_behind: BTreeMap<TopicPartition, i64>,
+    pub(super) unresolved: Unresolved,
 }
 
 impl RecordCollector {
@@ -83,8 +87,10 @@ impl RecordCollector {
             unacked_bytes: 0,
             tickets: 0,
             barrier: None,
+            committed: 0,
             written: BTreeMap::new(),
             written_behind: BTreeMap::new(),
+            unresolved: Unresolved::default(),
         }
     }
 
@@ -117,6 +123,7 @@ impl RecordCollector {
                 unacked: 0,
             });
         }
+        self.resolve();
     }
 
     /// True when the partitions of `topic` are known.
@@ -281,8 +288,14 @@ impl RecordCollector {
 
     /// The commit is over: what was written meanwhile belongs to the next one.
     pub(crate) fn end_commit(&mut self) {
-        self.barrier = None;
+        self.committed = self.barrier.take().unwrap_or(self.committed);
         self.written.append(&mut self.written_behind);
+    }
+
+    /// Whether something was produced that belongs to no commit yet.
+    pub(crate) fn has_uncommitted(&self) -> bool {
+        let mut open = self.topics.iter().flat_map(|topic| &topic.partitions);
+        self.tickets > self.committed || open.any(|open| open.builder.record_count() > 0)
     }
 
     /// Forgets what was written to `partition`, which others may write to now.
@@ -311,9 +324,10 @@ impl RecordCollector {
         self.sealed.clear();
         self.unacked.clear();
         self.unacked_bytes = 0;
-        self.barrier = None;
+        (self.barrier, self.committed) = (None, self.tickets);
         self.written.clear();
         self.written_behind.clear();
+        self.unresolved.clear();
     }
 }
 
@@ -331,8 +345,8 @@ impl RecordSink for RecordCollector {
             .map(|at| (at, self.topics[at].partitions.len()))
             .filter(|(_, count)| *count > 0)
         else {
-            let message = format!("topic {} does not exist: create it", record.topic);
-            return Err(delivery(-1, message));
+            self.unresolved.push(self.now.instant, &record, None);
+            return Ok(());
         };
         let partition = match (record.partition, record.key) {
             (Some(partition), _) => usize::try_from(partition).unwrap_or(usize::MAX),
@@ -372,6 +386,16 @@ impl RecordSink for RecordCollector {
         };
         open.builder
             .append(timestamp, record.key, record.value, record.headers);
+        Ok(())
+    }
+
+    fn send_when_known(
+        &mut self,
+        record: OutgoingRecord<'_>,
+        choose: ChoosePartitions,
+    ) -> Result<(), StreamsError> {
+        let now = self.now.instant;
+        self.unresolved.push(now, &record, Some(choose));
         Ok(())
     }
 

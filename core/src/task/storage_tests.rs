@@ -89,7 +89,7 @@ fn batch(offset: i64, rows: &[(&str, &[u8])]) -> Vec<RecordBatch> {
         builder.append(7, Some(key.as_bytes()), Some(value), &Headers::new());
     }
     let sealed = decode_batches(builder.seal().encode(-1, -1, -1)).expect("a sound batch");
-    decode_batches(assign_offsets(&sealed[0], offset, 1).into()).expect("a sound batch")
+    decode_batches(assign_offsets(&sealed[0], offset, 1)).expect("a sound batch")
 }
 
 /// Restores the whole changelog of a task and lets it run.

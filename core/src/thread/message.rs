@@ -121,6 +121,8 @@ pub(crate) enum ClientMessage {
         partition: TopicPartition,
         batch: SealedBatch,
     },
+    /// Find out how many partitions a topic has that a sink chose; told by `PartitionCounts`.
+    WantTopic(TopicName),
     /// Commit offsets with member id and epoch; answered by `Committed`.
     Commit {
         ticket: Ticket,

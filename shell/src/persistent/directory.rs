@@ -1,6 +1,7 @@
 //! The state directory of an application (Java: `StateDirectory`).
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,8 +24,10 @@ const MARKER: &str = "eddyline";
 const FORMAT: &str = "eddyline state directory, format ";
 const VERSION: u32 = 1;
 
-/// The directory of one application, which this process has for itself while it is held.
-pub(crate) struct StateDirectory {
+/// The directory of one application, which this process has for itself while it is held:
+/// [`KafkaStreams`](crate::KafkaStreams) does so by itself, and an event loop of one's own gives
+/// [`storages`](Self::storages) to its task runners.
+pub struct StateDirectory {
     path: PathBuf,
     /// Tasks that some thread has open.
     open: Mutex<BTreeSet<TaskId>>,
@@ -33,24 +36,37 @@ pub(crate) struct StateDirectory {
 }
 
 impl StateDirectory {
-    /// Takes the directory of an application, which is made where there is none.
-    pub(crate) fn open(config: &StreamsConfig, state_dir: &str) -> Result<Self, StorageError> {
+    /// Takes the directory of the application of `config` in `state_dir`, which is made where there
+    /// is none.
+    ///
+    /// # Errors
+    /// When it is in use, not of this application, or cannot be written.
+    pub fn open(config: &StreamsConfig, state_dir: &str) -> Result<Arc<Self>, StorageError> {
         let path = Path::new(state_dir).join(config.application_id());
         fs::create_dir_all(&path).map_err(|error| failed(&path, &error))?;
         check_entries(&path)?;
         let lock = lock(&path)?;
         check_marker(&path, config.application_id())?;
         let syncer = Syncer::start().map_err(|error| failed(&path, &error))?;
-        Ok(Self {
+        Ok(Arc::new(Self {
             path,
             open: Mutex::new(BTreeSet::new()),
             syncer,
             _lock: lock,
-        })
+        }))
     }
 
-    /// Removes what an application has in a state directory, where it has anything.
-    pub(crate) fn clean_up(config: &StreamsConfig, state_dir: &str) -> Result<(), StorageError> {
+    /// What one stream thread opens the storages of its tasks with
+    /// ([`TaskRunner::with_storages`](eddyline_core::thread::TaskRunner::with_storages)).
+    pub fn storages(self: &Arc<Self>) -> Box<dyn StorageFactory> {
+        Box::new(TaskStorages(Arc::clone(self)))
+    }
+
+    /// Removes what the application of `config` has in `state_dir`, where it has anything.
+    ///
+    /// # Errors
+    /// When it is in use, not of this application, or cannot be removed.
+    pub fn clean_up(config: &StreamsConfig, state_dir: &str) -> Result<(), StorageError> {
         let path = Path::new(state_dir).join(config.application_id());
         if !path.exists() {
             return Ok(());
@@ -84,8 +100,16 @@ impl StateDirectory {
     }
 }
 
+impl fmt::Debug for StateDirectory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StateDirectory")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The storages of one stream thread.
-pub(crate) struct TaskStorages(pub(crate) Arc<StateDirectory>);
+struct TaskStorages(Arc<StateDirectory>);
 
 impl StorageFactory for TaskStorages {
     fn open(&self, task: TaskId) -> Result<Box<dyn Storage>, StorageError> {

@@ -6,4 +6,4 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use directory::{StateDirectory, TaskStorages};
+pub use directory::StateDirectory;

@@ -3,7 +3,6 @@
 use std::fs;
 use std::ops::Bound;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use eddyline_core::config::StreamsConfig;
@@ -13,7 +12,7 @@ use eddyline_core::state::storage::{
 use eddyline_core::state::{Direction, StoreBytes};
 use eddyline_core::types::TaskId;
 
-use super::{StateDirectory, TaskStorages};
+use super::StateDirectory;
 
 struct TempDir(PathBuf);
 
@@ -29,9 +28,9 @@ impl TempDir {
         self.0.to_str().expect("a path of text")
     }
 
-    fn open(&self) -> Result<TaskStorages, StorageError> {
+    fn open(&self) -> Result<Box<dyn StorageFactory>, StorageError> {
         let directory = StateDirectory::open(&config("app"), self.path())?;
-        Ok(TaskStorages(Arc::new(directory)))
+        Ok(directory.storages())
     }
 }
 
@@ -219,7 +218,7 @@ fn clean_up_removes_what_is_there() {
 fn a_damaged_file_is_an_error_that_says_so() {
     let dir = TempDir::new();
     let storages = dir.open().expect("is opened");
-    let open = |storages: &TaskStorages| {
+    let open = |storages: &dyn StorageFactory| {
         let opened = storages.open(TASK)?;
         let opened = TaskStorage::open(opened, "app", TASK)?;
         opened.commit_restored(|_| None)
@@ -235,7 +234,7 @@ fn a_damaged_file_is_an_error_that_says_so() {
     let good = fs::read(&path).expect("is read");
     let check = |bytes: &[u8]| {
         fs::write(&path, bytes).expect("is written");
-        open(&storages)
+        open(storages.as_ref())
     };
     assert_eq!(check(&good), Ok(()));
     assert!(matches!(

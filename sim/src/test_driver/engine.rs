@@ -264,6 +264,8 @@ impl Engine {
         if task.is_commit_needed() {
             let offsets = task.prepare_commit(self.now)?;
             self.committed.extend(offsets);
+            // Stores are restored from their changelogs at a restart, whatever they had.
+            task.post_commit(|_| None)?;
         }
         Ok(())
     }

@@ -666,3 +666,39 @@ proptest! {
         run("latest", &ops);
     }
 }
+
+#[test]
+fn a_reset_by_duration_begins_at_that_time_or_at_the_end() {
+    let config = StreamsConfig::new("app", "a:1")
+        .and_then(|config| config.set("auto.offset.reset", "by_duration:PT1S"))
+        .expect("valid");
+    let mut fetcher = Fetcher::new(&config, SeedTree::new(1).rng());
+    fetcher.set_wall_clock(crate::time::WallClock(10_000));
+    fetcher.set_topic_resets([("late".into(), AutoOffsetReset::Latest)].into());
+    let stage = |fetcher: &Fetcher, partition| fetcher.partitions[partition].stage;
+    let (by_time, late) = (TopicPartition::new("in", 0), TopicPartition::new("late", 0));
+    for partition in [&by_time, &late] {
+        fetcher.start(Instant::ZERO, partition.clone(), FetchStart::Reset);
+    }
+    assert_eq!(
+        stage(&fetcher, &late),
+        Stage::Position { timestamp: LATEST }
+    );
+    assert_eq!(
+        stage(&fetcher, &by_time),
+        Stage::Position { timestamp: 9000 }
+    );
+    let generations = fetcher.generations_of([&by_time].into_iter());
+    // No record is that young.
+    fetcher.listed(Instant::ZERO, by_time.clone(), &generations, 0, -1);
+    assert_eq!(
+        stage(&fetcher, &by_time),
+        Stage::Position { timestamp: LATEST }
+    );
+    fetcher.listed(Instant::ZERO, by_time.clone(), &generations, 0, 42);
+    let started = fetcher.poll_event();
+    assert!(
+        matches!(&started, Some(FetcherEvent::Started { offset: 42, .. })),
+        "{started:?}"
+    );
+}

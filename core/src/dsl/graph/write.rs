@@ -34,12 +34,6 @@ impl Writer<'_> {
         self.topology.written(name)
     }
 
-    /// True when children want to know what the table's rows were before. Processors added with
-    /// [`add_processor`](Self::add_processor) are told.
-    pub(in crate::dsl) const fn sends_old_values(&self) -> bool {
-        self.send_old_values
-    }
-
     /// True when both sides of the join are the same stream, of which one window is enough.
     pub(in crate::dsl) const fn is_self_join(&self) -> bool {
         self.is_self_join

@@ -8,6 +8,7 @@ use super::persistent::PersistentVersionedKeyValueStore;
 use super::rows::{ByteVersionedStore, InMemoryVersionedKeyValueStore};
 use super::store::VersionedKeyValueStore;
 use crate::serde::SerdeRef;
+use crate::state::handle::StoreHandle;
 
 /// Makes the rows of a versioned store (Java: `VersionedBytesStoreSupplier`).
 pub trait VersionedBytesStoreSupplier: Send + Sync {
@@ -170,6 +171,11 @@ impl<K, V> Clone for VersionedKeyValueStoreBuilder<K, V> {
 }
 
 impl<K, V> VersionedKeyValueStoreBuilder<K, V> {
+    /// What processors ask for the store by.
+    pub fn handle(&self) -> StoreHandle<VersionedKeyValueStore<K, V>> {
+        StoreHandle::new(Arc::from(self.supplier.name()))
+    }
+
     /// The store has a changelog topic; `config` is put over the settings of that topic.
     #[must_use]
     pub fn with_logging_enabled(mut self, config: BTreeMap<String, String>) -> Self {

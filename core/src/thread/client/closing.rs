@@ -63,6 +63,13 @@ impl ClientMachine {
         self.pump(now.instant);
     }
 
+    /// Has the group stop the whole application, every member of it, when this one leaves (Java:
+    /// `SHUTDOWN_APPLICATION`). To be called before it has left: on
+    /// [`ClientEvent::Failed`].
+    pub const fn request_shutdown(&mut self) {
+        self.membership.request_shutdown();
+    }
+
     /// Cannot go on: tells the listener, has the tasks dropped, leaves.
     pub(super) fn fail(&mut self, now: Instant, error: StreamsError) {
         match self.closing {
@@ -80,6 +87,7 @@ impl ClientMachine {
         self.event(ClientEvent::Failed(error.clone()));
         self.change_state(ThreadState::PendingShutdown);
         self.tell(RunnerMessage::Abort(error));
+        self.answer_by = Some(now.plus_ms(ANSWER_TIMEOUT_MS));
         let until = now.plus_ms(ABORT_TIMEOUT_MS);
         self.closing = Closing::Abort { until };
     }
@@ -101,6 +109,7 @@ impl ClientMachine {
 
     /// Takes the next step of closing when it is due. Returns whether one was taken.
     pub(super) fn advance_closing(&mut self, now: Instant) -> bool {
+        self.answer_by = self.answer_by.filter(|by| *by > now);
         let late = self.closing.deadline().is_some_and(|until| until <= now);
         match self.closing {
             Closing::Tasks { .. } if late => {
@@ -109,7 +118,10 @@ impl ClientMachine {
             }
             Closing::Abort { .. } if late => self.tasks_closed(now),
             Closing::Settling { .. }
-                if late || (self.producer.is_idle() && self.offsets.is_idle()) =>
+                if late
+                    || (self.producer.is_idle()
+                        && self.offsets.is_idle()
+                        && self.answer_by.is_none()) =>
             {
                 let until = now.plus_ms(LEAVE_TIMEOUT_MS);
                 self.closing = Closing::Leaving { until };
@@ -134,6 +146,8 @@ impl ClientMachine {
 const CLOSE_TIMEOUT_MS: u64 = 30_000;
 /// Time for the runner to drop its tasks; user code may be busy.
 const ABORT_TIMEOUT_MS: u64 = 2_000;
+/// Time for the driver to ask for a shutdown of the whole application when it hears of a failure.
+const ANSWER_TIMEOUT_MS: u64 = 1;
 /// Time for what the runner sent last.
 const SETTLE_TIMEOUT_MS: u64 = 1_000;
 /// Time for the leave heartbeat and its answer.

@@ -42,6 +42,11 @@ impl ClientMachine {
             ClientMessage::Commit { ticket, offsets } if self.is_exactly_once => {
                 self.producer.commit(ticket, offsets);
             }
+            ClientMessage::WantTopic(topic) => {
+                self.plan.add_external(std::slice::from_ref(&topic));
+                self.cluster.want_topics(now, [topic]);
+                self.tell_partition_counts();
+            }
             ClientMessage::Commit { ticket, offsets } => self.offsets.commit(now, ticket, offsets),
             ClientMessage::Restored(restored) => {
                 self.restored = restored;

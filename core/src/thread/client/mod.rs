@@ -65,6 +65,8 @@ pub struct ClientMachine {
     /// Inputs whose committed offset is being asked for or used, with its metadata.
     starting: BTreeMap<TopicPartition, String>,
     closing: Closing,
+    /// Until then the driver may answer a failure.
+    answer_by: Option<Instant>,
     next_heartbeat: u64,
     next_timeout: Option<Instant>,
     messages: VecDeque<ToRunner>,
@@ -185,6 +187,7 @@ impl ClientMachine {
             progress: BTreeMap::new(),
             starting: BTreeMap::new(),
             closing: Closing::No,
+            answer_by: None,
             next_heartbeat: 0,
             next_timeout: None,
             messages: VecDeque::new(),
@@ -387,6 +390,7 @@ impl ClientMachine {
             self.offsets.poll_timeout(),
             self.sources_missing.as_ref().map(|(at, _)| *at),
             self.closing.deadline(),
+            self.answer_by,
         ]
         .into_iter()
         .flatten()

@@ -13,9 +13,10 @@ use crate::types::{OffsetAndMetadata, TopicPartition};
 pub(super) enum CommitPhase {
     /// There is none.
     Idle,
-    /// Waits until every batch up to `barrier` is written.
+    /// Waits until every batch up to `barrier` is written; there is none while records wait for
+    /// their topics.
     Flushing {
-        barrier: u64,
+        barrier: Option<u64>,
         offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
     },
     /// Waits for the group's answer.
@@ -31,11 +32,18 @@ impl TaskRunner {
         }
         if due && self.commit == CommitPhase::Idle {
             self.next_commit = now.instant.plus_ms(self.config.commit_interval_ms());
-            if self.tasks.values().any(StreamTask::is_commit_needed) {
+            if self.is_commit_needed() {
                 self.begin_commit(now)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether a task did something, or a transaction is open: what a processor forwards when it is
+    /// made belongs to one, too.
+    pub(super) fn is_commit_needed(&self) -> bool {
+        self.tasks.values().any(StreamTask::is_commit_needed)
+            || (self.config.is_exactly_once() && self.collector.borrow().has_uncommitted())
     }
 
     /// Begins the commit of every task that processed something.
@@ -48,19 +56,25 @@ impl TaskRunner {
         {
             offsets.extend(task.prepare_commit(now)?);
         }
-        let barrier = self.collector.borrow_mut().begin_commit();
+        let barrier = None;
         self.commit = CommitPhase::Flushing { barrier, offsets };
         self.advance_commit();
         Ok(())
     }
 
-    fn advance_commit(&mut self) {
+    pub(super) fn advance_commit(&mut self) {
         let CommitPhase::Flushing { barrier, offsets } = &mut self.commit else {
             return;
         };
-        if !self.collector.borrow().is_acknowledged_to(*barrier) {
+        let mut collector = self.collector.borrow_mut();
+        if collector.has_unresolved() {
             return;
         }
+        let barrier = *barrier.get_or_insert_with(|| collector.begin_commit());
+        if !collector.is_acknowledged_to(barrier) {
+            return;
+        }
+        drop(collector);
         let offsets = std::mem::take(offsets);
         // A transaction may have to end without any.
         if offsets.is_empty() && !self.config.is_exactly_once() {

@@ -193,6 +193,8 @@ impl TaskRunner {
                 for (topic, count) in counts {
                     collector.set_partition_count(topic, count);
                 }
+                drop(collector);
+                self.advance_commit();
             }
             RunnerMessage::Revoke { ticket, tasks } => self.revoke(ticket, tasks),
             RunnerMessage::Assign { ticket, assignment } => self.assign(ticket, assignment),
@@ -270,6 +272,7 @@ impl TaskRunner {
 
     fn run(&mut self, now: Now, budget: Budget) -> Result<bool, StreamsError> {
         self.retry_waiting()?;
+        self.check_unresolved(now.instant)?;
         let mut more = self.run_globals(now, budget.max_restored)?;
         more |= self.restore(budget.max_restored)?;
         if self.may_process(now.instant)? {
@@ -340,9 +343,27 @@ impl TaskRunner {
         Ok(false)
     }
 
+    /// Records that wait for a topic do so for `task.timeout.ms` at most.
+    fn check_unresolved(&self, now: Instant) -> Result<(), StreamsError> {
+        let mut collector = self.collector.borrow_mut();
+        if let Some(error) = collector.take_failure() {
+            return Err(error);
+        }
+        match collector.unresolved_since() {
+            Some((since, topic)) if since.plus_ms(self.config.task_timeout_ms()) <= now => {
+                Err(StreamsError::Delivery {
+                    partition: TopicPartition::new(topic.clone(), -1),
+                    message: "the topic does not exist: create it".to_owned(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Too much is under way or not committed: processing waits for answers.
     fn is_held_up(&self) -> bool {
-        self.collector.borrow().is_full() || self.is_store_full()
+        let collector = self.collector.borrow();
+        collector.is_full() || collector.has_unresolved() || self.is_store_full()
     }
 
     fn process(&mut self, now: Now, max_records: usize) -> Result<usize, StreamsError> {
@@ -383,6 +404,10 @@ impl TaskRunner {
             }
         }
         let mut collector = self.collector.borrow_mut();
+        while let Some(topic) = collector.poll_wanted() {
+            let want = ClientMessage::WantTopic(topic);
+            self.messages.push_back(ToClient(want));
+        }
         while let Some(sealed) = collector.poll_sealed() {
             let (ticket, partition, batch) = (sealed.ticket, sealed.partition, sealed.batch);
             let message = ClientMessage::Produce {
@@ -424,8 +449,7 @@ impl TaskRunner {
         due.extend(self.next_retry());
         let idle_poll = self.config.max_poll_interval_ms() / 3;
         due.extend(self.last_polled.map(|last| last.plus_ms(idle_poll.max(1))));
-        if self.commit == CommitPhase::Idle && self.tasks.values().any(StreamTask::is_commit_needed)
-        {
+        if self.commit == CommitPhase::Idle && self.is_commit_needed() {
             due.push(self.next_commit);
         }
         for task in self.tasks.values() {
@@ -433,6 +457,9 @@ impl TaskRunner {
                 let wait = u64::try_from(wall.0 - self.now.wall_clock.0).unwrap_or(0);
                 due.push(self.now.instant.plus_ms(wait));
             }
+        }
+        if let Some((since, _)) = self.collector.borrow().unresolved_since() {
+            due.push(since.plus_ms(self.config.task_timeout_ms()));
         }
         if let Some(since) = self.outputs_missing_since {
             due.push(since.plus_ms(self.config.task_timeout_ms()));

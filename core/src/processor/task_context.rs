@@ -1,0 +1,446 @@
+//! What the nodes of one task share while they run: context, stores, forwarding.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::global::{GlobalStores, is_global};
+use super::handling::SourceRaw;
+use super::node::{ErasedNode, TypedNode};
+use super::punctuation::PunctuationQueue;
+use super::{Failure, OutgoingRecord, ProcessorError, ProcessorMetadata, Record, RecordSink};
+use crate::config::StreamsConfig;
+use crate::error::StreamsError;
+use crate::state::{FlushedEntry, StateError, StateStore};
+use crate::time::{Now, StreamTime, WallClock};
+use crate::types::{RecordContext, TaskId, TopicName, TopicPartition};
+
+/// Turns a flushed cache entry into a typed change for the children of the store's processor.
+pub(crate) trait ForwardFlushed {
+    fn forward(
+        &self,
+        task: &mut TaskContext,
+        node: usize,
+        entry: FlushedEntry,
+    ) -> Result<(), ProcessorError>;
+}
+
+pub(super) struct NodeSlot {
+    pub(super) name: Arc<str>,
+    /// Empty while the node runs, so that the rest of the task can be borrowed.
+    pub(super) node: Option<Box<dyn ErasedNode>>,
+    pub(super) children: Rc<[usize]>,
+    pub(super) stores: Vec<usize>,
+    pub(super) fills_global_store: bool,
+    pub(super) send_old_values: bool,
+}
+
+pub(super) struct StoreSlot {
+    pub(super) name: Arc<str>,
+    pub(super) store: Option<Box<dyn StateStore>>,
+    pub(super) changelog: Option<TopicName>,
+    /// The changelog is a topic of the user's: what is written is in it already.
+    pub(super) read_only: bool,
+    pub(super) forwarder: Option<(usize, Rc<dyn ForwardFlushed>)>,
+    /// True while flushed entries are being forwarded: a write from downstream only queues more.
+    pub(super) draining: bool,
+}
+
+/// A record for a node that is running already: see [`TaskContext::deliver`].
+pub(super) type Deferred = Box<dyn FnOnce(&mut TaskContext) -> Result<(), ProcessorError>>;
+
+/// What nodes share while they run.
+pub(crate) struct TaskContext {
+    pub(crate) id: TaskId,
+    pub(crate) config: Arc<StreamsConfig>,
+    pub(crate) context: RecordContext,
+    pub(crate) now: Now,
+    /// The wall clock when the task last began to process or to punctuate.
+    pub(crate) system_time: WallClock,
+    pub(crate) stream_time: StreamTime,
+    pub(crate) sink: Rc<RefCell<dyn RecordSink>>,
+    pub(crate) scratch: Vec<u8>,
+    pub(super) punctuators: PunctuationQueue,
+    pub(super) commit_requested: bool,
+    /// What is kept with committed offsets.
+    pub(crate) metadata: ProcessorMetadata,
+    pub(super) nodes: Vec<NodeSlot>,
+    pub(super) stores: Vec<StoreSlot>,
+    pub(super) shared: BTreeMap<Arc<str>, Rc<dyn Any>>,
+    pub(super) globals: GlobalStores,
+    /// The input record as it was read, for handlers of errors: until something is written because
+    /// of it (Java: `freeRawRecord`).
+    pub(super) source_raw: Option<Arc<SourceRaw>>,
+    pub(super) deferred: VecDeque<(usize, Deferred)>,
+    pub(super) dropped_records: u64,
+    pub(super) last_drop: Option<String>,
+}
+
+impl TaskContext {
+    /// The input record being processed, for error messages.
+    pub(crate) fn input(&self) -> Option<(TopicPartition, i64)> {
+        let RecordContext {
+            topic,
+            partition,
+            offset,
+            ..
+        } = &self.context;
+        let topic = topic.clone()?;
+        Some((
+            TopicPartition {
+                topic,
+                partition: *partition,
+            },
+            *offset,
+        ))
+    }
+
+    /// Processing or punctuation begins. Only this moves the system time that processors see: what a
+    /// commit flushes, they see at the time of the record before it, as in Java.
+    pub(super) const fn begin(&mut self, now: Now) {
+        self.now = now;
+        self.system_time = now.wall_clock;
+    }
+
+    /// Counts an input record that is not processed at all.
+    #[cold]
+    pub(super) fn drop_input(&mut self, partition: &TopicPartition, offset: i64, reason: &str) {
+        self.dropped_records += 1;
+        self.last_drop.get_or_insert_with(|| {
+            format!(
+                "task {} drops the record at {partition} offset {offset}: {reason}",
+                self.id
+            )
+        });
+    }
+
+    pub(super) fn node_name(&self, node: usize) -> &Arc<str> {
+        &self.nodes[node].name
+    }
+
+    /// Counts a record that an operator cannot take (Java: `dropped-records`).
+    #[cold]
+    pub(crate) fn drop_record(&mut self, reason: &str) {
+        self.dropped_records += 1;
+        if self.last_drop.is_none() {
+            let place = self
+                .input()
+                .map_or_else(String::new, |(partition, offset)| {
+                    format!(" at {partition} offset {offset}")
+                });
+            self.last_drop = Some(format!("task {} drops a record{place}: {reason}", self.id));
+        }
+    }
+
+    pub(super) fn locate(&self, node: usize, error: ProcessorError) -> ProcessorError {
+        match error.0 {
+            located @ Failure::Located(_) => ProcessorError(located),
+            Failure::User { message, .. } => {
+                ProcessorError(Failure::Located(StreamsError::Processing {
+                    task: self.id,
+                    node: self.nodes[node].name.to_string(),
+                    input: self.input(),
+                    message,
+                }))
+            }
+        }
+    }
+
+    /// Hands `record` to every child of `from`, the last one by value. They share its headers, but
+    /// what they do to them is not seen here (Java: `Record.withValue` and the like copy them).
+    pub(crate) fn forward<K: Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        from: usize,
+        record: Record<K, V>,
+    ) -> Result<(), ProcessorError> {
+        let (headers, raw) = (self.context.headers.clone(), self.source_raw.clone());
+        let result = self.forward_same(from, record);
+        self.context.headers = headers;
+        self.source_raw = raw;
+        result
+    }
+
+    /// [`forward`](Self::forward) of a record as it came: what children do to its headers is seen by
+    /// all who get it later.
+    pub(crate) fn forward_same<K: Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        from: usize,
+        record: Record<K, V>,
+    ) -> Result<(), ProcessorError> {
+        let children = Rc::clone(&self.nodes[from].children);
+        let Some((&last, earlier)) = children.split_last() else {
+            return Ok(());
+        };
+        let before = std::mem::replace(&mut self.context.timestamp, record.timestamp);
+        let earlier = earlier
+            .iter()
+            .try_for_each(|&child| self.deliver(child, record.clone()));
+        let result = earlier.and_then(|()| self.deliver(last, record));
+        self.context.timestamp = before;
+        result
+    }
+
+    /// [`forward`](Self::forward) to the child called `child` alone.
+    pub(super) fn forward_to<K: Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        from: usize,
+        child: &str,
+        record: Record<K, V>,
+    ) -> Result<(), ProcessorError> {
+        let mut children = self.nodes[from].children.iter();
+        let Some(at) = children.position(|&node| &*self.nodes[node].name == child) else {
+            let from = &self.nodes[from].name;
+            return Err(ProcessorError::new(format!(
+                "{child} is not a child of {from}"
+            )));
+        };
+        let (headers, raw) = (self.context.headers.clone(), self.source_raw.clone());
+        let result = self.forward_to_nth(from, at, record);
+        self.context.headers = headers;
+        self.source_raw = raw;
+        result
+    }
+
+    /// Hands a record as it came to the child that was connected as number `child`, if there is one.
+    pub(crate) fn forward_to_nth<K: Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        from: usize,
+        child: usize,
+        record: Record<K, V>,
+    ) -> Result<(), ProcessorError> {
+        let Some(&node) = self.nodes[from].children.get(child) else {
+            return Ok(());
+        };
+        let before = std::mem::replace(&mut self.context.timestamp, record.timestamp);
+        let result = self.deliver(node, record);
+        self.context.timestamp = before;
+        result
+    }
+
+    /// Runs `node` with `record`. A node that is running already (a processor below a table wrote to
+    /// that table's cached store, whose eviction comes back to it) gets the record when it is done.
+    pub(super) fn deliver<K: Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        node: usize,
+        record: Record<K, V>,
+    ) -> Result<(), ProcessorError> {
+        let Some(mut running) = self.nodes[node].node.take() else {
+            let context = self.context.clone();
+            let again: Deferred = Box::new(move |task| {
+                let before = std::mem::replace(&mut task.context, context);
+                task.deliver(node, record)?;
+                task.context = before;
+                Ok(())
+            });
+            self.deferred.push_back((node, again));
+            return Ok(());
+        };
+        let result = match running.as_any_mut().downcast_mut::<TypedNode<K, V>>() {
+            Some(typed) => typed.process(self, node, record),
+            None => {
+                let message = "its parent forwards records of another type";
+                Err(ProcessorError::new(message))
+            }
+        };
+        self.nodes[node].node = Some(running);
+        if let Err(error) = result {
+            self.handle_failure(node, error)?;
+        }
+        if self.deferred.is_empty() {
+            Ok(())
+        } else {
+            self.run_deferred(node)
+        }
+    }
+
+    pub(super) fn run_deferred(&mut self, node: usize) -> Result<(), ProcessorError> {
+        while let Some(at) = self
+            .deferred
+            .iter()
+            .position(|(waiting, _)| *waiting == node)
+        {
+            if let Some((_, again)) = self.deferred.remove(at) {
+                again(self)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The store called `name`, if `node` is connected to it or it is a global one.
+    pub(super) fn connected_store(&self, node: usize, name: &str) -> Result<usize, ProcessorError> {
+        let slot = &self.nodes[node];
+        let connected = slot.stores.iter().copied();
+        let mut found = connected.filter(|&store| &*self.stores[store].name == name);
+        let found = found.next().or_else(|| self.globals.find(name));
+        found.ok_or_else(|| {
+            ProcessorError::new(format!(
+                "store {name} is not connected to processor {}: name it where the processor is added",
+                slot.name
+            ))
+        })
+    }
+
+    /// The only store connected to `node` under `name`, for operators that made it themselves.
+    pub(crate) fn store_index(&self, node: usize, name: &str) -> Result<usize, ProcessorError> {
+        self.connected_store(node, name)
+    }
+
+    /// What nodes of this task have in common under `name`, made by the first that asks.
+    pub(crate) fn shared<T: Default + 'static>(&mut self, name: &Arc<str>) -> Rc<T> {
+        let shared = self.shared.entry(Arc::clone(name));
+        let shared = shared.or_insert_with(|| Rc::new(T::default()));
+        // A name is used for one type: that of the operator it was drawn for.
+        Rc::clone(shared).downcast().unwrap_or_default()
+    }
+
+    /// True when a store is connected to `node`.
+    pub(crate) fn has_stores(&self, node: usize) -> bool {
+        let slot = &self.nodes[node];
+        slot.fills_global_store || !slot.stores.is_empty()
+    }
+
+    /// True when children of `node`, a table, want to know what rows were before.
+    pub(crate) fn sends_old_values(&self, node: usize) -> bool {
+        self.nodes[node].send_old_values
+    }
+
+    /// Sets who forwards what a flush of `store` hands out.
+    pub(crate) fn set_forwarder(
+        &mut self,
+        store: usize,
+        node: usize,
+        forwarder: Rc<dyn ForwardFlushed>,
+    ) {
+        // Global stores have no cache.
+        if is_global(store) {
+            return;
+        }
+        let send_old_values = self.sends_old_values(node);
+        if let Some(state) = &mut self.stores[store].store {
+            state.set_flush_listener(send_old_values);
+        }
+        self.stores[store].forwarder = Some((node, forwarder));
+    }
+
+    /// True when `store` is of the type `S`.
+    pub(crate) fn is_store<S: StateStore>(&self, store: usize) -> bool {
+        if is_global(store) {
+            return self.globals.is_store::<S>(store);
+        }
+        let state = self.stores[store].store.as_ref();
+        state.is_some_and(|state| state.as_any().is::<S>())
+    }
+
+    /// True when writes to `store` stay in its cache.
+    pub(crate) fn is_cached(&self, store: usize) -> bool {
+        !is_global(store)
+            && self.stores[store]
+                .store
+                .as_ref()
+                .is_some_and(|store| store.is_cached())
+    }
+
+    /// Calls `access` with the store, then logs what was written and forwards what was evicted.
+    pub(crate) fn with_store<S: StateStore, R>(
+        &mut self,
+        store: usize,
+        access: impl FnOnce(&mut S, &RecordContext) -> R,
+    ) -> Result<R, ProcessorError> {
+        if is_global(store) {
+            return self.globals.with_store(store, &self.context, access);
+        }
+        let slot = &mut self.stores[store];
+        let Some(state) = &mut slot.store else {
+            let message = format!("store {} is closed", slot.name);
+            return Err(ProcessorError::new(message));
+        };
+        let Some(typed) = state.as_any_mut().downcast_mut::<S>() else {
+            let message = format!(
+                "store {} is not of the type {} it was asked for as",
+                slot.name,
+                std::any::type_name::<S>()
+            );
+            return Err(ProcessorError::new(message));
+        };
+        let result = access(typed, &self.context);
+        let pending = state.has_pending();
+        self.log_writes(store)?;
+        if pending && !self.stores[store].draining {
+            self.drain_flushed(store)?;
+        }
+        Ok(result)
+    }
+
+    /// Sends what `store` has buffered for its changelog topic.
+    pub(super) fn log_writes(&mut self, store: usize) -> Result<(), StreamsError> {
+        let slot = &mut self.stores[store];
+        let (Some(state), Some(topic)) = (&mut slot.store, &slot.changelog) else {
+            return Ok(());
+        };
+        if slot.read_only {
+            state.visit_changelog(&mut |_| {});
+            return Ok(());
+        }
+        let mut result = Ok(());
+        let (sink, partition) = (&self.sink, self.id.partition);
+        state.visit_changelog(&mut |entry| {
+            let record = OutgoingRecord {
+                topic,
+                partition: Some(partition),
+                key: Some(entry.key),
+                value: entry.value,
+                timestamp: entry.timestamp,
+                headers: entry.headers,
+            };
+            if result.is_ok() {
+                result = sink.borrow_mut().send(record);
+            }
+        });
+        result
+    }
+
+    /// Moves flushed entries down one by one and forwards each with the store back in its place.
+    pub(super) fn drain_flushed(&mut self, store: usize) -> Result<(), ProcessorError> {
+        self.stores[store].draining = true;
+        while let Some(state) = &mut self.stores[store].store {
+            let next = state.next_flushed();
+            let next = next.map_err(|error| state_error(self.id, error))?;
+            self.log_writes(store)?;
+            let Some(mut entry) = next else { break };
+            let Some((node, forwarder)) = self.stores[store].forwarder.clone() else {
+                continue;
+            };
+            let context = std::mem::replace(&mut entry.context, RecordContext::punctuation(-1));
+            let before = std::mem::replace(&mut self.context, context);
+            let raw = self.source_raw.take();
+            forwarder.forward(self, node, entry)?;
+            (self.context, self.source_raw) = (before, raw);
+        }
+        self.stores[store].draining = false;
+        Ok(())
+    }
+}
+
+/// A failed store as users read it.
+pub(super) fn state_error(task: TaskId, error: StateError) -> StreamsError {
+    StreamsError::State {
+        task: Some(task),
+        store: error.store().to_owned(),
+        message: error.to_string(),
+    }
+}
+
+/// Takes a processor's failure apart.
+pub(super) fn streams_error(task: TaskId, error: ProcessorError) -> StreamsError {
+    match error.0 {
+        Failure::Located(error) => error,
+        Failure::User { message, .. } => StreamsError::Processing {
+            task,
+            node: "(task)".to_owned(),
+            input: None,
+            message,
+        },
+    }
+}
