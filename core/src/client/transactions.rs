@@ -2,6 +2,9 @@
 //! KIP-890): a write or an offset adds its partition by itself, and every end gives the producer a
 //! new epoch, so that nothing late can get into the next transaction.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use super::offsets::{text, wire_name};
