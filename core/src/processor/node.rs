@@ -73,6 +73,7 @@ impl<K: 'static, V: 'static> TypedNode<K, V> {
         Box::new(Self(Box::new(node)))
     }
 
+    #[inline]
     pub(super) fn process(
         &mut self,
         task: &mut TaskContext,
