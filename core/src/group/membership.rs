@@ -675,6 +675,23 @@ impl Membership {
         self.lose();
     }
 
+    /// The tasks cannot go on, for this reason: the member gives them up and joins again, as one
+    /// that is fenced. Nothing is said of one that is losing them already.
+    pub fn lose_tasks(&mut self, now: Instant, reason: &str) {
+        if !self.is_in_group() {
+            return;
+        }
+        let message = format!(
+            "member {} loses its tasks and rejoins: {reason}",
+            self.config.member_id
+        );
+        self.log(Level::Warn, message);
+        self.failed(now, false);
+        self.epoch = 0;
+        self.transition(MemberState::Fenced);
+        self.lose();
+    }
+
     fn unanswered(&mut self, now: Instant, failure: HeartbeatFailure) {
         match failure {
             HeartbeatFailure::Disconnected | HeartbeatFailure::TimedOut => {

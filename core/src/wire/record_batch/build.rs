@@ -2,7 +2,7 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-use super::{CRC_AT, CRC_FROM, HEADER_BYTES};
+use super::{CONTROL, CRC_AT, CRC_FROM, HEADER_BYTES, TRANSACTIONAL};
 use crate::types::Headers;
 
 /// Collects records into one batch. Every record is encoded once, where it stays.
@@ -92,6 +92,7 @@ impl RecordBatchBuilder {
             count: self.count,
             base_timestamp: self.base_timestamp,
             max_timestamp: self.max_timestamp,
+            attributes: 0,
         }
     }
 }
@@ -104,9 +105,24 @@ pub struct SealedBatch {
     count: i32,
     base_timestamp: i64,
     max_timestamp: i64,
+    attributes: i16,
 }
 
 impl SealedBatch {
+    /// The same as part of a transaction.
+    #[must_use]
+    pub const fn transactional(mut self) -> Self {
+        self.attributes |= TRANSACTIONAL;
+        self
+    }
+
+    /// The same as a control batch: markers of brokers, which no application reads.
+    #[must_use]
+    pub const fn control(mut self) -> Self {
+        self.attributes |= CONTROL;
+        self
+    }
+
     /// How many records it holds.
     pub const fn record_count(&self) -> i32 {
         self.count
@@ -130,7 +146,7 @@ impl SealedBatch {
             header.put_i32(-1);
             header.put_i8(2);
             header.put_u32(0);
-            header.put_i16(0);
+            header.put_i16(self.attributes);
             header.put_i32(self.count - 1);
             header.put_i64(self.base_timestamp);
             header.put_i64(self.max_timestamp);
