@@ -11,6 +11,7 @@ use bytes::Bytes;
 #[cfg(any(feature = "json", feature = "cbor"))]
 mod formats;
 pub mod serdes;
+pub(crate) mod varint;
 
 #[cfg(feature = "cbor")]
 pub use self::formats::{Cbor, CborSerde};

@@ -3,11 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use eddyline_tests::conformance::{
-    Families, KnownDifferences, NotYet, Outcome, folder, scenario_files,
-};
+use eddyline_tests::conformance::{Families, KnownDifferences, Outcome, folder, scenario_files};
 
-/// Runs a family. What does not pass must be in `not-yet.txt`, and what is there must not pass.
+/// Runs a family, all of which passes or is a known difference.
 fn run(family: &str) {
     let mut folders = vec![folder().join("scenarios").join(family)];
     folders.push(folder().join("more").join(family));
@@ -15,22 +13,11 @@ fn run(family: &str) {
     let files = scenario_files(&folders).expect("readable folders");
     assert!(!files.is_empty(), "no scenarios of {family}");
     let known = KnownDifferences::read().expect("a list");
-    let total = Families::run(&files, &known).total();
-    let failed = total.0.iter().filter(|(_, outcome)| outcome.is_failure());
-    let failed: BTreeSet<&String> = failed.map(|(name, _)| name).collect();
-    let not_yet = NotYet::read().expect("a list").0;
-    let of_family = not_yet
-        .iter()
-        .filter(|name| name.split_once('/').is_some_and(|(of, _)| of == family));
-    let not_yet: BTreeSet<&String> = of_family.collect();
     let mut wrong = String::new();
-    for name in failed.difference(&not_yet) {
-        if let Outcome::Failed(how) | Outcome::Unsupported(how) = &total.0[*name] {
+    for (name, outcome) in &Families::run(&files, &known).total().0 {
+        if let Outcome::Failed(how) | Outcome::Unsupported(how) = outcome {
             wrong.push_str(&format!("\n{name}: {how}"));
         }
-    }
-    for name in not_yet.difference(&failed) {
-        wrong.push_str(&format!("\n{name} passes: take it off not-yet.txt"));
     }
     assert!(wrong.is_empty(), "{family}:{wrong}");
 }

@@ -216,3 +216,30 @@ fn the_group_tells_who_has_what() {
     let mut keys = written.iter().map(|record| record.key.as_deref());
     assert!(keys.any(|key| key == Some(b"key-0001")));
 }
+
+#[test]
+fn a_global_store_answers_once_however_many_threads_have_it() {
+    let broker = EmbeddedBroker::start(EmbeddedBrokerConfig::default()).expect("a free port");
+    let mut admin = Admin::connect(&broker.bootstrap_servers(), PATIENCE).expect("it answers");
+    admin
+        .create_topics(&[("in", 1), ("countries", 2)])
+        .expect("topics");
+    let countries = ["at", "ch", "de"].map(|code| (Some(code), Some(code.to_uppercase())));
+    admin.produce("countries", countries).expect("records");
+    let builder = StreamsBuilder::new();
+    builder.global_table::<String, String>("countries", Materialized::as_store("countries"));
+    let stream: KStream<String, String> = builder.stream("in");
+    stream.for_each(|_, _| {});
+    let config = StreamsConfig::new("travel", broker.bootstrap_servers())
+        .and_then(|config| config.set("num.stream.threads", 2))
+        .expect("a valid configuration");
+    let streams = KafkaStreams::new(builder.build().expect("a valid topology"), config);
+    let streams = streams.expect("a source").start().expect("threads");
+    let countries = streams.key_value_store::<String, String>("countries");
+    let countries = countries.expect("a store");
+    wait_until("the global store is read", || {
+        countries.all().is_ok_and(|rows| rows.count() == 3)
+    });
+    assert_eq!(countries.get(&"ch".to_owned()), Ok(Some("CH".to_owned())));
+    streams.close(PATIENCE).expect("a clean close");
+}

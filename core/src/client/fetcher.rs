@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::fetch_session::FetchSession;
 use super::offsets::wire_name;
+use super::read_committed::drop_aborted;
 use crate::config::{HostPort, StreamsConfig};
 use crate::error::StreamsError;
 use crate::net::{Backoff, Cluster, Outgoing, RequestError, RequestToken, Target};
@@ -131,6 +132,8 @@ pub(crate) struct Fetcher {
     max_wait_ms: i32,
     max_bytes: i32,
     partition_max_bytes: i32,
+    /// Reads what is committed only (key: `isolation.level`).
+    read_committed: bool,
     tokens: u64,
     generations: u64,
     partitions: BTreeMap<TopicPartition, PartitionState>,
@@ -151,6 +154,7 @@ impl Fetcher {
             max_wait_ms: i32::try_from(config.fetch_max_wait_ms()).unwrap_or(i32::MAX),
             max_bytes: config.fetch_max_bytes(),
             partition_max_bytes: config.max_partition_fetch_bytes(),
+            read_committed: config.is_exactly_once(),
             tokens: 0,
             generations: 0,
             partitions: BTreeMap::new(),
@@ -265,7 +269,7 @@ impl Fetcher {
     pub(crate) fn poll_request(&mut self, now: Instant, cluster: &Cluster) -> Option<Outgoing> {
         self.last_now = now;
         let mut fetches: BTreeMap<BrokerId, Vec<TopicPartition>> = BTreeMap::new();
-        let mut lists: BTreeMap<BrokerId, Vec<TopicPartition>> = BTreeMap::new();
+        let mut lists: BTreeMap<(BrokerId, bool), Vec<TopicPartition>> = BTreeMap::new();
         let mut leaderless = false;
         let outstanding_max = self.outstanding_max();
         for (partition, state) in &mut self.partitions {
@@ -282,7 +286,8 @@ impl Fetcher {
                     fetches.entry(leader).or_default().push(partition.clone());
                 }
                 Stage::Position { .. } | Stage::End if !state.listing => {
-                    lists.entry(leader).or_default().push(partition.clone());
+                    let list = (leader, state.stage == Stage::End);
+                    lists.entry(list).or_default().push(partition.clone());
                 }
                 _ => {}
             }
@@ -290,9 +295,16 @@ impl Fetcher {
         if leaderless {
             self.events.push_back(FetcherEvent::RefreshMetadata);
         }
-        for (broker, partitions) in lists {
+        for ((broker, is_end), partitions) in lists {
             if let Some(version) = cluster.version(Target::Broker(broker), ApiKey::ListOffsets) {
-                return Some(self.list_request(broker, version, &partitions, cluster));
+                // A changelog ends where its log does: what is not committed yet may become so, and
+                // the offsets that belong to it with it. Reading gets there when it is decided.
+                let isolation_level = i8::from(self.read_committed && !is_end);
+                let mut request = self.list_request(broker, version, &partitions, cluster);
+                if let Request::ListOffsets(list) = &mut request.request {
+                    list.isolation_level = isolation_level;
+                }
+                return Some(request);
             }
         }
         for (broker, mut partitions) in fetches {
@@ -425,6 +437,7 @@ impl Fetcher {
         let request = request
             .with_max_wait_ms(max_wait_ms)
             .with_min_bytes(1)
+            .with_isolation_level(i8::from(self.read_committed))
             .with_max_bytes(self.max_bytes);
         // Everything in the session may be in the answer.
         let session_partitions: Vec<TopicPartition> = session.partitions().cloned().collect();
@@ -665,6 +678,7 @@ impl Fetcher {
             return self.refused(now, &partition, data.error_code, Some(leader), endpoints);
         }
         let decoded = decode_batches(data.records.unwrap_or_default());
+        let read_committed = self.read_committed;
         let Some(state) = self.current(&partition, generations) else {
             return;
         };
@@ -672,17 +686,25 @@ impl Fetcher {
             Ok(batches) => batches,
             Err(error) => return self.unreadable(now, &partition, error),
         };
-        (state.corrupt, state.log_end) = (0, data.high_watermark.max(state.log_end));
+        // What lies behind open transactions is not there for who reads what is committed.
+        let log_end = if read_committed {
+            data.last_stable_offset
+        } else {
+            data.high_watermark
+        };
+        (state.corrupt, state.log_end) = (0, log_end.max(state.log_end));
         state.backoff.succeeded();
         let before = state.position;
-        batches.retain(|batch| batch.header().last_offset >= before);
         if let Some(last) = batches.last() {
-            state.position = last.header().last_offset + 1;
+            state.position = before.max(last.header().last_offset + 1);
         }
-        batches.retain(|batch| !batch.header().is_control);
+        if read_committed {
+            drop_aborted(&mut batches, data.aborted_transactions.unwrap_or_default());
+        }
+        batches.retain(|batch| batch.header().last_offset >= before && !batch.header().is_control);
         let bytes: usize = batches.iter().map(RecordBatch::size_bytes).sum();
         state.outstanding_bytes += bytes;
-        let (next_offset, log_end) = (state.position, data.high_watermark);
+        let next_offset = state.position;
         // Also without records: the log end tells the task whether there is more to wait for.
         self.events.push_back(FetcherEvent::Records {
             partition,

@@ -6,10 +6,13 @@ mod fetch_session;
 mod fetcher;
 mod offsets;
 mod producer;
+mod read_committed;
 #[cfg(test)]
 mod testing;
+mod transactions;
 
 pub use admin::{AdminClient, AdminResult, AdminToken, NewTopic, OffsetSpec};
 pub(crate) use fetcher::{FetchStart, Fetcher, FetcherEvent};
 pub(crate) use offsets::{Offsets, OffsetsEvent};
 pub(crate) use producer::{Producer, ProducerEvent};
+pub(crate) use transactions::{Transactions, UNSUPPORTED as TRANSACTIONS_UNSUPPORTED};

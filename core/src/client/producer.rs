@@ -2,6 +2,7 @@
 //!
 //! Batches of a partition are written in order and once: each has a sequence number, up to five are
 //! under way, and after a failure everything under way comes back before the oldest is sent again.
+//! Under exactly-once all of it belongs to a transaction, which [`Transactions`] begins and ends.
 
 #[cfg(test)]
 mod tests;
@@ -11,13 +12,14 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 use crate::client::offsets::wire_name;
+use crate::client::transactions::{Outcome, Transactions, is_lost};
 use crate::config::{HostPort, StreamsConfig};
 use crate::error::StreamsError;
 use crate::net::{Backoff, Cluster, Outgoing, RequestError, RequestToken, Target};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::trace::{Level, LogEvent};
-use crate::types::{BrokerId, TopicName, TopicPartition};
+use crate::types::{BrokerId, MemberEpoch, OffsetAndMetadata, TopicName, TopicPartition};
 use crate::wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use crate::wire::messages::produce_response::PartitionProduceResponse;
 use crate::wire::messages::{InitProducerIdRequest, ProduceRequest, ProduceResponse, ProducerId};
@@ -32,6 +34,16 @@ pub(crate) enum ProducerEvent {
         ticket: u64,
         result: Result<i64, StreamsError>,
     },
+    /// A transaction was committed with these offsets.
+    Committed {
+        ticket: u64,
+        offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+    },
+    /// The transaction cannot be committed, for this reason. Nothing is produced until
+    /// [`Producer::resume`].
+    Lost(String),
+    /// A coordinator is not where it was.
+    FindCoordinator(Target),
     /// A broker said who leads a partition now.
     LeaderHint {
         partition: TopicPartition,
@@ -50,6 +62,9 @@ pub(crate) enum ProducerEvent {
 /// A broker remembers the last five batches of a partition to tell duplicates: so many may follow,
 /// in the log, on one that is not known to be there.
 const IN_FLIGHT_MAX: usize = 5;
+
+/// Longer than any program runs.
+const NO_TIMEOUT_MS: u64 = i32::MAX as u64;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -85,7 +100,7 @@ struct Batch {
 }
 
 /// Producer id and epoch.
-type Identity = (i64, i16);
+pub(super) type Identity = (i64, i16);
 
 struct PartitionQueue {
     batches: VecDeque<Batch>,
@@ -161,6 +176,7 @@ impl PartitionQueue {
 
 enum InFlight {
     Init,
+    Transaction,
     Produce {
         broker: BrokerId,
         batches: Vec<(TopicPartition, u64, Uuid)>,
@@ -176,6 +192,7 @@ pub(crate) struct Producer {
     max_request_size: usize,
     tokens: u64,
     identity: Option<Identity>,
+    transactions: Option<Transactions>,
     init_backoff: Backoff,
     partitions: BTreeMap<TopicPartition, PartitionQueue>,
     in_flight: BTreeMap<RequestToken, InFlight>,
@@ -195,10 +212,50 @@ impl Producer {
             max_request_size: config.max_request_size(),
             tokens: 0,
             identity: None,
+            transactions: None,
             partitions: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             last_now: Instant::ZERO,
             events: VecDeque::new(),
+        }
+    }
+
+    /// The same with transactions, under an id that no other producer alive has.
+    pub(crate) fn with_transactions(mut self, transactions: Transactions) -> Self {
+        // A transaction that takes too long is aborted by its coordinator.
+        self.delivery_timeout_ms = NO_TIMEOUT_MS;
+        self.transactions = Some(transactions);
+        self
+    }
+
+    /// Whose offsets a transaction commits.
+    pub(crate) fn set_member(&mut self, member_id: &str, member_epoch: MemberEpoch) {
+        if let Some(transactions) = &mut self.transactions {
+            transactions.set_member(member_id, member_epoch);
+        }
+    }
+
+    /// Commits what was produced and acknowledged, with these offsets; answered under `ticket`.
+    pub(crate) fn commit(
+        &mut self,
+        ticket: u64,
+        offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+    ) {
+        let Some(transactions) = &mut self.transactions else {
+            return;
+        };
+        transactions.commit(ticket, offsets);
+        if let Some(commit) = transactions.take_empty_commit() {
+            let (ticket, offsets) = (commit.ticket, commit.offsets);
+            self.events
+                .push_back(ProducerEvent::Committed { ticket, offsets });
+        }
+    }
+
+    /// Whoever abandoned the last transaction has nothing to say about it any more.
+    pub(crate) fn resume(&mut self) {
+        if let Some(transactions) = &mut self.transactions {
+            transactions.resume();
         }
     }
 
@@ -210,6 +267,13 @@ impl Producer {
         partition: TopicPartition,
         sealed: SealedBatch,
     ) {
+        let mut sealed = sealed;
+        if let Some(transactions) = &self.transactions {
+            if transactions.is_halted() {
+                return;
+            }
+            sealed = sealed.transactional();
+        }
         let deadline = now.plus_ms(self.delivery_timeout_ms);
         let backoff = &self.backoff;
         let queue = self
@@ -234,8 +298,16 @@ impl Producer {
     }
 
     /// Forgets every batch: whose they were has lost its tasks, and somebody else may write for
-    /// them by now. What is under way cannot be called back.
+    /// them by now. What is under way cannot be called back, but a transaction is aborted.
     pub(crate) fn abandon(&mut self) {
+        if let Some(transactions) = &mut self.transactions {
+            transactions.halt();
+            // The next producer of this id ends what this one began.
+            self.identity = None;
+            self.partitions.clear();
+            self.in_flight.clear();
+            return;
+        }
         let batches = self.partitions.values().flat_map(|queue| &queue.batches);
         if batches.into_iter().any(|batch| batch.place.is_some()) {
             // There will be a gap in the numbers.
@@ -251,6 +323,10 @@ impl Producer {
         self.partitions
             .values()
             .all(|queue| queue.batches.is_empty())
+            && self
+                .transactions
+                .as_ref()
+                .is_none_or(|transactions| transactions.is_settled(self.identity))
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<ProducerEvent> {
@@ -267,6 +343,8 @@ impl Producer {
             due.push(queue.backoff.until());
             due.extend(queue.batches.front().map(|batch| batch.deadline));
         }
+        let transactions = self.transactions.as_ref();
+        due.extend(transactions.and_then(|transactions| transactions.due(self.identity)));
         if !due.is_empty() && self.identity.is_none() {
             due.push(self.init_backoff.until());
         }
@@ -281,6 +359,12 @@ impl Producer {
     pub(crate) fn poll_request(&mut self, now: Instant, cluster: &Cluster) -> Option<Outgoing> {
         self.last_now = now;
         self.expire(now);
+        if self.transactions.is_some() {
+            let request = self.transaction_request(now, cluster);
+            if request.is_some() || self.identity.is_none() {
+                return request;
+            }
+        }
         if self.is_idle() {
             return None;
         }
@@ -322,6 +406,61 @@ impl Producer {
             }
         }
         self.events.push_back(ProducerEvent::RefreshMetadata);
+    }
+
+    fn transaction_request(&mut self, now: Instant, cluster: &Cluster) -> Option<Outgoing> {
+        let transactions = self.transactions.as_mut()?;
+        let step = transactions.next_step(now, self.identity)?;
+        let target = step.target();
+        let version = cluster.version(target, step.api())?;
+        let request = match transactions.request(step, version, self.identity) {
+            Ok(request) => request,
+            Err(error) => {
+                transactions.halt();
+                self.events.push_back(ProducerEvent::Failed(error));
+                return None;
+            }
+        };
+        let token = self.token();
+        self.in_flight.insert(token, InFlight::Transaction);
+        Some(Outgoing {
+            token,
+            target,
+            version: Some(version),
+            request,
+        })
+    }
+
+    fn transaction_answered(&mut self, now: Instant, result: Result<Response, RequestError>) {
+        let Some(transactions) = &mut self.transactions else {
+            return;
+        };
+        let event = match transactions.answered(now, &mut self.rng, result) {
+            Outcome::Pending => return,
+            Outcome::Begun(identity) => {
+                self.identity = Some(identity);
+                return;
+            }
+            Outcome::FindCoordinator(target) => ProducerEvent::FindCoordinator(target),
+            Outcome::Committed(identity, commit) => {
+                self.identity = Some(identity);
+                let (ticket, offsets) = (commit.ticket, commit.offsets);
+                ProducerEvent::Committed { ticket, offsets }
+            }
+            Outcome::Lost(reason) => return self.lose(reason),
+            Outcome::Failed(error) => ProducerEvent::Failed(error),
+        };
+        self.events.push_back(event);
+    }
+
+    /// The transaction will not be committed.
+    fn lose(&mut self, reason: String) {
+        let transactions = self.transactions.as_ref();
+        if transactions.is_some_and(Transactions::is_halted) {
+            return;
+        }
+        self.abandon();
+        self.events.push_back(ProducerEvent::Lost(reason));
     }
 
     fn init_request(&mut self, now: Instant, cluster: &Cluster) -> Option<Outgoing> {
@@ -410,7 +549,12 @@ impl Producer {
                 None => converted.with_name(wire_name(&topic)),
             }
         });
+        let transactional_id = self.transactions.as_mut().map(|transactions| {
+            transactions.begin();
+            transactions.transactional_id()
+        });
         let request = ProduceRequest::default()
+            .with_transactional_id(transactional_id)
             .with_acks(-1)
             .with_timeout_ms(i32::try_from(self.request_timeout_ms).unwrap_or(i32::MAX))
             .with_topic_data(topics.collect());
@@ -454,6 +598,7 @@ impl Producer {
         match self.in_flight.remove(&token) {
             None => {}
             Some(InFlight::Init) => self.init_answered(now, result),
+            Some(InFlight::Transaction) => self.transaction_answered(now, result),
             Some(InFlight::Produce { batches, .. }) => match result {
                 Ok(Response::Produce(response)) => self.produce_answered(now, batches, &response),
                 Err(RequestError::Unsupported(message)) => {
@@ -541,6 +686,11 @@ impl Producer {
             46 => self.finish(partition, ticket, Ok(-1)),
             // OUT_OF_ORDER_SEQUENCE_NUMBER behind a batch that failed: resent in order.
             45 if !is_first => self.failed(now, partition, ticket),
+            code if self.transactions.is_some() && is_lost(code) => {
+                self.lose(format!("{} for {partition}", error_name(code)));
+            }
+            // CONCURRENT_TRANSACTIONS: the last transaction is not over in the partition.
+            51 if self.transactions.is_some() => self.failed(now, partition, ticket),
             // The broker does not know this producer (any longer): a new id, new numbers.
             45 | 47 | 59 => {
                 let message = format!(

@@ -13,9 +13,11 @@ pub(super) fn config() -> StreamsConfig {
 }
 
 /// A cluster of brokers 1 and 2 that knows `topics` (leaders and leader epochs of their partitions)
-/// and is connected to both brokers and to the group's coordinator, in every version there is.
+/// and is connected to both brokers and to the coordinators, in every version there is.
 pub(super) fn connected(topics: &[(&str, &[(i32, i32)])]) -> Cluster {
-    let config = ClusterConfig::new(&config(), "test").with_group("app");
+    let config = ClusterConfig::new(&config(), "test")
+        .with_group("app")
+        .with_transactional_id("app-process-1");
     let mut cluster = Cluster::new(config, SeedTree::new(5).rng());
     let mut brokers = FakeBrokers::default();
     let now = Instant::from_nanos(1);
@@ -44,7 +46,9 @@ pub(super) fn connected(topics: &[(&str, &[(i32, i32)])]) -> Cluster {
         let aside = aside(1).is_some() & aside(2).is_some();
         let group = cluster.version(Target::GroupCoordinator, ApiKey::OffsetCommit);
         let any = cluster.version(Target::AnyBroker, ApiKey::InitProducerId);
-        if known == [true; 2] && aside && group.is_some() && any.is_some() {
+        let transactions = cluster.version(Target::TransactionCoordinator, ApiKey::EndTxn);
+        let coordinators = group.is_some() && transactions.is_some();
+        if known == [true; 2] && aside && coordinators && any.is_some() {
             return cluster;
         }
     }

@@ -13,6 +13,7 @@
 mod dsl_stores;
 mod error_handling;
 mod optimization;
+mod processing_guarantee;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,6 +24,7 @@ use crate::wire::Compression;
 
 pub use self::dsl_stores::{DslStoreFormat, StoreType};
 pub use self::optimization::TopologyOptimization;
+pub use self::processing_guarantee::ProcessingGuarantee;
 
 /// A configuration that cannot be used: which key, which value, what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -235,6 +237,8 @@ macro_rules! streams_config {
             topology_optimization: TopologyOptimization,
             dsl_store_type: StoreType,
             dsl_store_format: DslStoreFormat,
+            processing_guarantee: ProcessingGuarantee,
+            commit_interval_ms: Option<u64>,
             compression_type: Compression,
             $( $field: $type, )*
         }
@@ -255,6 +259,8 @@ macro_rules! streams_config {
                     topology_optimization: TopologyOptimization::default(),
                     dsl_store_type: StoreType::default(),
                     dsl_store_format: DslStoreFormat::default(),
+                    processing_guarantee: ProcessingGuarantee::default(),
+                    commit_interval_ms: None,
                     compression_type: Compression::default(),
                     $( $field: $default, )*
                 }
@@ -291,8 +297,6 @@ const DAY_MS: u64 = 86_400_000;
 streams_config! {
     /// Stream threads, each a member of the group with a client and a task runner of its own.
     num_stream_threads: usize = "num.stream.threads", 1, 1, 1024;
-    /// How often caches are flushed and offsets committed, in milliseconds.
-    commit_interval_ms: u64 = "commit.interval.ms", 30_000, 0, i64::MAX as u64;
     /// Bytes of record cache over all threads of this instance.
     statestore_cache_max_bytes: usize = "statestore.cache.max.bytes", 10 * 1024 * 1024, 0, isize::MAX as usize;
     /// Bytes of uncommitted writes to persistent stores over all threads of this instance, which
@@ -321,6 +325,8 @@ streams_config! {
     task_timeout_ms: u64 = "task.timeout.ms", 300_000, 0, i64::MAX as u64;
     /// How long a record may stay unacknowledged before its send fails.
     delivery_timeout_ms: u64 = "delivery.timeout.ms", 120_000, 1, i32::MAX as u64;
+    /// How long a transaction may stay open before the coordinator aborts it (exactly-once only).
+    transaction_timeout_ms: u64 = "transaction.timeout.ms", 10_000, 1, i32::MAX as u64;
     /// How long a batch waits for more records while requests are not back to back.
     linger_ms: u64 = "linger.ms", 100, 0, i32::MAX as u64;
     /// Size at which a batch is sealed and sent.
@@ -429,14 +435,10 @@ impl StreamsConfig {
                 self.dsl_store_type = StoreType::parse(key, &value)?;
             }
             "dsl.store.format" => self.dsl_store_format = DslStoreFormat::parse(key, &value)?,
-            "processing.guarantee" if value == "at_least_once" => {}
             "processing.guarantee" => {
-                return Err(ConfigError::invalid(
-                    key,
-                    &value,
-                    "at_least_once, the one guarantee of this version",
-                ));
+                self.processing_guarantee = ProcessingGuarantee::parse(key, &value)?;
             }
+            "commit.interval.ms" => self.set_commit_interval(key, &value)?,
             _ => self.set_number(plain, &value)?,
         }
         Ok(self)

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::processor::Change;
+use crate::serde::varint::{read_varint, write_varint};
 use crate::serde::{Serde, SerdeError, SerdeRef};
 
 /// The value that is there and a byte that says which it is; or the length of the new value as a
@@ -36,7 +37,7 @@ impl<V> Serde<Change<V>> for ChangedSerde<V> {
             (Some(new), Some(old)) => {
                 let mut bytes = Vec::new();
                 self.values.serialize(topic, new, &mut bytes)?;
-                write_varint(bytes.len(), out);
+                write_varint(bytes.len() as i64, out);
                 out.extend_from_slice(&bytes);
                 self.values.serialize(topic, old, out)?;
                 BOTH
@@ -62,10 +63,12 @@ impl<V> Serde<Change<V>> for ChangedSerde<V> {
             NEW => (read(&data)?, None),
             OLD => (None, read(&data)?),
             BOTH => {
-                let (length, at) = read_varint(&data).ok_or_else(|| content("a length"))?;
-                let end = at.checked_add(length).filter(|end| *end <= data.len());
-                let end = end.ok_or_else(|| content("a length within the value"))?;
-                (read(&data.slice(at..end))?, read(&data.slice(end..))?)
+                let mut rest = data.as_ref();
+                let length = read_varint(&mut rest).and_then(|length| length.try_into().ok());
+                let length = length.ok_or_else(|| content("a length"))?;
+                let values = rest.split_at_checked(length);
+                let (new, old) = values.ok_or_else(|| content("a length within the value"))?;
+                (read(&data.slice_ref(new))?, read(&data.slice_ref(old))?)
             }
             _ => return Err(content("a change whose flag is 0 to 5")),
         };
@@ -84,34 +87,9 @@ const fn content(expected: &'static str) -> SerdeError {
     }
 }
 
-fn write_varint(length: usize, out: &mut Vec<u8>) {
-    let mut zigzag = (length as u64) << 1;
-    while zigzag >= 0x80 {
-        out.push((zigzag & 0x7f) as u8 | 0x80);
-        zigzag >>= 7;
-    }
-    out.push(zigzag as u8);
-}
-
-/// The length and where it ends.
-fn read_varint(bytes: &[u8]) -> Option<(usize, usize)> {
-    let mut zigzag = 0_u64;
-    for (at, byte) in bytes.iter().take(VARINT_BYTES_MAX).enumerate() {
-        zigzag |= u64::from(byte & 0x7f) << (7 * at);
-        if byte & 0x80 == 0 {
-            // An odd zigzag number is negative.
-            let length = usize::try_from(zigzag >> 1).ok()?;
-            return (zigzag & 1 == 0).then_some((length, at + 1));
-        }
-    }
-    None
-}
-
 const OLD: u8 = 0;
 const NEW: u8 = 1;
 const BOTH: u8 = 2;
-/// Of a length in 32 bits.
-const VARINT_BYTES_MAX: usize = 5;
 
 #[cfg(test)]
 mod tests {

@@ -18,6 +18,7 @@ use super::windowed::GroupWindows;
 use crate::serde::{DefaultSerde, SerdeRef};
 
 /// A stream grouped by key (Java: `KGroupedStream`).
+#[must_use]
 pub struct KGroupedStream<K, V> {
     stream: KStream<K, V>,
     grouped: Grouped<K, V>,

@@ -17,6 +17,7 @@ use crate::serde::{DefaultSerde, SerdeRef};
 use crate::topology::Sink;
 
 /// A table grouped by another key (Java: `KGroupedTable`).
+#[must_use]
 pub struct KGroupedTable<K, V> {
     builder: StreamsBuilder,
     node: GraphNodeId,

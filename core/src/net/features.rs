@@ -50,6 +50,12 @@ impl BrokerFeatures {
         Some(finalized.get(feature).copied().unwrap_or(0))
     }
 
+    /// Whether the cluster has version 2 of transactions (KIP-890), as far as it tells.
+    pub fn has_transactions(&self) -> bool {
+        self.level("transaction.version")
+            .is_none_or(|level| level >= 2)
+    }
+
     /// Why streams groups (KIP-1071) cannot be used with this broker; `None` where they can.
     pub fn streams_groups_missing(&self) -> Option<&'static str> {
         if self.version(ApiKey::StreamsGroupHeartbeat).is_none() {

@@ -21,6 +21,8 @@ pub enum Target {
     Aside(BrokerId),
     /// The coordinator of the group.
     GroupCoordinator,
+    /// The coordinator of the transactional id.
+    TransactionCoordinator,
 }
 
 /// A request on its way to a broker.

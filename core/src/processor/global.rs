@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::config::StreamsConfig;
 use crate::error::StreamsError;
 use crate::processor::ProcessorError;
+use crate::query::{QueryFailure, QueryPage, RowPosition, StoreQuery};
 use crate::state::storage::{InMemoryStorageFactory, StorageFactory, TaskStorage};
 use crate::state::{CacheBudget, StateError, StateStore};
 use crate::topology::Topology;
@@ -33,6 +34,19 @@ pub(super) const fn is_global(store: usize) -> bool {
 }
 
 impl GlobalStores {
+    /// Answers a query from outside; `None` when there is no store of this name.
+    pub(crate) fn query(
+        &self,
+        name: &str,
+        query: &StoreQuery,
+        after: Option<&RowPosition>,
+        max_rows: usize,
+    ) -> Option<Result<QueryPage, QueryFailure>> {
+        let stores = self.stores.borrow();
+        let found = stores.iter().find(|store| &*store.name == name)?;
+        Some(found.store.query(query, after, max_rows))
+    }
+
     /// The global stores of `topology`, empty.
     pub(crate) fn new(topology: &Topology, config: &StreamsConfig) -> Result<Self, StreamsError> {
         // No cache: a write is seen by every task at once.

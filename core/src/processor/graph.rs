@@ -21,6 +21,76 @@ use crate::wire;
 
 use super::task_context::{NodeSlot, StoreSlot, TaskContext, state_error, streams_error};
 
+/// The stores `ids` of a topology, empty.
+fn build_stores(
+    topology: &Topology,
+    ids: &[usize],
+    config: &StreamsConfig,
+    budget: &CacheBudget,
+) -> Vec<StoreSlot> {
+    let build = |&id: &usize| {
+        let definition = topology.store(id);
+        let mut store = match definition.builder.configured(config) {
+            Some(builder) => builder.build(budget),
+            None => definition.builder.build(budget),
+        };
+        let changelog = definition.changelog_topic(config.application_id());
+        if let Some(topic) = &changelog {
+            store.set_changelog_topic(topic);
+        }
+        StoreSlot {
+            name: Arc::clone(&definition.name),
+            store: Some(store),
+            changelog,
+            read_only: definition.is_read_only(),
+            forwarder: None,
+            draining: false,
+        }
+    };
+    ids.iter().map(build).collect()
+}
+
+/// The nodes `ids` of a topology, which know each other and `stores` by their places in these lists.
+fn build_nodes(
+    topology: &Topology,
+    ids: &[usize],
+    stores: &[usize],
+    application_id: &str,
+) -> Vec<NodeSlot> {
+    let places: BTreeMap<usize, usize> = ids.iter().enumerate().map(|(at, &id)| (id, at)).collect();
+    let place_of_store = |store| stores.iter().position(|id| id == store);
+    let build = |&id: &usize| {
+        let definition = topology.node(id);
+        let children = definition.children.iter();
+        NodeSlot {
+            name: Arc::clone(&definition.name),
+            node: Some(definition.instantiate(application_id)),
+            children: children.map(|child| places[child]).collect(),
+            stores: definition
+                .stores
+                .iter()
+                .filter_map(place_of_store)
+                .collect(),
+            fills_global_store: topology.fills_global_store(definition),
+            send_old_values: definition.send_old_values,
+        }
+    };
+    ids.iter().map(build).collect()
+}
+
+/// The sources among the nodes `ids`.
+fn sources_of(topology: &Topology, ids: &[usize], application_id: &str) -> Vec<Source> {
+    let nodes = ids.iter().map(|&id| topology.node(id)).enumerate();
+    nodes
+        .filter(|(_, definition)| definition.kind.is_source())
+        .map(|(node, definition)| Source {
+            node,
+            topics: definition.source_topics(application_id),
+            pattern: definition.source_pattern().cloned(),
+        })
+        .collect()
+}
+
 /// Gives persistent stores their places in the storage of the task.
 fn open_storage(
     stores: &mut [StoreSlot],
@@ -140,63 +210,11 @@ impl ProcessorGraph {
             let message = format!("the topology has no sub-topology for task {task}");
             return Err(StreamsError::Topology(message));
         }
-        let position: BTreeMap<usize, usize> = members
-            .iter()
-            .enumerate()
-            .map(|(at, &node)| (node, at))
-            .collect();
         let store_ids = topology.stores_of(&members);
-        let mut stores = Vec::with_capacity(store_ids.len());
-        for &id in &store_ids {
-            let definition = topology.store(id);
-            let mut store = match definition.builder.configured(config) {
-                Some(builder) => builder.build(budget),
-                None => definition.builder.build(budget),
-            };
-            let changelog = definition.changelog_topic(application_id);
-            if let Some(topic) = &changelog {
-                store.set_changelog_topic(topic);
-            }
-            stores.push(StoreSlot {
-                name: Arc::clone(&definition.name),
-                store: Some(store),
-                changelog,
-                read_only: definition.is_read_only(),
-                forwarder: None,
-                draining: false,
-            });
-        }
+        let mut stores = build_stores(topology, &store_ids, config, budget);
         let storage = open_storage(&mut stores, task, application_id, storages)?;
-        let mut nodes = Vec::with_capacity(members.len());
-        let mut sources = Vec::new();
-        for (at, &id) in members.iter().enumerate() {
-            let definition = topology.node(id);
-            if definition.kind.is_source() {
-                sources.push(Source {
-                    node: at,
-                    topics: definition.source_topics(application_id),
-                    pattern: definition.source_pattern().cloned(),
-                });
-            }
-            let at_of = |stores: &[usize]| -> Vec<usize> {
-                stores
-                    .iter()
-                    .filter_map(|s| store_ids.iter().position(|id| id == s))
-                    .collect()
-            };
-            nodes.push(NodeSlot {
-                name: Arc::clone(&definition.name),
-                node: Some(definition.instantiate(application_id)),
-                children: definition
-                    .children
-                    .iter()
-                    .map(|child| position[child])
-                    .collect(),
-                stores: at_of(&definition.stores),
-                fills_global_store: topology.fills_global_store(definition),
-                send_old_values: definition.send_old_values,
-            });
-        }
+        let nodes = build_nodes(topology, &members, &store_ids, application_id);
+        let sources = sources_of(topology, &members, application_id);
         let task = TaskContext {
             id: task,
             config: Arc::new(config.clone()),

@@ -25,6 +25,7 @@ pub use context::{FixedKeyProcessorContext, ProcessingContext, ProcessorContext,
 pub(crate) use fixed_key::FixedKeyNode;
 pub use fixed_key::{FixedKeyProcessor, FixedKeyProcessorSupplier, FixedKeyRecord};
 pub use global::GlobalStores;
+pub(crate) use global::TASK as GLOBAL_TASK;
 pub use graph::{Input, ProcessorGraph};
 pub(crate) use metadata::ProcessorMetadata;
 pub(crate) use node::{ErasedNode, ProcessorNode, SourceNode, SourceOptions};

@@ -67,6 +67,12 @@ impl Position {
         let mut asked = asked.filter(|(asked, _)| asked.partition == partition);
         asked.all(|(asked, offset)| self.offset(&asked).is_some_and(|seen| seen >= offset))
     }
+
+    /// True when a store of all partitions has seen everything that `bound` asks.
+    pub fn reaches_all(&self, bound: &Self) -> bool {
+        let mut asked = bound.components();
+        asked.all(|(asked, offset)| self.offset(&asked).is_some_and(|seen| seen >= offset))
+    }
 }
 
 impl fmt::Display for Position {

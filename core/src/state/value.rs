@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::StateError;
+use crate::serde::varint::{read_varint, write_varint};
 use crate::types::{Header, Headers};
 
 /// What the value of a row is made of. The changelog has the value alone; what stands before it in
@@ -144,21 +145,12 @@ fn write_field(field: Option<&[u8]>, out: &mut Vec<u8>) {
     out.extend_from_slice(field.unwrap_or_default());
 }
 
-fn write_varint(value: i64, out: &mut Vec<u8>) {
-    let mut rest = ((value << 1) ^ (value >> 63)) as u64;
-    while rest >= 0x80 {
-        out.push(rest as u8 | 0x80);
-        rest >>= 7;
-    }
-    out.push(rest as u8);
-}
-
 /// The headers of a section; `None` when its bytes are no headers.
 fn read_headers(section: &[u8]) -> Option<Headers> {
     let mut reader = Reader(section);
     // Room is made as headers are read: the count is only a claim.
     let mut headers = Vec::new();
-    for _ in 0..reader.varint()? {
+    for _ in 0..read_varint(&mut reader.0)? {
         let key = reader.sized()??;
         headers.push(Header {
             key: String::from_utf8_lossy(key).into(),
@@ -172,24 +164,10 @@ fn read_headers(section: &[u8]) -> Option<Headers> {
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    #[inline]
-    fn varint(&mut self) -> Option<i64> {
-        let mut value = 0;
-        for shift in (0..35).step_by(7) {
-            let (&byte, rest) = self.0.split_first()?;
-            self.0 = rest;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some((value >> 1) as i64 ^ -((value & 1) as i64));
-            }
-        }
-        None
-    }
-
     /// Bytes behind their length; a length of -1 is null.
     #[inline]
     fn sized(&mut self) -> Option<Option<&'a [u8]>> {
-        let len = self.varint()?;
+        let len = read_varint(&mut self.0)?;
         if len == -1 {
             return Some(None);
         }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use crate::config::StreamsConfig;
 use crate::error::StreamsError;
 use crate::processor::{GlobalStores, OutgoingRecord, ProcessorGraph, RecordSink};
+use crate::query::Position;
 use crate::time::{Now, StreamTime};
 use crate::topology::Topology;
 use crate::types::{TopicName, TopicPartition};
@@ -204,6 +205,15 @@ impl GlobalTask {
         let read = |topic: &TopicName| self.partitions.keys().any(|p| p.topic == *topic);
         let reached = |progress: &Progress| progress.end.is_some_and(|e| progress.position >= e);
         self.topics.iter().all(read) && self.partitions.values().all(reached)
+    }
+
+    /// The last offset of each partition that is in the stores.
+    pub(crate) fn position(&self) -> Position {
+        let partitions = self.partitions.iter();
+        let seen = partitions.filter(|(_, progress)| progress.position > 0);
+        seen.fold(Position::empty(), |all, (partition, progress)| {
+            all.with_component(partition, progress.position - 1)
+        })
     }
 
     /// What was dropped first since the last call, and why.

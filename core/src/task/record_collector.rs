@@ -51,6 +51,7 @@ pub struct RecordCollector {
     linger_ms: u64,
     max_request_size: usize,
     buffer_memory: usize,
+    is_exactly_once: bool,
     compression: Compression,
     now: Now,
     topics: Vec<Topic>,
@@ -61,6 +62,8 @@ pub struct RecordCollector {
     tickets: u64,
     /// The last ticket of the commit that is under way.
     barrier: Option<u64>,
+    /// The last ticket that was committed, or given up.
+    committed: u64,
     /// The last offset written to each partition.
     written: BTreeMap<TopicPartition, i64>,
     /// Those of batches behind the barrier.
@@ -76,6 +79,7 @@ impl RecordCollector {
             linger_ms: config.linger_ms(),
             max_request_size: config.max_request_size(),
             buffer_memory: config.buffer_memory(),
+            is_exactly_once: config.is_exactly_once(),
             compression: config.compression_type(),
             now: Now::default(),
             topics: Vec::new(),
@@ -85,6 +89,7 @@ impl RecordCollector {
             unacked_bytes: 0,
             tickets: 0,
             barrier: None,
+            committed: 0,
             written: BTreeMap::new(),
             written_behind: BTreeMap::new(),
             unresolved: Unresolved::default(),
@@ -229,8 +234,15 @@ impl RecordCollector {
             .min()
     }
 
-    /// The next batch to send.
+    /// The next batch to send. Under exactly-once what belongs to the next transaction waits until
+    /// the one that is being committed is over.
     pub fn poll_sealed(&mut self) -> Option<Sealed> {
+        let waits = |ticket: u64| {
+            self.is_exactly_once && self.barrier.is_some_and(|barrier| ticket > barrier)
+        };
+        if self.sealed.front().is_some_and(|next| waits(next.ticket)) {
+            return None;
+        }
         self.sealed.pop_front()
     }
 
@@ -278,8 +290,14 @@ impl RecordCollector {
 
     /// The commit is over: what was written meanwhile belongs to the next one.
     pub(crate) fn end_commit(&mut self) {
-        self.barrier = None;
+        self.committed = self.barrier.take().unwrap_or(self.committed);
         self.written.append(&mut self.written_behind);
+    }
+
+    /// Whether something was produced that belongs to no commit yet.
+    pub(crate) fn has_uncommitted(&self) -> bool {
+        let mut open = self.topics.iter().flat_map(|topic| &topic.partitions);
+        self.tickets > self.committed || open.any(|open| open.builder.record_count() > 0)
     }
 
     /// Forgets what was written to `partition`, which others may write to now.
@@ -308,7 +326,7 @@ impl RecordCollector {
         self.sealed.clear();
         self.unacked.clear();
         self.unacked_bytes = 0;
-        self.barrier = None;
+        (self.barrier, self.committed) = (None, self.tickets);
         self.written.clear();
         self.written_behind.clear();
         self.unresolved.clear();

@@ -416,6 +416,11 @@ impl Topology {
         self.stores.iter().any(|store| &*store.name == name)
     }
 
+    /// True when it has a global store of this name.
+    pub fn has_global_store(&self, name: &str) -> bool {
+        self.global_stores().any(|store| &*store.name == name)
+    }
+
     /// How many sub-topologies there are; their numbers begin at zero.
     pub fn subtopology_count(&self) -> i32 {
         self.groups.iter().max().map_or(0, |last| last + 1)

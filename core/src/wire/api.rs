@@ -163,6 +163,8 @@ apis! {
     DeleteRecords = 21, DeleteRecordsRequest, DeleteRecordsResponse, 0..=2;
     InitProducerId = 22, InitProducerIdRequest, InitProducerIdResponse, 0..=5;
     OffsetForLeaderEpoch = 23, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse, 2..=4;
+    EndTxn = 26, EndTxnRequest, EndTxnResponse, 0..=5;
+    TxnOffsetCommit = 28, TxnOffsetCommitRequest, TxnOffsetCommitResponse, 0..=5;
     DescribeConfigs = 32, DescribeConfigsRequest, DescribeConfigsResponse, 1..=4;
     IncrementalAlterConfigs = 44, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, 0..=1;
     DescribeCluster = 60, DescribeClusterRequest, DescribeClusterResponse, 0..=2;
@@ -194,6 +196,9 @@ mod tests {
             (ApiKey::FindCoordinator, (0, 6)),
             (ApiKey::ApiVersions, (0, 4)),
             (ApiKey::InitProducerId, (0, 5)),
+            (ApiKey::EndTxn, (0, 5)),
+            // Version 6 names topics by id; Java's producer does not ask for it yet.
+            (ApiKey::TxnOffsetCommit, (0, 5)),
             (ApiKey::DeleteRecords, (0, 2)),
             (ApiKey::StreamsGroupHeartbeat, (0, 0)),
             (ApiKey::StreamsGroupDescribe, (0, 0)),

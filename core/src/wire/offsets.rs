@@ -15,7 +15,7 @@ use kafka_protocol::messages::{OffsetCommitRequest, OffsetFetchRequest};
 
 use super::api::ApiKey;
 use super::codec::{DecodeError, EncodeError};
-use super::primitives::{Reader, Wire, Writer};
+use super::primitives::{Reader, Wire, Writer, wire};
 
 /// The version of both requests that is written here.
 pub(super) const VERSION: i16 = 10;
@@ -28,28 +28,15 @@ pub(super) const fn last_request_version(api: ApiKey, theirs: i16) -> i16 {
     }
 }
 
-/// Fields in the order of the schema, then tagged ones, of which there are none.
-macro_rules! wire {
-    ($type:ident: $($field:ident),*) => {
-        impl Wire for $type {
-            fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-                let mut value = Self::default();
-                $( value.$field = Wire::read(reader)?; )*
-                reader.tags()?;
-                Ok(value)
-            }
-
-            fn write(&self, writer: &mut Writer) {
-                $( self.$field.write(writer); )*
-                writer.tags();
-            }
-        }
-    };
-}
-
-wire!(OffsetCommitRequest: group_id, generation_id_or_member_epoch, member_id, group_instance_id, topics);
+wire!(
+    OffsetCommitRequest:
+    group_id, generation_id_or_member_epoch, member_id, group_instance_id, topics
+);
 wire!(OffsetCommitRequestTopic: topic_id, partitions);
-wire!(OffsetCommitRequestPartition: partition_index, committed_offset, committed_leader_epoch, committed_metadata);
+wire!(
+    OffsetCommitRequestPartition:
+    partition_index, committed_offset, committed_leader_epoch, committed_metadata
+);
 wire!(OffsetFetchRequest: groups, require_stable);
 wire!(OffsetFetchRequestGroup: group_id, member_id, member_epoch, topics);
 wire!(OffsetFetchRequestTopics: topic_id, partition_indexes);

@@ -211,21 +211,48 @@ impl<T: Wire> Wire for Vec<T> {
     }
 }
 
-/// A nullable struct: one byte says whether it is there.
-pub(super) fn read_nullable<T: Wire>(reader: &mut Reader) -> Result<Option<T>, DecodeError> {
-    match i8::read(reader)? {
-        -1 => Ok(None),
-        1 => T::read(reader).map(Some),
-        _ => Err(DecodeError::Malformed("a struct neither null nor there")),
-    }
+/// Fields in the order of the schema, then tagged ones, of which there are none.
+macro_rules! wire {
+    ($type:ident: $($field:ident),*) => {
+        impl Wire for $type {
+            fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+                let mut value = Self::default();
+                $( value.$field = Wire::read(reader)?; )*
+                reader.tags()?;
+                Ok(value)
+            }
+
+            fn write(&self, writer: &mut Writer) {
+                $( self.$field.write(writer); )*
+                writer.tags();
+            }
+        }
+    };
 }
 
-pub(super) fn write_nullable<T: Wire>(value: Option<&T>, writer: &mut Writer) {
-    match value {
-        None => (-1_i8).write(writer),
-        Some(value) => {
-            1_i8.write(writer);
-            value.write(writer);
+/// A struct that may be null: one byte says whether it is there.
+macro_rules! nullable {
+    ($type:ident) => {
+        impl Wire for Option<$type> {
+            fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
+                match i8::read(reader)? {
+                    -1 => Ok(None),
+                    1 => $type::read(reader).map(Some),
+                    _ => Err(DecodeError::Malformed("a struct neither null nor there")),
+                }
+            }
+
+            fn write(&self, writer: &mut Writer) {
+                match self {
+                    None => (-1_i8).write(writer),
+                    Some(value) => {
+                        1_i8.write(writer);
+                        value.write(writer);
+                    }
+                }
+            }
         }
-    }
+    };
 }
+
+pub(super) use {nullable, wire};

@@ -2,10 +2,17 @@
 //!
 //! Field names and order are those of Kafka's schemas, version 0.
 
+mod describe;
+
+pub use describe::{
+    DescribedGroup, DescribedMember, DescribedSubtopology, DescribedTopology, MemberAssignment,
+    StreamsGroupDescribeRequest, StreamsGroupDescribeResponse,
+};
+
 use bytes::{Bytes, BytesMut};
 
 use super::codec::DecodeError;
-use super::primitives::{Reader, Wire, Writer, read_nullable, write_nullable};
+use super::primitives::{Reader, Wire, Writer, nullable, wire};
 
 /// What a group tells its members on every heartbeat while it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,22 +57,7 @@ pub struct KeyValue {
     pub value: String,
 }
 
-impl Wire for KeyValue {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            key: Wire::read(reader)?,
-            value: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.key.write(writer);
-        self.value.write(writer);
-        writer.tags();
-    }
-}
+wire!(KeyValue: key, value);
 
 /// An internal topic as a member wants it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,26 +72,7 @@ pub struct TopicInfo {
     pub topic_configs: Vec<KeyValue>,
 }
 
-impl Wire for TopicInfo {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            name: Wire::read(reader)?,
-            partitions: Wire::read(reader)?,
-            replication_factor: Wire::read(reader)?,
-            topic_configs: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.name.write(writer);
-        self.partitions.write(writer);
-        self.replication_factor.write(writer);
-        self.topic_configs.write(writer);
-        writer.tags();
-    }
-}
+wire!(TopicInfo: name, partitions, replication_factor, topic_configs);
 
 /// Tasks of one sub-topology.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -110,22 +83,7 @@ pub struct TaskIds {
     pub partitions: Vec<i32>,
 }
 
-impl Wire for TaskIds {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            subtopology_id: Wire::read(reader)?,
-            partitions: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.subtopology_id.write(writer);
-        self.partitions.write(writer);
-        writer.tags();
-    }
-}
+wire!(TaskIds: subtopology_id, partitions);
 
 /// How far a task's state has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -138,24 +96,7 @@ pub struct TaskOffset {
     pub offset: i64,
 }
 
-impl Wire for TaskOffset {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            subtopology_id: Wire::read(reader)?,
-            partition: Wire::read(reader)?,
-            offset: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.subtopology_id.write(writer);
-        self.partition.write(writer);
-        self.offset.write(writer);
-        writer.tags();
-    }
-}
+wire!(TaskOffset: subtopology_id, partition, offset);
 
 /// Where interactive queries reach a member (`application.server`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -166,22 +107,8 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-impl Wire for Endpoint {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            host: Wire::read(reader)?,
-            port: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.host.write(writer);
-        self.port.write(writer);
-        writer.tags();
-    }
-}
+wire!(Endpoint: host, port);
+nullable!(Endpoint);
 
 /// Topics that must have equally many partitions, as indexes into the lists of their sub-topology.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -194,24 +121,7 @@ pub struct CopartitionGroup {
     pub repartition_source_topics: Vec<i16>,
 }
 
-impl Wire for CopartitionGroup {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            source_topics: Wire::read(reader)?,
-            source_topic_regex: Wire::read(reader)?,
-            repartition_source_topics: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.source_topics.write(writer);
-        self.source_topic_regex.write(writer);
-        self.repartition_source_topics.write(writer);
-        writer.tags();
-    }
-}
+wire!(CopartitionGroup: source_topics, source_topic_regex, repartition_source_topics);
 
 /// A sub-topology as a joining member declares it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -232,32 +142,11 @@ pub struct Subtopology {
     pub copartition_groups: Vec<CopartitionGroup>,
 }
 
-impl Wire for Subtopology {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            subtopology_id: Wire::read(reader)?,
-            source_topics: Wire::read(reader)?,
-            source_topic_regex: Wire::read(reader)?,
-            state_changelog_topics: Wire::read(reader)?,
-            repartition_sink_topics: Wire::read(reader)?,
-            repartition_source_topics: Wire::read(reader)?,
-            copartition_groups: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.subtopology_id.write(writer);
-        self.source_topics.write(writer);
-        self.source_topic_regex.write(writer);
-        self.state_changelog_topics.write(writer);
-        self.repartition_sink_topics.write(writer);
-        self.repartition_source_topics.write(writer);
-        self.copartition_groups.write(writer);
-        writer.tags();
-    }
-}
+wire!(
+    Subtopology:
+    subtopology_id, source_topics, source_topic_regex, state_changelog_topics,
+    repartition_sink_topics, repartition_source_topics, copartition_groups
+);
 
 /// A topology as a joining member declares it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -268,22 +157,8 @@ pub struct Topology {
     pub subtopologies: Vec<Subtopology>,
 }
 
-impl Wire for Topology {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            epoch: Wire::read(reader)?,
-            subtopologies: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.epoch.write(writer);
-        self.subtopologies.write(writer);
-        writer.tags();
-    }
-}
+wire!(Topology: epoch, subtopologies);
+nullable!(Topology);
 
 /// Something that holds for the group or the member.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -294,22 +169,7 @@ pub struct Status {
     pub status_detail: String,
 }
 
-impl Wire for Status {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            status_code: Wire::read(reader)?,
-            status_detail: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.status_code.write(writer);
-        self.status_detail.write(writer);
-        writer.tags();
-    }
-}
+wire!(Status: status_code, status_detail);
 
 /// Partitions of one topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -320,22 +180,7 @@ pub struct TopicPartitions {
     pub partitions: Vec<i32>,
 }
 
-impl Wire for TopicPartitions {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            topic: Wire::read(reader)?,
-            partitions: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.topic.write(writer);
-        self.partitions.write(writer);
-        writer.tags();
-    }
-}
+wire!(TopicPartitions: topic, partitions);
 
 /// Which partitions are at which endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -348,24 +193,7 @@ pub struct EndpointToPartitions {
     pub standby_partitions: Vec<TopicPartitions>,
 }
 
-impl Wire for EndpointToPartitions {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            user_endpoint: Wire::read(reader)?,
-            active_partitions: Wire::read(reader)?,
-            standby_partitions: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.user_endpoint.write(writer);
-        self.active_partitions.write(writer);
-        self.standby_partitions.write(writer);
-        writer.tags();
-    }
-}
+wire!(EndpointToPartitions: user_endpoint, active_partitions, standby_partitions);
 
 /// API 88 version 0, request: join, beat, acknowledge, leave (KIP-1071).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -406,52 +234,12 @@ pub struct StreamsGroupHeartbeatRequest {
     pub shutdown_application: bool,
 }
 
-impl Wire for StreamsGroupHeartbeatRequest {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            group_id: Wire::read(reader)?,
-            member_id: Wire::read(reader)?,
-            member_epoch: Wire::read(reader)?,
-            endpoint_information_epoch: Wire::read(reader)?,
-            instance_id: Wire::read(reader)?,
-            rack_id: Wire::read(reader)?,
-            rebalance_timeout_ms: Wire::read(reader)?,
-            topology: read_nullable(reader)?,
-            active_tasks: Wire::read(reader)?,
-            standby_tasks: Wire::read(reader)?,
-            warmup_tasks: Wire::read(reader)?,
-            process_id: Wire::read(reader)?,
-            user_endpoint: read_nullable(reader)?,
-            client_tags: Wire::read(reader)?,
-            task_offsets: Wire::read(reader)?,
-            task_end_offsets: Wire::read(reader)?,
-            shutdown_application: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.group_id.write(writer);
-        self.member_id.write(writer);
-        self.member_epoch.write(writer);
-        self.endpoint_information_epoch.write(writer);
-        self.instance_id.write(writer);
-        self.rack_id.write(writer);
-        self.rebalance_timeout_ms.write(writer);
-        write_nullable(self.topology.as_ref(), writer);
-        self.active_tasks.write(writer);
-        self.standby_tasks.write(writer);
-        self.warmup_tasks.write(writer);
-        self.process_id.write(writer);
-        write_nullable(self.user_endpoint.as_ref(), writer);
-        self.client_tags.write(writer);
-        self.task_offsets.write(writer);
-        self.task_end_offsets.write(writer);
-        self.shutdown_application.write(writer);
-        writer.tags();
-    }
-}
+wire!(
+    StreamsGroupHeartbeatRequest:
+    group_id, member_id, member_epoch, endpoint_information_epoch, instance_id, rack_id,
+    rebalance_timeout_ms, topology, active_tasks, standby_tasks, warmup_tasks, process_id,
+    user_endpoint, client_tags, task_offsets, task_end_offsets, shutdown_application
+);
 
 impl StreamsGroupHeartbeatRequest {
     /// The body's bytes.
@@ -503,360 +291,14 @@ pub struct StreamsGroupHeartbeatResponse {
     pub partitions_by_user_endpoint: Option<Vec<EndpointToPartitions>>,
 }
 
-impl Wire for StreamsGroupHeartbeatResponse {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            throttle_time_ms: Wire::read(reader)?,
-            error_code: Wire::read(reader)?,
-            error_message: Wire::read(reader)?,
-            member_id: Wire::read(reader)?,
-            member_epoch: Wire::read(reader)?,
-            heartbeat_interval_ms: Wire::read(reader)?,
-            acceptable_recovery_lag: Wire::read(reader)?,
-            task_offset_interval_ms: Wire::read(reader)?,
-            status: Wire::read(reader)?,
-            active_tasks: Wire::read(reader)?,
-            standby_tasks: Wire::read(reader)?,
-            warmup_tasks: Wire::read(reader)?,
-            endpoint_information_epoch: Wire::read(reader)?,
-            partitions_by_user_endpoint: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.throttle_time_ms.write(writer);
-        self.error_code.write(writer);
-        self.error_message.write(writer);
-        self.member_id.write(writer);
-        self.member_epoch.write(writer);
-        self.heartbeat_interval_ms.write(writer);
-        self.acceptable_recovery_lag.write(writer);
-        self.task_offset_interval_ms.write(writer);
-        self.status.write(writer);
-        self.active_tasks.write(writer);
-        self.standby_tasks.write(writer);
-        self.warmup_tasks.write(writer);
-        self.endpoint_information_epoch.write(writer);
-        self.partitions_by_user_endpoint.write(writer);
-        writer.tags();
-    }
-}
+wire!(
+    StreamsGroupHeartbeatResponse:
+    throttle_time_ms, error_code, error_message, member_id, member_epoch, heartbeat_interval_ms,
+    acceptable_recovery_lag, task_offset_interval_ms, status, active_tasks, standby_tasks,
+    warmup_tasks, endpoint_information_epoch, partitions_by_user_endpoint
+);
 
 impl StreamsGroupHeartbeatResponse {
-    /// The body's bytes.
-    pub fn encode(&self) -> Bytes {
-        let mut writer = Writer(BytesMut::new());
-        self.write(&mut writer);
-        writer.0.freeze()
-    }
-
-    /// The message in a body's bytes.
-    ///
-    /// # Errors
-    /// When the bytes are not such a message.
-    pub fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
-        Self::read(&mut Reader(bytes))
-    }
-}
-
-/// API 89 version 0, request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StreamsGroupDescribeRequest {
-    /// The groups.
-    pub group_ids: Vec<String>,
-    /// Whether to say what the asker may do.
-    pub include_authorized_operations: bool,
-}
-
-impl Wire for StreamsGroupDescribeRequest {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            group_ids: Wire::read(reader)?,
-            include_authorized_operations: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.group_ids.write(writer);
-        self.include_authorized_operations.write(writer);
-        writer.tags();
-    }
-}
-
-impl StreamsGroupDescribeRequest {
-    /// The body's bytes.
-    pub fn encode(&self) -> Bytes {
-        let mut writer = Writer(BytesMut::new());
-        self.write(&mut writer);
-        writer.0.freeze()
-    }
-
-    /// The message in a body's bytes.
-    ///
-    /// # Errors
-    /// When the bytes are not such a message.
-    pub fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
-        Self::read(&mut Reader(bytes))
-    }
-}
-
-/// A sub-topology as the coordinator describes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DescribedSubtopology {
-    /// Its number as text.
-    pub subtopology_id: String,
-    /// Topics it reads.
-    pub source_topics: Vec<String>,
-    /// Repartition topics it writes.
-    pub repartition_sink_topics: Vec<String>,
-    /// Its changelogs.
-    pub state_changelog_topics: Vec<TopicInfo>,
-    /// Repartition topics it reads.
-    pub repartition_source_topics: Vec<TopicInfo>,
-}
-
-impl Wire for DescribedSubtopology {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            subtopology_id: Wire::read(reader)?,
-            source_topics: Wire::read(reader)?,
-            repartition_sink_topics: Wire::read(reader)?,
-            state_changelog_topics: Wire::read(reader)?,
-            repartition_source_topics: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.subtopology_id.write(writer);
-        self.source_topics.write(writer);
-        self.repartition_sink_topics.write(writer);
-        self.state_changelog_topics.write(writer);
-        self.repartition_source_topics.write(writer);
-        writer.tags();
-    }
-}
-
-/// A topology as the coordinator describes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DescribedTopology {
-    /// Its epoch.
-    pub epoch: i32,
-    /// Its sub-topologies; null where they are not known.
-    pub subtopologies: Option<Vec<DescribedSubtopology>>,
-}
-
-impl Wire for DescribedTopology {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            epoch: Wire::read(reader)?,
-            subtopologies: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.epoch.write(writer);
-        self.subtopologies.write(writer);
-        writer.tags();
-    }
-}
-
-/// Tasks of one member.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MemberAssignment {
-    /// To process.
-    pub active_tasks: Vec<TaskIds>,
-    /// To follow.
-    pub standby_tasks: Vec<TaskIds>,
-    /// To warm up.
-    pub warmup_tasks: Vec<TaskIds>,
-}
-
-impl Wire for MemberAssignment {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            active_tasks: Wire::read(reader)?,
-            standby_tasks: Wire::read(reader)?,
-            warmup_tasks: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.active_tasks.write(writer);
-        self.standby_tasks.write(writer);
-        self.warmup_tasks.write(writer);
-        writer.tags();
-    }
-}
-
-/// A member as the coordinator describes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DescribedMember {
-    /// The member.
-    pub member_id: String,
-    /// Its epoch.
-    pub member_epoch: i32,
-    /// Its static id.
-    pub instance_id: Option<String>,
-    /// Its rack.
-    pub rack_id: Option<String>,
-    /// What its client calls itself.
-    pub client_id: String,
-    /// Where it connects from.
-    pub client_host: String,
-    /// The epoch of its topology.
-    pub topology_epoch: i32,
-    /// Its process.
-    pub process_id: String,
-    /// Where queries reach it.
-    pub user_endpoint: Option<Endpoint>,
-    /// Its tags.
-    pub client_tags: Vec<KeyValue>,
-    /// How far its tasks have come.
-    pub task_offsets: Vec<TaskOffset>,
-    /// How far they could.
-    pub task_end_offsets: Vec<TaskOffset>,
-    /// What it has.
-    pub assignment: MemberAssignment,
-    /// What it is to have.
-    pub target_assignment: MemberAssignment,
-    /// Whether it uses the classic protocol.
-    pub is_classic: bool,
-}
-
-impl Wire for DescribedMember {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            member_id: Wire::read(reader)?,
-            member_epoch: Wire::read(reader)?,
-            instance_id: Wire::read(reader)?,
-            rack_id: Wire::read(reader)?,
-            client_id: Wire::read(reader)?,
-            client_host: Wire::read(reader)?,
-            topology_epoch: Wire::read(reader)?,
-            process_id: Wire::read(reader)?,
-            user_endpoint: read_nullable(reader)?,
-            client_tags: Wire::read(reader)?,
-            task_offsets: Wire::read(reader)?,
-            task_end_offsets: Wire::read(reader)?,
-            assignment: Wire::read(reader)?,
-            target_assignment: Wire::read(reader)?,
-            is_classic: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.member_id.write(writer);
-        self.member_epoch.write(writer);
-        self.instance_id.write(writer);
-        self.rack_id.write(writer);
-        self.client_id.write(writer);
-        self.client_host.write(writer);
-        self.topology_epoch.write(writer);
-        self.process_id.write(writer);
-        write_nullable(self.user_endpoint.as_ref(), writer);
-        self.client_tags.write(writer);
-        self.task_offsets.write(writer);
-        self.task_end_offsets.write(writer);
-        self.assignment.write(writer);
-        self.target_assignment.write(writer);
-        self.is_classic.write(writer);
-        writer.tags();
-    }
-}
-
-/// A group as the coordinator describes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DescribedGroup {
-    /// 0, or why there is no description.
-    pub error_code: i16,
-    /// The same in words.
-    pub error_message: Option<String>,
-    /// The group.
-    pub group_id: String,
-    /// Empty, NotReady, Assigning, Reconciling, Stable or Dead.
-    pub group_state: String,
-    /// Its epoch.
-    pub group_epoch: i32,
-    /// The epoch of its target assignment.
-    pub assignment_epoch: i32,
-    /// Its topology.
-    pub topology: Option<DescribedTopology>,
-    /// Its members.
-    pub members: Vec<DescribedMember>,
-    /// What the asker may do; -2147483648 where not asked.
-    pub authorized_operations: i32,
-}
-
-impl Wire for DescribedGroup {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            error_code: Wire::read(reader)?,
-            error_message: Wire::read(reader)?,
-            group_id: Wire::read(reader)?,
-            group_state: Wire::read(reader)?,
-            group_epoch: Wire::read(reader)?,
-            assignment_epoch: Wire::read(reader)?,
-            topology: read_nullable(reader)?,
-            members: Wire::read(reader)?,
-            authorized_operations: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.error_code.write(writer);
-        self.error_message.write(writer);
-        self.group_id.write(writer);
-        self.group_state.write(writer);
-        self.group_epoch.write(writer);
-        self.assignment_epoch.write(writer);
-        write_nullable(self.topology.as_ref(), writer);
-        self.members.write(writer);
-        self.authorized_operations.write(writer);
-        writer.tags();
-    }
-}
-
-/// API 89 version 0, answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StreamsGroupDescribeResponse {
-    /// How long the broker held the request back.
-    pub throttle_time_ms: i32,
-    /// The groups.
-    pub groups: Vec<DescribedGroup>,
-}
-
-impl Wire for StreamsGroupDescribeResponse {
-    fn read(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let value = Self {
-            throttle_time_ms: Wire::read(reader)?,
-            groups: Wire::read(reader)?,
-        };
-        reader.tags()?;
-        Ok(value)
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        self.throttle_time_ms.write(writer);
-        self.groups.write(writer);
-        writer.tags();
-    }
-}
-
-impl StreamsGroupDescribeResponse {
     /// The body's bytes.
     pub fn encode(&self) -> Bytes {
         let mut writer = Writer(BytesMut::new());

@@ -29,6 +29,7 @@ pub use self::rows::QueryRows;
 pub use self::stores::{
     ReadOnlyKeyValueStore, ReadOnlySessionStore, ReadOnlyVersionedStore, ReadOnlyWindowStore,
 };
+use crate::stream_thread::StreamThread;
 use crate::streams::{RunningStreams, Shared};
 
 /// A question to the store of an application (Java: `StateQueryRequest`).
@@ -181,8 +182,34 @@ impl Question {
             let store = self.store.clone();
             return Err(QueryFailure::DoesNotExist { store });
         }
+        let mut pages = Vec::new();
+        let threads = shared.handles();
+        // Every thread has all of a global store: one of them is enough.
+        let at_once = match shared.topology().has_global_store(&self.store) {
+            true => 1,
+            false => threads.len().max(1),
+        };
+        for threads in threads.chunks(at_once) {
+            pages.extend(self.ask_threads(threads, partitions, after));
+            if !pages.is_empty() {
+                break;
+            }
+        }
+        if pages.is_empty() && !shared.is_running() {
+            return Err(QueryFailure::NotRunning);
+        }
+        Ok(pages)
+    }
+
+    /// What some threads answer, in whatever order.
+    fn ask_threads(
+        &self,
+        threads: &[Arc<StreamThread>],
+        partitions: Option<&BTreeSet<i32>>,
+        after: Option<&RowPosition>,
+    ) -> Vec<PartitionPage> {
         let (answer, answers) = unbounded();
-        for thread in shared.handles() {
+        for thread in threads {
             thread.query(QueryJob {
                 store: self.store.clone(),
                 query: self.query.clone(),
@@ -196,11 +223,7 @@ impl Question {
         }
         drop(answer);
         // Ends when every thread has answered or ended.
-        let pages: Vec<PartitionPage> = answers.into_iter().flatten().collect();
-        if pages.is_empty() && !shared.is_running() {
-            return Err(QueryFailure::NotRunning);
-        }
-        Ok(pages)
+        answers.into_iter().flatten().collect()
     }
 }
 

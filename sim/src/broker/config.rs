@@ -64,6 +64,11 @@ pub struct BrokerConfig {
     pub max_batch_bytes: usize,
     /// Finalized level of the feature `streams.version`; 0 turns APIs 88 and 89 off.
     pub streams_version: i16,
+    /// Finalized level of the feature `transaction.version`; below 2 clients need requests that
+    /// are not modelled.
+    pub transaction_version: i16,
+    /// How long after its end a transaction is written into what it touched.
+    pub marker_delay_ms: u64,
     /// Caps on what ApiVersions offers, by API key: (lowest, highest). Lets a test pose as an
     /// older broker. An empty range (lowest above highest) hides the API.
     pub api_versions: BTreeMap<i16, (i16, i16)>,
@@ -88,6 +93,8 @@ impl Default for BrokerConfig {
             max_request_bytes: 100 << 20,
             max_batch_bytes: 1_048_588,
             streams_version: 1,
+            transaction_version: 2,
+            marker_delay_ms: 0,
             api_versions: BTreeMap::new(),
             group: GroupConfig::default(),
             max_fetch_sessions: 1_000,

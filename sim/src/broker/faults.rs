@@ -120,6 +120,13 @@ pub(super) fn refuse(version: i16, request: &Request, code: i16) -> Option<Respo
                 .with_producer_id(ProducerId(-1))
                 .with_producer_epoch(-1),
         ),
+        Request::TxnOffsetCommit(request) => refuse_txn_offset_commit(request, code),
+        Request::EndTxn(_) => Response::EndTxn(
+            EndTxnResponse::default()
+                .with_error_code(code)
+                .with_producer_id(ProducerId(-1))
+                .with_producer_epoch(-1),
+        ),
         Request::ListGroups(_) => {
             Response::ListGroups(ListGroupsResponse::default().with_error_code(code))
         }
@@ -240,6 +247,20 @@ fn refuse_offset_commit(request: &OffsetCommitRequest, code: i16) -> Response {
             .with_partitions(partitions.collect())
     });
     Response::OffsetCommit(OffsetCommitResponse::default().with_topics(topics.collect()))
+}
+
+fn refuse_txn_offset_commit(request: &TxnOffsetCommitRequest, code: i16) -> Response {
+    let topics = request.topics.iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|partition| {
+            txn_offset_commit_response::TxnOffsetCommitResponsePartition::default()
+                .with_partition_index(partition.partition_index)
+                .with_error_code(code)
+        });
+        txn_offset_commit_response::TxnOffsetCommitResponseTopic::default()
+            .with_name(topic.name.clone())
+            .with_partitions(partitions.collect())
+    });
+    Response::TxnOffsetCommit(TxnOffsetCommitResponse::default().with_topics(topics.collect()))
 }
 
 fn refuse_offset_fetch(version: i16, request: &OffsetFetchRequest, code: i16) -> Response {

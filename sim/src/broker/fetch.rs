@@ -3,7 +3,7 @@
 use eddyline_core::time::Instant;
 use eddyline_core::types::BrokerId;
 use eddyline_core::wire::messages::fetch_response::{
-    FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
+    AbortedTransaction, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
 };
 use eddyline_core::wire::messages::{self, FetchRequest, FetchResponse};
 use eddyline_core::wire::{Response, Uuid};
@@ -84,7 +84,12 @@ impl FetchContext {
         }
         let room = wanted.max_bytes.min(self.max_bytes.saturating_sub(total));
         // A first batch larger than the limits is sent whole, or the client would be stuck.
-        Ok(log.readable_bytes(wanted.fetch_offset, room, total == 0))
+        let end = if self.read_committed {
+            log.last_stable_offset()
+        } else {
+            log.end_offset()
+        };
+        Ok(log.readable_bytes(wanted.fetch_offset, room, total == 0, end))
     }
 }
 
@@ -260,9 +265,17 @@ impl Broker {
                 };
                 let log = &partition.log;
                 data.high_watermark = log.end_offset();
-                data.last_stable_offset = log.end_offset();
+                data.last_stable_offset = log.last_stable_offset();
                 data.log_start_offset = log.start_offset();
                 data.records = Some(log.read(wanted.fetch_offset, bytes));
+                if let Some(aborted) = &mut data.aborted_transactions {
+                    let (from, to) = (wanted.fetch_offset, log.last_stable_offset());
+                    aborted.extend(log.aborted(from, to).map(|known| {
+                        AbortedTransaction::default()
+                            .with_producer_id(messages::ProducerId(known.producer_id))
+                            .with_first_offset(known.first_offset)
+                    }));
+                }
             }
         }
         data

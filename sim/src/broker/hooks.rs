@@ -9,6 +9,7 @@ use eddyline_core::wire::{self, SealedBatch};
 use super::config::NodeConfig;
 use super::groups::StreamsGroup;
 use super::log::PartitionLog;
+use super::transactions::coordinator_key;
 use super::{
     Broker, BrokerInput, ConnectionId, CoordinatorFault, FaultRule, GroupConfig, Node, codes,
 };
@@ -132,6 +133,14 @@ impl Broker {
         if self.nodes.contains_key(&node) {
             self.coordinators.insert(group_id.to_owned(), node);
             self.groups.reload(now.instant, group_id);
+        }
+    }
+
+    /// Makes `node` the coordinator of every transactional id.
+    pub fn move_transactions(&mut self, node: BrokerId) {
+        if self.nodes.contains_key(&node) {
+            let keys = self.transactions.ids().map(coordinator_key);
+            self.coordinators.extend(keys.map(|key| (key, node)));
         }
     }
 

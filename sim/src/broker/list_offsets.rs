@@ -52,12 +52,14 @@ impl Broker {
         version: i16,
         request: &ListOffsetsRequest,
     ) -> Response {
+        let read_committed = request.isolation_level == 1;
         let topics = request.topics.iter().map(|topic| {
             let partitions = topic.partitions.iter().map(|wanted| {
                 let name = topic.name.0.as_str();
                 let epoch = wanted.current_leader_epoch;
                 let partition = self.led_partition(node, name, wanted.partition_index, epoch);
-                let found = partition.and_then(|partition| offset_of(partition, wanted));
+                let found =
+                    partition.and_then(|partition| offset_of(partition, wanted, read_committed));
                 let response = ListOffsetsPartitionResponse::default()
                     .with_partition_index(wanted.partition_index)
                     .with_timestamp(-1)
@@ -175,8 +177,17 @@ struct Found {
     leader_epoch: i32,
 }
 
-fn offset_of(partition: &Partition, wanted: &ListOffsetsPartition) -> Result<Option<Found>, i16> {
+fn offset_of(
+    partition: &Partition,
+    wanted: &ListOffsetsPartition,
+    read_committed: bool,
+) -> Result<Option<Found>, i16> {
     let log = &partition.log;
+    let end = if read_committed {
+        log.last_stable_offset()
+    } else {
+        log.end_offset()
+    };
     let at = |timestamp: i64, offset: i64, leader_epoch: i32| {
         Ok(Some(Found {
             timestamp,
@@ -189,15 +200,17 @@ fn offset_of(partition: &Partition, wanted: &ListOffsetsPartition) -> Result<Opt
             let start = log.start_offset();
             at(-1, start, log.epoch_of(start))
         }
-        LATEST => at(-1, log.end_offset(), partition.leader_epoch),
+        LATEST => at(-1, end, partition.leader_epoch),
         LATEST_TIERED => Ok(None),
         MAX_TIMESTAMP => match log.max_timestamp() {
             Some((timestamp, offset)) => at(timestamp, offset, log.epoch_of(offset)),
             None => Ok(None),
         },
         timestamp if timestamp >= 0 => match log.offset_for_timestamp(timestamp) {
-            Some((timestamp, offset)) => at(timestamp, offset, log.epoch_of(offset)),
-            None => Ok(None),
+            Some((timestamp, offset)) if offset < end => {
+                at(timestamp, offset, log.epoch_of(offset))
+            }
+            _ => Ok(None),
         },
         _ => Err(codes::INVALID_REQUEST),
     }

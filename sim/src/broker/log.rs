@@ -5,7 +5,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Bytes, BytesMut};
-use eddyline_core::wire::{self, Record, RecordBatch, RecordError};
+use eddyline_core::time::WallClock;
+use eddyline_core::types::Headers;
+use eddyline_core::wire::{self, Record, RecordBatch, RecordBatchBuilder, RecordError};
 
 use super::codes;
 
@@ -19,6 +21,9 @@ pub struct StoredBatch {
     base_offset: i64,
     last_offset: i64,
     max_timestamp: i64,
+    is_control: bool,
+    /// The producer whose transaction it belongs to.
+    transaction_of: Option<i64>,
     bytes: Bytes,
 }
 
@@ -52,6 +57,22 @@ struct ProducerState {
     recent: VecDeque<SequenceRange>,
 }
 
+/// A transaction without a marker yet.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    first_offset: i64,
+    /// It is to be committed, whatever comes.
+    is_decided: bool,
+}
+
+/// A transaction that was aborted, with where its first record and its marker are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Aborted {
+    pub(crate) producer_id: i64,
+    pub(crate) first_offset: i64,
+    last_offset: i64,
+}
+
 /// Where an appended batch went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Appended {
@@ -68,6 +89,10 @@ pub struct PartitionLog {
     end_offset: i64,
     size_bytes: usize,
     producers: BTreeMap<i64, ProducerState>,
+    /// The open transaction of each producer.
+    open: BTreeMap<i64, Open>,
+    /// In the order of their markers.
+    aborted: Vec<Aborted>,
     /// Leader epochs and the offset each began at, ascending.
     epochs: Vec<(i32, i64)>,
 }
@@ -93,13 +118,41 @@ impl PartitionLog {
         self.batches.iter()
     }
 
-    /// All readable records, in offset order.
+    /// The first offset of an open transaction, or the end of the log (`last.stable.offset`).
+    pub fn last_stable_offset(&self) -> i64 {
+        let open = self.open.values().map(|open| open.first_offset);
+        open.min().unwrap_or(self.end_offset)
+    }
+
+    /// The transactions that were aborted between two offsets, the second excluded.
+    pub(crate) fn aborted(&self, from: i64, to: i64) -> impl Iterator<Item = &Aborted> {
+        let among =
+            move |aborted: &&Aborted| aborted.last_offset >= from && aborted.first_offset < to;
+        self.aborted.iter().filter(among)
+    }
+
+    /// Whether a batch is committed, or will be as soon as the marker is written.
+    fn is_committed(&self, batch: &StoredBatch) -> bool {
+        let Some(producer) = batch.transaction_of else {
+            return true;
+        };
+        let within = |aborted: &Aborted| {
+            aborted.producer_id == producer
+                && (aborted.first_offset..=aborted.last_offset).contains(&batch.base_offset)
+        };
+        let is_open = self.open.get(&producer);
+        is_open.is_none_or(|open| open.is_decided || batch.base_offset < open.first_offset)
+            && !self.aborted.iter().any(within)
+    }
+
+    /// All records that can be read and are committed, or certain to be, in offset order.
     ///
     /// # Errors
     /// A batch a hostile producer wrote may not decode.
     pub fn records(&self) -> Result<Vec<Record>, RecordError> {
         let mut records = Vec::new();
-        for batch in &self.batches {
+        let readable = self.batches.iter().filter(|batch| !batch.is_control);
+        for batch in readable.filter(|batch| self.is_committed(batch)) {
             for batch in wire::decode_batches(batch.bytes.clone())? {
                 for record in batch.records() {
                     let record = record?;
@@ -129,25 +182,81 @@ impl PartitionLog {
                 duplicate: true,
             });
         }
+        let base_offset = self.push(batch, leader_epoch);
+        if batch.header().producer_id >= 0 {
+            self.remember(batch, base_offset);
+        }
+        if batch.header().is_transactional {
+            let open = self.open.entry(batch.header().producer_id);
+            open.or_insert(Open {
+                first_offset: base_offset,
+                is_decided: false,
+            });
+        }
+        Ok(Appended {
+            base_offset,
+            duplicate: false,
+        })
+    }
+
+    fn push(&mut self, batch: &RecordBatch, leader_epoch: i32) -> i64 {
+        let header = batch.header();
         let base_offset = self.end_offset;
-        let length = batch.header().last_offset - batch.header().base_offset;
+        let length = header.last_offset - header.base_offset;
         let bytes = wire::assign_offsets(batch, base_offset, leader_epoch);
         self.size_bytes += bytes.len();
         self.batches.push_back(StoredBatch {
             base_offset,
             last_offset: base_offset + length,
-            max_timestamp: batch.header().max_timestamp,
+            max_timestamp: header.max_timestamp,
+            is_control: header.is_control,
+            transaction_of: header.is_transactional.then_some(header.producer_id),
             bytes,
         });
         self.end_offset = base_offset + length + 1;
-        if batch.header().producer_id >= 0 {
-            self.remember(batch, base_offset);
-        }
         self.begin_epoch_at(leader_epoch, base_offset);
-        Ok(Appended {
-            base_offset,
-            duplicate: false,
-        })
+        base_offset
+    }
+
+    /// The open transaction of a producer is to be committed.
+    pub(crate) fn decide_commit(&mut self, producer_id: i64) {
+        if let Some(open) = self.open.get_mut(&producer_id) {
+            open.is_decided = true;
+        }
+    }
+
+    /// Writes the marker of a transaction that is over (Java: `EndTransactionMarker`). The producer
+    /// has the epoch given from now on.
+    pub(crate) fn end_transaction(
+        &mut self,
+        (producer_id, epoch): (i64, i16),
+        is_commit: bool,
+        now: WallClock,
+        leader_epoch: i32,
+    ) {
+        let mut marker = RecordBatchBuilder::new();
+        let kind = [0, 0, 0, u8::from(is_commit)];
+        // A version and the coordinator's epoch.
+        let value = [0; 6];
+        marker.append(now.0, Some(&kind), Some(&value), &Headers::new());
+        let marker = marker.seal().transactional().control();
+        let marker = wire::decode_batches(marker.encode(producer_id, epoch, -1));
+        let Some(marker) = marker.ok().and_then(|batches| batches.into_iter().next()) else {
+            return;
+        };
+        let last_offset = self.push(&marker, leader_epoch);
+        if let Some(open) = self.open.remove(&producer_id)
+            && !is_commit
+        {
+            self.aborted.push(Aborted {
+                producer_id,
+                first_offset: open.first_offset,
+                last_offset,
+            });
+        }
+        let recent = VecDeque::with_capacity(REMEMBERED_BATCHES);
+        let state = ProducerState { epoch, recent };
+        self.producers.insert(producer_id, state);
     }
 
     /// Kafka's rules for idempotent producers (Java: `ProducerAppendInfo`); gives the offset of a
@@ -174,8 +283,10 @@ impl PartitionLog {
         if let Some(range) = duplicate {
             return Ok(Some(range.base_offset));
         }
-        let expected = state.recent.back().map(|range| next_sequence(range.last));
-        if expected.is_none_or(|expected| expected == first) {
+        // Behind the marker of a transaction all begins anew.
+        let last = state.recent.back();
+        let expected = last.map_or(0, |range| next_sequence(range.last));
+        if expected == first {
             Ok(None)
         } else {
             Err(codes::OUT_OF_ORDER_SEQUENCE_NUMBER)
@@ -245,16 +356,18 @@ impl PartitionLog {
             .partition_point(|batch| batch.last_offset < offset)
     }
 
-    /// How many bytes of whole batches from `offset` on fit into `max_bytes`; with `at_least_one`
-    /// a first batch larger than that counts too.
+    /// How many bytes of whole batches from `offset` on and before `end` fit into `max_bytes`; with
+    /// `at_least_one` a first batch larger than that counts too.
     pub(crate) fn readable_bytes(
         &self,
         offset: i64,
         max_bytes: usize,
         at_least_one: bool,
+        end: i64,
     ) -> usize {
         let mut size = 0;
-        for batch in self.batches.range(self.position(offset)..) {
+        let batches = self.batches.range(self.position(offset)..);
+        for batch in batches.take_while(|batch| batch.base_offset < end) {
             let grown = size + batch.bytes.len();
             if grown > max_bytes {
                 return if size == 0 && at_least_one {
@@ -291,7 +404,7 @@ impl PartitionLog {
     /// The first record at or after `timestamp`: its timestamp and offset.
     pub(crate) fn offset_for_timestamp(&self, timestamp: i64) -> Option<(i64, i64)> {
         for stored in &self.batches {
-            if stored.max_timestamp < timestamp {
+            if stored.max_timestamp < timestamp || stored.is_control {
                 continue;
             }
             let batches = wire::decode_batches(stored.bytes.clone()).ok()?;
@@ -308,7 +421,8 @@ impl PartitionLog {
 
     /// The highest timestamp in the log and the first record that has it.
     pub(crate) fn max_timestamp(&self) -> Option<(i64, i64)> {
-        let max = self.batches.iter().map(|batch| batch.max_timestamp).max()?;
+        let batches = self.batches.iter().filter(|batch| !batch.is_control);
+        let max = batches.map(|batch| batch.max_timestamp).max()?;
         self.offset_for_timestamp(max)
     }
 

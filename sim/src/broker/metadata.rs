@@ -21,9 +21,13 @@ use eddyline_core::wire::{ApiKey, Response, Uuid};
 
 use super::groups::is_valid_topic_name;
 use super::topics::{Partition, Topic};
+use super::transactions::coordinator_key;
 use super::{Broker, codes};
 
 const LEADER_NOT_AVAILABLE: i16 = 5;
+/// Types of coordinators (Java: `CoordinatorType`).
+const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
 /// Bits of operations that were not asked for.
 const NOT_ASKED: i32 = i32::MIN;
 /// Bits of all operations on a topic and on a cluster: there are no ACLs.
@@ -32,9 +36,10 @@ const CLUSTER_OPERATIONS: i32 = 8184;
 
 /// What the broker speaks: API, lowest and highest version.
 ///
-/// No entry, no service. Consumer groups (KIP-848, or with a leader) and transactions are missing;
+/// No entry, no service. Consumer groups (KIP-848, or with a leader) and what version 1 of
+/// transactions needs (AddPartitionsToTxn, AddOffsetsToTxn) are missing;
 /// without DescribeTopicPartitions (75) clients describe topics with Metadata.
-pub(super) const APIS: [(ApiKey, i16, i16); 21] = [
+pub(super) const APIS: [(ApiKey, i16, i16); 23] = [
     (ApiKey::Produce, 3, 13),
     (ApiKey::Fetch, 4, 18),
     (ApiKey::ListOffsets, 1, 10),
@@ -50,6 +55,8 @@ pub(super) const APIS: [(ApiKey, i16, i16); 21] = [
     (ApiKey::DeleteRecords, 0, 2),
     (ApiKey::InitProducerId, 0, 5),
     (ApiKey::OffsetForLeaderEpoch, 2, 4),
+    (ApiKey::EndTxn, 0, 5),
+    (ApiKey::TxnOffsetCommit, 0, 5),
     (ApiKey::DescribeConfigs, 1, 4),
     (ApiKey::IncrementalAlterConfigs, 0, 1),
     (ApiKey::DescribeCluster, 0, 2),
@@ -88,17 +95,24 @@ impl Broker {
                     .with_name("streams.version".into())
                     .with_min_version(0)
                     .with_max_version(1),
+                SupportedFeatureKey::default()
+                    .with_name("transaction.version".into())
+                    .with_min_version(0)
+                    .with_max_version(2),
             ])
             .with_finalized_features_epoch(1);
-        if self.config.streams_version > 0 {
-            let level = self.config.streams_version;
-            response.finalized_features = vec![
-                FinalizedFeatureKey::default()
-                    .with_name("streams.version".into())
-                    .with_min_version_level(level)
-                    .with_max_version_level(level),
-            ];
-        }
+        let features = [
+            ("streams.version", self.config.streams_version),
+            ("transaction.version", self.config.transaction_version),
+        ];
+        let features = features.into_iter().filter(|(_, level)| *level > 0);
+        let features = features.map(|(name, level)| {
+            FinalizedFeatureKey::default()
+                .with_name(name.into())
+                .with_min_version_level(level)
+                .with_max_version_level(level)
+        });
+        response.finalized_features = features.collect();
         Response::ApiVersions(response)
     }
 
@@ -204,17 +218,17 @@ impl Broker {
         version: i16,
         request: &FindCoordinatorRequest,
     ) -> Response {
-        let group = request.key_type == 0;
+        let kind = request.key_type;
         if version >= 4 {
             let keys = request.coordinator_keys.iter();
             let coordinators = keys
-                .map(|key| self.coordinator_of(key.as_str(), group))
+                .map(|key| self.coordinator_of(key.as_str(), kind))
                 .collect();
             return Response::FindCoordinator(
                 FindCoordinatorResponse::default().with_coordinators(coordinators),
             );
         }
-        let found = self.coordinator_of(request.key.as_str(), group);
+        let found = self.coordinator_of(request.key.as_str(), kind);
         Response::FindCoordinator(
             FindCoordinatorResponse::default()
                 .with_error_code(found.error_code)
@@ -225,22 +239,24 @@ impl Broker {
         )
     }
 
-    fn coordinator_of(&mut self, key: &str, is_group: bool) -> Coordinator {
+    fn coordinator_of(&mut self, key: &str, kind: i8) -> Coordinator {
         let none = Coordinator::default()
             .with_key(key.to_owned().into())
             .with_error_message(None)
             .with_node_id(messages::BrokerId(-1))
             .with_port(-1);
-        if !is_group {
-            // No transactions, so no transaction coordinator.
-            return none
-                .with_error_code(codes::INVALID_REQUEST)
-                .with_error_message(Some("Transactions are not supported by this broker".into()));
+        if !(GROUP..=TRANSACTION).contains(&kind) {
+            // Share groups.
+            return none.with_error_code(codes::INVALID_REQUEST);
         }
         if self.is_coordinator_unavailable() {
             return none.with_error_code(codes::COORDINATOR_NOT_AVAILABLE);
         }
-        let id = self.coordinator(key);
+        let id = if kind == TRANSACTION {
+            self.coordinator(&coordinator_key(key))
+        } else {
+            self.coordinator(key)
+        };
         match id.and_then(|id| self.alive_nodes().find(|node| node.id == id)) {
             None => none.with_error_code(codes::COORDINATOR_NOT_AVAILABLE),
             Some(node) => Coordinator::default()

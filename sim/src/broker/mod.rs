@@ -4,9 +4,10 @@
 //! replication is immediate, and metadata is never stale, unless a test says otherwise through
 //! the hooks (leaders and coordinators move, nodes go down or pause, requests fail).
 //!
-//! One file per area of the protocol. Not modelled: transactions, consumer groups with members,
-//! retention and compaction (a log grows until DeleteRecords), recompression (batches stay as they
-//! were sent), ACLs, quotas, static members and everything else Kafka 4.3 itself refuses in streams groups.
+//! One file per area of the protocol. Not modelled: version 1 of transactions, consumer groups with
+//! members, retention and compaction (a log grows until DeleteRecords), recompression (batches stay
+//! as they were sent), ACLs, quotas, static members and everything else Kafka 4.3 itself refuses in
+//! streams groups.
 
 mod admin;
 mod codes;
@@ -25,6 +26,7 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod transactions;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -46,6 +48,7 @@ pub use groups::{AssignedTasks, GroupState, Member, MemberState, StreamsGroup, T
 pub use log::{PartitionLog, StoredBatch};
 use sessions::Sessions;
 use topics::Topics;
+use transactions::Transactions;
 
 /// A connection of a client to one node, named by the driver; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -140,6 +143,7 @@ pub struct Broker {
     next_producer_id: i64,
     /// Which client was given a producer id.
     producers: BTreeMap<i64, String>,
+    transactions: Transactions,
     connections: BTreeMap<ConnectionId, Connection>,
     /// Connections that may have a request to serve.
     runnable: VecDeque<ConnectionId>,
@@ -170,6 +174,7 @@ impl Broker {
             faults: Faults::default(),
             next_producer_id: 1_000,
             producers: BTreeMap::new(),
+            transactions: Transactions::default(),
             connections: BTreeMap::new(),
             runnable: VecDeque::new(),
             woken: BTreeSet::new(),
@@ -205,10 +210,9 @@ impl Broker {
     /// When [`BrokerInput::Timeout`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let fetch = self.deadlines.first().map(|(at, _)| *at);
-        match (fetch, self.groups.poll_timeout()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let groups = self.groups.poll_timeout();
+        let transactions = self.transactions.poll_timeout();
+        [fetch, groups, transactions].into_iter().flatten().min()
     }
 
     fn connect(&mut self, connection: ConnectionId, node: BrokerId) {
@@ -248,6 +252,7 @@ impl Broker {
 
     fn handle_timers(&mut self) {
         self.groups.handle_timeout(self.now.instant);
+        self.handle_transactions(self.now);
         while let Some(&(at, connection)) = self.deadlines.first() {
             if at > self.now.instant {
                 break;
@@ -431,6 +436,19 @@ impl Broker {
                 None => request.group_id.0.to_string(),
             }),
             Request::StreamsGroupHeartbeat(request) => Some(request.group_id.clone()),
+            Request::TxnOffsetCommit(request) => Some(request.group_id.0.to_string()),
+            _ => None,
+        }
+    }
+
+    /// The transactional id a request is about, if only the coordinator of it may serve it.
+    fn coordinated_id(request: &Request) -> Option<String> {
+        match request {
+            Request::InitProducerId(request) => {
+                let id = request.transactional_id.as_ref();
+                id.map(|id| id.0.to_string())
+            }
+            Request::EndTxn(request) => Some(request.transactional_id.0.to_string()),
             _ => None,
         }
     }
@@ -445,6 +463,12 @@ impl Broker {
         if let Some(group) = Self::coordinated_group(&frame.request)
             && !group.is_empty()
             && let Some(code) = self.coordinator_error(node, &group)
+            && let Some(response) = faults::refuse(version, &frame.request, code)
+        {
+            return Handled::Answer(response);
+        }
+        if let Some(id) = Self::coordinated_id(&frame.request)
+            && let Some(code) = self.transaction_coordinator_error(node, &id)
             && let Some(response) = faults::refuse(version, &frame.request, code)
         {
             return Handled::Answer(response);
@@ -466,6 +490,8 @@ impl Broker {
             Request::FindCoordinator(request) => self.find_coordinator(version, request),
             Request::ListOffsets(request) => self.list_offsets(node, version, request),
             Request::InitProducerId(request) => self.init_producer_id(client_id, request),
+            Request::TxnOffsetCommit(request) => self.txn_offset_commit(version, request),
+            Request::EndTxn(request) => self.end_txn(version, request),
             Request::DeleteRecords(request) => self.delete_records(node, request),
             Request::OffsetForLeaderEpoch(request) => self.offset_for_leader_epoch(node, request),
             Request::CreateTopics(request) => self.create_topics(request),

@@ -120,7 +120,11 @@ impl Broker {
 
     /// One code per partition of the request, or the code that refuses it as a whole. As in Kafka,
     /// one task of a member that is not its own refuses the whole request.
-    fn check_commit(&self, version: i16, request: &OffsetCommitRequest) -> Result<Vec<i16>, i16> {
+    pub(super) fn check_commit(
+        &self,
+        version: i16,
+        request: &OffsetCommitRequest,
+    ) -> Result<Vec<i16>, i16> {
         let validator = self.commit_validator(version, request)?;
         let mut codes = Vec::new();
         for topic in &request.topics {
@@ -192,7 +196,8 @@ impl Broker {
     pub(super) fn offset_fetch(&self, version: i16, request: &OffsetFetchRequest) -> Response {
         if version >= 8 {
             let groups = request.groups.iter();
-            let groups = groups.map(|group| self.offset_fetch_group(version, group));
+            let stable = request.require_stable;
+            let groups = groups.map(|group| self.offset_fetch_group(version, group, stable));
             return Response::OffsetFetch(
                 OffsetFetchResponse::default().with_groups(groups.collect()),
             );
@@ -211,7 +216,7 @@ impl Broker {
             .with_member_id(None)
             .with_member_epoch(-1)
             .with_topics(topics);
-        let group = self.offset_fetch_group(version, &group);
+        let group = self.offset_fetch_group(version, &group, request.require_stable);
         let topics = group.topics.into_iter().map(|topic| {
             let partitions = topic.partitions.into_iter().map(|partition| {
                 OffsetFetchResponsePartition::default()
@@ -236,6 +241,7 @@ impl Broker {
         &self,
         version: i16,
         request: &OffsetFetchRequestGroup,
+        require_stable: bool,
     ) -> OffsetFetchResponseGroup {
         let response = OffsetFetchResponseGroup::default().with_group_id(request.group_id.clone());
         if let Err(code) = self.check_offset_fetch(request) {
@@ -245,14 +251,35 @@ impl Broker {
         let none = GroupOffsets::new();
         let known = self.groups.get(id).and_then(|_| self.groups.offsets(id));
         let offsets = known.unwrap_or(&none);
-        response.with_topics(match &request.topics {
+        let mut topics = match &request.topics {
             None => self.all_offsets(version, offsets),
             Some(topics) => {
                 let topics = topics.iter();
                 let topics = topics.map(|topic| self.offsets_of(version, offsets, topic));
                 topics.collect()
             }
-        })
+        };
+        if require_stable {
+            self.mark_unstable(version, id, &mut topics);
+        }
+        response.with_topics(topics)
+    }
+
+    /// Holds back what a transaction may still change.
+    fn mark_unstable(&self, version: i16, group: &str, topics: &mut [OffsetFetchResponseTopics]) {
+        for topic in topics {
+            let key = TopicRef::new(topic.topic_id, &topic.name, version, TOPIC_IDS_FROM);
+            let Some(known) = self.topics.resolve(&key) else {
+                continue;
+            };
+            for partition in &mut topic.partitions {
+                let index = partition.partition_index;
+                if self.transactions.is_unstable(group, &known.name, index) {
+                    *partition =
+                        fetched(index, None).with_error_code(codes::UNSTABLE_OFFSET_COMMIT);
+                }
+            }
+        }
     }
 
     /// Everything a group has committed. A topic that is gone has no id to name it by.
@@ -318,7 +345,7 @@ impl Broker {
     }
 }
 
-fn committed(partition: &OffsetCommitRequestPartition) -> OffsetAndMetadata {
+pub(super) fn committed(partition: &OffsetCommitRequestPartition) -> OffsetAndMetadata {
     let epoch = partition.committed_leader_epoch;
     let metadata = partition.committed_metadata.as_ref();
     OffsetAndMetadata {

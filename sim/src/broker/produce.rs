@@ -17,6 +17,8 @@ use super::{Broker, Handled, codes};
 
 /// Produce names topics by id from this version on.
 const IDS_FROM: i16 = 13;
+/// Producers of this version on need not tell beforehand where a transaction writes (KIP-890).
+const TRANSACTIONS_FROM: i16 = 12;
 /// Produce answers carry the current leader of a partition from this version on (KIP-951).
 const LEADERS_FROM: i16 = 10;
 
@@ -33,7 +35,8 @@ impl Broker {
             let mut partitions = Vec::with_capacity(topic.partition_data.len());
             for data in &topic.partition_data {
                 let mut response = if (-1..=1).contains(&request.acks) {
-                    self.produce_partition(node, version, topic, data)
+                    let id = request.transactional_id.as_ref().map(|id| id.0.as_str());
+                    self.produce_partition(node, version, id, topic, data)
                 } else {
                     failure(data.index, codes::INVALID_REQUIRED_ACKS, None)
                 };
@@ -79,16 +82,18 @@ impl Broker {
         &mut self,
         node: BrokerId,
         version: i16,
+        transactional_id: Option<&str>,
         topic: &TopicProduceData,
         data: &PartitionProduceData,
     ) -> PartitionProduceResponse {
         let name = topic.name.0.as_str();
         let key = TopicRef::new(topic.topic_id, name, version, IDS_FROM);
         let max_batch_bytes = self.config.max_batch_bytes;
-        let Some(known) = self.topics.resolve_mut(&key) else {
+        let Some(known) = self.topics.resolve(&key) else {
             return failure(data.index, key.unknown(), None);
         };
-        let Some(partition) = known.partition_mut(data.index) else {
+        let topic_name = known.name.clone();
+        let Some(partition) = known.partition(data.index) else {
             return failure(data.index, codes::UNKNOWN_TOPIC_OR_PARTITION, None);
         };
         if let Err(code) = partition.check_leader(node, -1) {
@@ -97,6 +102,21 @@ impl Broker {
         let batch = match check_records(data, max_batch_bytes) {
             Ok(batch) => batch,
             Err((code, reason)) => return failure(data.index, code, Some(reason)),
+        };
+        if batch.header().is_transactional {
+            let identity = (batch.header().producer_id, batch.header().producer_epoch);
+            // Before version 12 AddPartitionsToTxn would have come first.
+            let touched = match transactional_id.filter(|_| version >= TRANSACTIONS_FROM) {
+                Some(id) => self.touch_partition(id, identity, &topic_name, data.index),
+                None => Err(codes::INVALID_TXN_STATE),
+            };
+            if let Err(code) = touched {
+                return failure(data.index, code, None);
+            }
+        }
+        let partition = self.topics.by_name_mut(&topic_name);
+        let Some(partition) = partition.and_then(|topic| topic.partition_mut(data.index)) else {
+            return failure(data.index, codes::UNKNOWN_TOPIC_OR_PARTITION, None);
         };
         match partition.log.append(&batch, partition.leader_epoch) {
             Err(code) => failure(data.index, code, None),
@@ -144,26 +164,21 @@ impl Broker {
             .collect()
     }
 
-    /// Ids for idempotent producers. Transactions are not modelled: a transactional id is refused.
+    /// Ids for idempotent producers, and for transactional ones.
     pub(super) fn init_producer_id(
         &mut self,
         client_id: &str,
         request: &InitProducerIdRequest,
     ) -> Response {
-        let response = InitProducerIdResponse::default();
-        Response::InitProducerId(if request.transactional_id.is_some() {
-            response
-                .with_error_code(codes::INVALID_REQUEST)
-                .with_producer_id(messages::ProducerId(-1))
-                .with_producer_epoch(-1)
-        } else {
-            let id = self.next_producer_id;
-            self.next_producer_id += 1;
-            self.producers.insert(id, client_id.to_owned());
-            response
+        if let Some(id) = &request.transactional_id {
+            return self.init_transactional_producer(client_id, id, request);
+        }
+        let id = self.new_producer(client_id);
+        Response::InitProducerId(
+            InitProducerIdResponse::default()
                 .with_producer_id(messages::ProducerId(id))
-                .with_producer_epoch(0)
-        })
+                .with_producer_epoch(0),
+        )
     }
 }
 
@@ -212,8 +227,8 @@ fn check_records(data: &PartitionProduceData, max: usize) -> Result<RecordBatch,
     {
         return Err((codes::INVALID_RECORD, error.to_string()));
     }
-    if batch.header().is_control || batch.header().is_transactional {
-        let reason = "Transactions are not supported by this broker".to_owned();
+    if batch.header().is_control {
+        let reason = "Clients cannot write control records".to_owned();
         return Err((codes::INVALID_RECORD, reason));
     }
     Ok(batch)

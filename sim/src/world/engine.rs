@@ -117,7 +117,7 @@ impl<'a> World<'a> {
             is_abrupt: false,
             phase: Phase::Working,
             deadline: Instant::MAX,
-            oracles: Oracles::default(),
+            oracles: Oracles::new(scenario.config.is_exactly_once()),
             trace,
         }
     }
@@ -166,7 +166,13 @@ impl<'a> World<'a> {
         let config = &self.scenario.config;
         let session_ms = u64::from(self.scenario.schedule.group.session_timeout_ms);
         let waits = config.max_poll_interval_ms() + config.request_timeout_ms() + session_ms;
-        2 * waits + 4 * config.commit_interval_ms() + 40_000
+        // An instance that vanished leaves a transaction behind.
+        let transaction_ms = if config.is_exactly_once() {
+            config.transaction_timeout_ms()
+        } else {
+            0
+        };
+        2 * waits + 4 * config.commit_interval_ms() + 2 * transaction_ms + 40_000
     }
 
     /// The time on an instance's clocks.

@@ -38,6 +38,7 @@ impl World<'_> {
             Fault::MoveCoordinator(node) => {
                 let group = self.scenario.config.application_id();
                 self.broker.move_coordinator(now, group, node);
+                self.broker.move_transactions(node);
             }
             Fault::MoveLeaders { topic, node } => {
                 let topics = self.broker.topics();

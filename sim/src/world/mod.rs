@@ -19,13 +19,17 @@
 //! | `disk` | what a crash or a close leaves on a disk is a store as of the changelog offset beside it |
 //! | `reads` | a task reads what it wrote, through cache and evictions (word count) |
 //! | `dedup` | one changelog record and one change forwarded for a key and a flush (word count) |
-//! | `counts` | every word is counted, and once where no member was lost (word count) |
+//! | `counts` | every word is counted, and once under exactly-once or where no member was lost (word count) |
 //! | `input` | the input can be written |
 //! | `check` | what was given to [`Simulation::check`] |
 //!
-//! Two rules have an exception that Kafka's at-least-once has, too: when an expelled member writes
+//! Two rules have an exception that Kafka's at-least-once has, too: there, when an expelled member writes
 //! to a changelog that another one restores from, that partition is left out of `fold` and `disk`,
 //! and counts may be too low.
+//!
+//! Half of the seeds run under exactly-once. There nothing is excused: all oracles look at what is
+//! committed, so a record that was read from an aborted transaction, or twice, shows in `fold` and
+//! `counts`.
 //!
 //! Half of the seeds keep their stores on disks, of which a crash may lose any number of the latest
 //! batches, and which may be full.
@@ -146,6 +150,11 @@ fn has_disks(seed: SeedTree) -> bool {
     seed.child("stores", 0).rng().chance(1, 2)
 }
 
+/// Half of the seeds run under exactly-once.
+fn is_exactly_once(seed: SeedTree) -> bool {
+    seed.child("guarantee", 0).rng().chance(1, 2)
+}
+
 type Check = Box<dyn Fn(&Broker) -> Result<(), String>>;
 
 struct InputRecord {
@@ -214,8 +223,16 @@ impl Simulation {
         };
         let uncommitted = [300, 5_000, 64 << 20];
         let uncommitted = uncommitted[seed.child("stores", 1).rng().below(3) as usize];
+        let guarantee = if is_exactly_once(seed) {
+            "exactly_once_v2"
+        } else {
+            "at_least_once"
+        };
+        let timeout_ms = 3_000 + seed.child("guarantee", 1).rng().below(7_000);
         let config = config
-            .set("default.dsl.store", stores)
+            .set("processing.guarantee", guarantee)
+            .and_then(|config| config.set("transaction.timeout.ms", timeout_ms))
+            .and_then(|config| config.set("default.dsl.store", stores))
             .and_then(|config| config.set("statestore.uncommitted.max.bytes", uncommitted));
         let config = config.expect("a type of stores and a size");
         Self {
@@ -355,6 +372,9 @@ impl Simulation {
             self.schedule.faults.clear();
             self.schedule.may_duplicate = false;
         }
+        if self.config.is_exactly_once() {
+            self.schedule.fit_to_transactions();
+        }
         let schedule = &self.schedule;
         let servers: Vec<String> = (1..=schedule.brokers)
             .map(|node| format!("broker-{node}:9092"))
@@ -364,6 +384,8 @@ impl Simulation {
         let config = config.expect("the addresses of nodes and a count of threads are valid");
         let mut cluster = BrokerConfig::with_nodes(schedule.brokers);
         cluster.group = schedule.group.clone();
+        cluster.marker_delay_ms =
+            [0, 0, 5, 300][self.seed.child("markers", 0).rng().below(4) as usize];
         let mut broker = Broker::new(cluster, self.seed.child("broker", 0));
         let subtopologies = self.topology.subtopologies(&config);
         let own = subtopologies.iter().flat_map(|subtopology| {

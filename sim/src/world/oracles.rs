@@ -32,12 +32,21 @@ pub(super) struct Oracles {
     found: Vec<Violation>,
     /// Who began to restore from a changelog, and the end of the log then; in order of time.
     restores: BTreeMap<TopicPartition, Vec<(String, i64)>>,
+    /// Whoever writes without owning is fenced.
+    is_exactly_once: bool,
 }
 
 /// One fault often shows in many places: so many are kept of one rule.
 const KEPT_PER_ORACLE: usize = 5;
 
 impl Oracles {
+    pub(super) fn new(is_exactly_once: bool) -> Self {
+        Self {
+            is_exactly_once,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn report(&mut self, oracle: &'static str, message: impl Into<String>) {
         let same = self.found.iter().filter(|known| known.oracle == oracle);
         if same.count() < KEPT_PER_ORACLE {
@@ -63,6 +72,9 @@ impl Oracles {
     /// member that was expelled and did not know. At-least-once cannot keep it out, in Kafka
     /// neither, and then no store is what its changelog says.
     pub(super) fn was_written_by_a_zombie(&self, broker: &Broker, topic: &str, index: i32) -> bool {
+        if self.is_exactly_once {
+            return false;
+        }
         let partition = TopicPartition::new(topic, index);
         let (Some(log), Some(owners)) = (broker.log(topic, index), self.restores.get(&partition))
         else {

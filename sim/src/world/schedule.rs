@@ -152,6 +152,19 @@ impl Schedule {
         self.may_duplicate = self.is_rough || missed.sum::<u32>() > 1;
     }
 
+    /// Exactly-once excuses nothing, and its offsets go another way.
+    pub(super) fn fit_to_transactions(&mut self) {
+        self.may_duplicate = false;
+        for scheduled in &mut self.faults {
+            if let Fault::Request(rule) = &mut scheduled.fault
+                && rule.api == Some(ApiKey::OffsetCommit)
+            {
+                let apis = [ApiKey::EndTxn, ApiKey::TxnOffsetCommit];
+                rule.api = Some(apis[(rule.skip % 2) as usize]);
+            }
+        }
+    }
+
     fn draw_fault(&self, rng: &mut Rng) -> ScheduledFault {
         let instance = rng.below(self.starts_ms.len() as u64) as usize;
         let thread = rng.below(self.threads as u64) as usize;

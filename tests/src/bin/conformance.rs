@@ -4,16 +4,12 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use eddyline_tests::conformance::{
-    Families, KnownDifferences, NotYet, Outcome, Report, folder, scenario_files,
-};
+use eddyline_tests::conformance::{Families, KnownDifferences, Outcome, Report, scenario_files};
 
 const USAGE: &str = "usage: conformance [--verbose] [--allow-unsupported] PATH...
-       conformance --ratchet
 
   --verbose            shows how scenarios differ, and what is not supported
-  --allow-unsupported  the exit status is 0 when nothing fails but what is not supported yet
-  --ratchet            runs the suite and takes what passes now off its list not-yet.txt";
+  --allow-unsupported  the exit status is 0 when nothing fails but what is not supported yet";
 
 fn main() -> ExitCode {
     // What user code throws is part of what is compared.
@@ -22,21 +18,18 @@ fn main() -> ExitCode {
         .skip(1)
         .partition(|arg| arg.starts_with("--"));
     let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
-    let (mut verbose, mut allow_unsupported, mut ratchet) = (false, false, false);
+    let (mut verbose, mut allow_unsupported) = (false, false);
     for flag in &flags {
         match flag.as_str() {
             "--verbose" => verbose = true,
             "--allow-unsupported" => allow_unsupported = true,
-            "--ratchet" => ratchet = true,
             _ => return usage(),
         }
     }
-    let result = match (ratchet, paths.as_slice()) {
-        (true, []) => turn_ratchet(),
-        (false, [_, ..]) => run(&paths, verbose, allow_unsupported),
-        _ => return usage(),
-    };
-    result.unwrap_or_else(|error| {
+    if paths.is_empty() {
+        return usage();
+    }
+    run(&paths, verbose, allow_unsupported).unwrap_or_else(|error| {
         eprintln!("{error}");
         ExitCode::from(2)
     })
@@ -85,24 +78,4 @@ fn show(family: &str, report: &Report) {
         };
         println!("  {kind}: {family}/{name}: {how}");
     }
-}
-
-fn turn_ratchet() -> io::Result<ExitCode> {
-    let files = scenario_files(&[folder().join("scenarios"), folder().join("more")])?;
-    let suite = Families::run(&files, &KnownDifferences::read()?).total();
-    let mut not_yet = NotYet::read()?;
-    let before = not_yet.0.len();
-    let fails = |name: &String| suite.0.get(name).is_some_and(Outcome::is_failure);
-    not_yet.0.retain(fails);
-    not_yet.write()?;
-    println!("{} scenarios left, {before} before", not_yet.0.len());
-    let failures = suite.0.iter().filter(|(_, outcome)| outcome.is_failure());
-    let mut newly = failures.filter(|(name, _)| !not_yet.0.contains(*name));
-    Ok(match newly.next() {
-        Some((name, _)) => {
-            println!("{name} and perhaps others passed before and fail now");
-            ExitCode::FAILURE
-        }
-        None => ExitCode::SUCCESS,
-    })
 }

@@ -1,13 +1,13 @@
-//! Lists of scenarios: differences to Java that are meant, and what is still to be done.
+//! The differences to Java that are meant.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// The folder with the scenarios and both lists.
+/// The folder with the scenarios and the list of known differences.
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance")
 }
@@ -43,41 +43,4 @@ pub(super) fn digest(text: &str) -> String {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
     format!("{hash:016x}")
-}
-
-/// Scenarios that do not pass yet (`not-yet.txt`), one `family/name` a line.
-#[derive(Debug, Default)]
-pub struct NotYet(pub BTreeSet<String>);
-
-impl NotYet {
-    fn path() -> PathBuf {
-        folder().join("not-yet.txt")
-    }
-
-    /// Reads the list, which is empty when the file is gone.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn read() -> io::Result<Self> {
-        match fs::read_to_string(Self::path()) {
-            Ok(text) => Ok(Self(text.lines().map(str::to_owned).collect())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Writes the list; an empty one has no file.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn write(&self) -> io::Result<()> {
-        if self.0.is_empty() {
-            return match fs::remove_file(Self::path()) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-                _ => Ok(()),
-            };
-        }
-        let lines: Vec<&str> = self.0.iter().map(String::as_str).collect();
-        fs::write(Self::path(), lines.join("\n") + "\n")
-    }
 }

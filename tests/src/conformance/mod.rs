@@ -19,7 +19,7 @@ mod stores;
 mod topology_json;
 mod windowed_commands;
 
-pub use known::{KnownDifferences, NotYet, folder};
+pub use known::{KnownDifferences, folder};
 pub use report::{Families, Report, scenario_files};
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

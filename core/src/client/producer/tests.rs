@@ -239,6 +239,7 @@ impl World {
                     .leader_hint(&partition, leader, leader_epoch, endpoint),
                 ProducerEvent::RefreshMetadata | ProducerEvent::Log(_) => {}
                 ProducerEvent::Failed(error) => panic!("{error}"),
+                other => panic!("without transactions: {other:?}"),
             }
         }
     }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::lookup::CoordinatorKind;
 use super::{Cluster, ClusterConfig, ClusterEvent};
 use crate::net::backoff::Backoff;
 use crate::net::connection::{Connection, ConnectionError, ConnectionEvent};
@@ -32,6 +33,7 @@ pub(super) enum Purpose {
     Fetch,
     Aside,
     Coordinator,
+    Transactions,
 }
 
 impl Purpose {
@@ -174,8 +176,8 @@ impl Cluster {
     ) {
         if token == super::lookup::METADATA_TOKEN {
             self.metadata_answered(now, result);
-        } else if token == super::lookup::COORDINATOR_TOKEN {
-            self.coordinator_answered(now, result);
+        } else if let Some(kind) = CoordinatorKind::of(token) {
+            self.coordinator_answered(now, kind, result);
         } else {
             self.respond(token, result);
         }
@@ -214,6 +216,11 @@ impl Cluster {
             if key.purpose == Purpose::Coordinator && self.coordinator() == Some(broker) {
                 self.coordinator_lost();
             }
+            if key.purpose == Purpose::Transactions
+                && self.transaction_coordinator.known() == Some(broker)
+            {
+                self.transaction_coordinator_lost();
+            }
             // Whatever made the connection break may have moved the leaders too.
             self.refresh.request(now);
         }
@@ -245,7 +252,12 @@ impl Cluster {
     /// Closes connections of a broker that left the cluster or moved.
     pub(super) fn close_node(&mut self, now: Instant, broker: BrokerId) {
         let node = Node::Broker(broker);
-        for purpose in [Purpose::General, Purpose::Fetch, Purpose::Coordinator] {
+        for purpose in [
+            Purpose::General,
+            Purpose::Fetch,
+            Purpose::Coordinator,
+            Purpose::Transactions,
+        ] {
             let key = LinkKey::new(node, purpose);
             if let Some(link) = self.links.get(&key) {
                 if let Some((id, _)) = link.connection {
@@ -514,10 +526,12 @@ impl Cluster {
             .due_after(now)
             .into_iter()
             .for_each(&mut consider);
-        self.coordinator
-            .due_after(now)
-            .into_iter()
-            .for_each(&mut consider);
+        for coordinator in [&self.coordinator, &self.transaction_coordinator] {
+            coordinator
+                .due_after(now)
+                .into_iter()
+                .for_each(&mut consider);
+        }
         let retry = |node: Node| self.nodes.get(&node).map(|node| node.backoff.until());
         for key in self.unconnected() {
             retry(key.node).into_iter().for_each(&mut consider);

@@ -20,7 +20,8 @@ use crate::wire::{self, ApiKey, Request, Response, Uuid};
 
 /// The cluster's own requests; nobody above uses tokens this high.
 pub(super) const METADATA_TOKEN: RequestToken = RequestToken(u64::MAX);
-pub(super) const COORDINATOR_TOKEN: RequestToken = RequestToken(u64::MAX - 1);
+const COORDINATOR_TOKEN: RequestToken = RequestToken(u64::MAX - 1);
+const TRANSACTION_COORDINATOR_TOKEN: RequestToken = RequestToken(u64::MAX - 2);
 
 /// When metadata is asked for next, and for what.
 #[derive(Debug)]
@@ -82,10 +83,41 @@ impl Refresh {
     }
 }
 
-/// The search for the group's coordinator.
+/// What a coordinator coordinates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CoordinatorKind {
+    Group,
+    Transaction,
+}
+
+impl CoordinatorKind {
+    /// Whose lookup a token is of.
+    pub(super) fn of(token: RequestToken) -> Option<Self> {
+        [Self::Group, Self::Transaction]
+            .into_iter()
+            .find(|kind| kind.token() == token)
+    }
+
+    const fn token(self) -> RequestToken {
+        match self {
+            Self::Group => COORDINATOR_TOKEN,
+            Self::Transaction => TRANSACTION_COORDINATOR_TOKEN,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Group => "the group's coordinator",
+            Self::Transaction => "the coordinator of transactions",
+        }
+    }
+}
+
+/// The search for a coordinator.
 #[derive(Debug)]
 pub(super) struct Coordinator {
-    group_id: Option<String>,
+    /// The group id or transactional id, if there is any.
+    key: Option<String>,
     known: Option<BrokerId>,
     in_flight: bool,
     not_before: Instant,
@@ -94,9 +126,9 @@ pub(super) struct Coordinator {
 }
 
 impl Coordinator {
-    pub(super) fn new(config: &ClusterConfig) -> Self {
+    pub(super) fn new(config: &ClusterConfig, key: Option<&String>) -> Self {
         Self {
-            group_id: config.group_id.clone(),
+            key: key.cloned(),
             known: None,
             in_flight: false,
             not_before: Instant::ZERO,
@@ -115,7 +147,7 @@ impl Coordinator {
     }
 
     const fn is_wanted(&self) -> bool {
-        self.group_id.is_some() && self.known.is_none() && !self.in_flight
+        self.key.is_some() && self.known.is_none() && !self.in_flight
     }
 
     pub(super) fn due_after(&self, now: Instant) -> Option<Instant> {
@@ -235,11 +267,12 @@ impl Cluster {
 
     fn take_brokers(&mut self, now: Instant, mut brokers: BTreeMap<BrokerId, HostPort>) {
         // A coordinator that just started may be missing from an answer of a slower broker.
-        if let Some(coordinator) = self.coordinator()
-            && let Some(address) = self.metadata.broker(coordinator)
-        {
-            let address = address.clone();
-            brokers.entry(coordinator).or_insert(address);
+        let coordinators = [self.coordinator(), self.transaction_coordinator.known()];
+        for coordinator in coordinators.into_iter().flatten() {
+            if let Some(address) = self.metadata.broker(coordinator) {
+                let address = address.clone();
+                brokers.entry(coordinator).or_insert(address);
+            }
         }
         let moved: Vec<BrokerId> = self
             .metadata
@@ -295,11 +328,20 @@ impl Cluster {
         complete
     }
 
-    /// Looks the coordinator up when needed. Returns whether a connection to any broker is missing.
-    pub(super) fn drive_coordinator(&mut self, now: Instant) -> bool {
-        if !self.coordinator.is_wanted() || self.coordinator.not_before > now {
+    const fn coordinator_mut(&mut self, kind: CoordinatorKind) -> &mut Coordinator {
+        match kind {
+            CoordinatorKind::Group => &mut self.coordinator,
+            CoordinatorKind::Transaction => &mut self.transaction_coordinator,
+        }
+    }
+
+    /// Looks a coordinator up when needed. Returns whether a connection to any broker is missing.
+    pub(super) fn drive_coordinator(&mut self, now: Instant, kind: CoordinatorKind) -> bool {
+        let coordinator = self.coordinator_mut(kind);
+        if !coordinator.is_wanted() || coordinator.not_before > now {
             return false;
         }
+        let sought = coordinator.key.clone().unwrap_or_default();
         let Some(key) = self.any_ready() else {
             return true;
         };
@@ -308,36 +350,36 @@ impl Cluster {
             .get(&key)
             .and_then(|link| link.features()?.version(ApiKey::FindCoordinator))
             .unwrap_or(0);
-        let group = self.coordinator.group_id.clone().unwrap_or_default();
-        let group = StrBytes::from_string(group);
-        let request = if version >= 4 {
-            FindCoordinatorRequest::default().with_coordinator_keys(vec![group])
+        let sought = StrBytes::from_string(sought);
+        let mut request = if version >= 4 {
+            FindCoordinatorRequest::default().with_coordinator_keys(vec![sought])
         } else {
-            FindCoordinatorRequest::default().with_key(group)
+            FindCoordinatorRequest::default().with_key(sought)
         };
-        self.coordinator.in_flight = true;
-        self.ask(
-            now,
-            key,
-            COORDINATOR_TOKEN,
-            Request::FindCoordinator(request),
-        );
+        if version >= 1 {
+            request = request.with_key_type(kind as i8);
+        }
+        self.coordinator_mut(kind).in_flight = true;
+        let request = Request::FindCoordinator(request);
+        self.ask(now, key, kind.token(), request);
         false
     }
 
     pub(super) fn coordinator_answered(
         &mut self,
         now: Instant,
+        kind: CoordinatorKind,
         result: Result<Response, RequestError>,
     ) {
-        self.coordinator.in_flight = false;
+        self.coordinator_mut(kind).in_flight = false;
         let failure = match result {
             Ok(Response::FindCoordinator(response)) => match read_coordinator(&response) {
                 Ok((broker, address)) => {
-                    self.coordinator.backoff.succeeded();
+                    let coordinator = self.coordinator_mut(kind);
+                    coordinator.backoff.succeeded();
                     // A broker that denies being the coordinator is not asked without a pause.
-                    self.coordinator.not_before = now.plus_ms(self.coordinator.retry_backoff_ms);
-                    self.coordinator.known = Some(broker);
+                    coordinator.not_before = now.plus_ms(coordinator.retry_backoff_ms);
+                    coordinator.known = Some(broker);
                     if self
                         .metadata
                         .broker(broker)
@@ -346,16 +388,18 @@ impl Cluster {
                         self.close_node(now, broker);
                     }
                     self.metadata.set_broker(broker, address);
-                    self.events
-                        .push_back(ClusterEvent::CoordinatorFound(broker));
+                    if kind == CoordinatorKind::Group {
+                        self.events
+                            .push_back(ClusterEvent::CoordinatorFound(broker));
+                    }
                     return;
                 }
                 Err((code, message)) if is_passing(code) => message,
                 Err((code, message)) => {
-                    self.coordinator.group_id = None;
+                    self.coordinator_mut(kind).key = None;
                     self.events
                         .push_back(ClusterEvent::Failed(StreamsError::Broker {
-                            operation: "looking for the group's coordinator".to_string(),
+                            operation: format!("looking for {}", kind.name()),
                             code,
                             message,
                         }));
@@ -365,9 +409,13 @@ impl Cluster {
             Ok(_) => "the answer is of another kind".to_string(),
             Err(error) => error.to_string(),
         };
-        self.coordinator.backoff.failed(now, &mut self.rng);
-        self.coordinator.not_before = self.coordinator.backoff.until();
-        let message = format!("the group's coordinator is not known, will ask again: {failure}");
+        let coordinator = match kind {
+            CoordinatorKind::Group => &mut self.coordinator,
+            CoordinatorKind::Transaction => &mut self.transaction_coordinator,
+        };
+        coordinator.backoff.failed(now, &mut self.rng);
+        coordinator.not_before = coordinator.backoff.until();
+        let message = format!("{} is not known, will ask again: {failure}", kind.name());
         self.events
             .push_back(ClusterEvent::Log(LogEvent::new(Level::Debug, message)));
     }

@@ -1,8 +1,8 @@
 //! All connections to all brokers of a cluster.
 //!
 //! A broker answers the requests of one connection in order, and holds a fetch that finds nothing.
-//! So each broker gets up to three connections: fetches, the group's coordinator, everything
-//! else; a held fetch never delays a heartbeat, a commit or a produce.
+//! So each broker gets a connection for each of: fetches, the group's coordinator, the coordinator
+//! of transactions, everything else; a held fetch never delays a heartbeat, a commit or a produce.
 
 mod link;
 mod lookup;
@@ -13,7 +13,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use self::link::{Link, LinkKey, Node, NodeState, Purpose, Queued};
-use self::lookup::{Coordinator, Refresh};
+use self::lookup::{Coordinator, CoordinatorKind, Refresh};
 use super::connection::ConnectionError;
 use super::driver::{ConnectionId, Input, Output};
 use super::features::BrokerFeatures;
@@ -36,6 +36,8 @@ pub struct ClusterConfig {
     pub client_id: String,
     /// The group whose coordinator is to be found, if any.
     pub group_id: Option<String>,
+    /// The transactional id whose coordinator is to be found, if any.
+    pub transactional_id: Option<String>,
     /// Key: `request.timeout.ms`.
     pub request_timeout_ms: u64,
     /// Key: `retry.backoff.ms`.
@@ -57,6 +59,7 @@ impl ClusterConfig {
             bootstrap: config.bootstrap_servers().to_vec(),
             client_id: client_id.into(),
             group_id: None,
+            transactional_id: None,
             request_timeout_ms: config.request_timeout_ms(),
             retry_backoff_ms: config.retry_backoff_ms(),
             retry_backoff_max_ms: config.retry_backoff_max_ms(),
@@ -69,6 +72,13 @@ impl ClusterConfig {
     /// These settings with a group to find the coordinator of.
     pub fn with_group(mut self, group_id: impl Into<String>) -> Self {
         self.group_id = Some(group_id.into());
+        self
+    }
+
+    /// These settings with a transactional id to find the coordinator of.
+    #[must_use]
+    pub fn with_transactional_id(mut self, transactional_id: impl Into<String>) -> Self {
+        self.transactional_id = Some(transactional_id.into());
         self
     }
 }
@@ -119,6 +129,7 @@ pub struct Cluster {
     unreachable_rounds: u32,
     refresh: Refresh,
     coordinator: Coordinator,
+    transaction_coordinator: Coordinator,
     next_timeout: Option<Instant>,
     outputs: VecDeque<Output>,
     responses: VecDeque<(RequestToken, Result<Response, RequestError>)>,
@@ -133,7 +144,8 @@ impl Cluster {
             .collect();
         Self {
             refresh: Refresh::new(&config),
-            coordinator: Coordinator::new(&config),
+            coordinator: Coordinator::new(&config, config.group_id.as_ref()),
+            transaction_coordinator: Coordinator::new(&config, config.transactional_id.as_ref()),
             config,
             rng,
             metadata: Metadata::default(),
@@ -189,6 +201,10 @@ impl Cluster {
             Target::GroupCoordinator => {
                 LinkKey::new(Node::Broker(self.coordinator()?), Purpose::Coordinator)
             }
+            Target::TransactionCoordinator => {
+                let broker = self.transaction_coordinator.known()?;
+                LinkKey::new(Node::Broker(broker), Purpose::Transactions)
+            }
             Target::AnyBroker => match self.any_ready() {
                 Some(key) => key,
                 None => {
@@ -230,6 +246,10 @@ impl Cluster {
             Target::Aside(broker) => LinkKey::new(Node::Broker(broker), Purpose::Aside),
             Target::GroupCoordinator => match self.coordinator() {
                 Some(broker) => LinkKey::new(Node::Broker(broker), Purpose::Coordinator),
+                None => return self.respond(queued.token, Err(RequestError::Disconnected)),
+            },
+            Target::TransactionCoordinator => match self.transaction_coordinator.known() {
+                Some(broker) => LinkKey::new(Node::Broker(broker), Purpose::Transactions),
                 None => return self.respond(queued.token, Err(RequestError::Disconnected)),
             },
         };
@@ -275,6 +295,11 @@ impl Cluster {
         }
     }
 
+    /// The same of the coordinator of transactions.
+    pub fn transaction_coordinator_lost(&mut self) {
+        self.transaction_coordinator.lost();
+    }
+
     /// Takes what the driver tells. [`Cluster::drive`] must follow.
     pub fn handle_input(&mut self, now: Instant, input: Input) {
         match input {
@@ -294,7 +319,8 @@ impl Cluster {
         self.close_spare_bootstrap_links();
         let mut any_needed = self.any_wished.replace(false);
         any_needed |= self.drive_refresh(now);
-        any_needed |= self.drive_coordinator(now);
+        any_needed |= self.drive_coordinator(now, CoordinatorKind::Group);
+        any_needed |= self.drive_coordinator(now, CoordinatorKind::Transaction);
         any_needed |= self.place_unplaced();
         self.open_links(now);
         if any_needed && self.any_ready().is_none() {

@@ -80,6 +80,10 @@ impl ClientMachine {
         }
         self.held = None;
         self.sources_missing = None;
+        if self.is_exactly_once {
+            // What is open is aborted at once: nobody has to wait until it times out.
+            self.producer.abandon();
+        }
         self.event(ClientEvent::Failed(error.clone()));
         self.change_state(ThreadState::PendingShutdown);
         self.tell(RunnerMessage::Abort(error));

@@ -2,10 +2,10 @@
 
 use super::{ClientMachine, Owner, PartitionProgress};
 use crate::client::{FetchStart, FetcherEvent, OffsetsEvent, ProducerEvent};
-use crate::net::{ClientEvent, ThreadState};
+use crate::net::{ClientEvent, Target, ThreadState};
 use crate::thread::message::{ClientMessage, RunnerMessage, StartFrom};
 use crate::time::Instant;
-use crate::types::TopicPartition;
+use crate::types::{OffsetAndMetadata, TopicPartition};
 
 impl ClientMachine {
     pub(super) fn take_message(&mut self, now: Instant, message: ClientMessage) {
@@ -23,6 +23,7 @@ impl ClientMachine {
                 // What the runner sent before it heard of the loss.
                 self.producer.abandon();
                 self.offsets.abandon();
+                self.producer.resume();
                 self.membership.released(now, ticket);
             }
             ClientMessage::Start { partition, from } => self.start(now, partition, from),
@@ -38,6 +39,9 @@ impl ClientMachine {
                 partition,
                 batch,
             } => self.producer.produce(now, ticket, partition, batch),
+            ClientMessage::Commit { ticket, offsets } if self.is_exactly_once => {
+                self.producer.commit(ticket, offsets);
+            }
             ClientMessage::WantTopic(topic) => {
                 self.plan.add_external(std::slice::from_ref(&topic));
                 self.cluster.want_topics(now, [topic]);
@@ -82,6 +86,8 @@ impl ClientMachine {
         let mut progress = false;
         let member = &self.membership;
         self.offsets
+            .set_member(member.member_id(), member.member_epoch());
+        self.producer
             .set_member(member.member_id(), member.member_epoch());
         while let Some(request) = self.offsets.poll_request(now, &self.cluster) {
             progress = true;
@@ -136,11 +142,7 @@ impl ClientMachine {
                 result,
             } => {
                 if result.is_ok() {
-                    for (partition, offset) in offsets {
-                        if let Some(progress) = self.progress.get_mut(&partition) {
-                            progress.committed = offset.offset;
-                        }
-                    }
+                    self.note_committed(offsets);
                 }
                 self.tell(RunnerMessage::Committed { ticket, result });
             }
@@ -148,6 +150,14 @@ impl ClientMachine {
             OffsetsEvent::RefreshMetadata => self.cluster.request_metadata(now),
             OffsetsEvent::Failed(error) => self.fail(now, error),
             OffsetsEvent::Log(log) => self.event(ClientEvent::Log(log)),
+        }
+    }
+
+    fn note_committed(&mut self, offsets: Vec<(TopicPartition, OffsetAndMetadata)>) {
+        for (partition, offset) in offsets {
+            if let Some(progress) = self.progress.get_mut(&partition) {
+                progress.committed = offset.offset;
+            }
         }
     }
 
@@ -211,6 +221,16 @@ impl ClientMachine {
             ProducerEvent::Produced { ticket, result } => {
                 self.tell(RunnerMessage::Produced { ticket, result });
             }
+            ProducerEvent::Committed { ticket, offsets } => {
+                self.note_committed(offsets);
+                let result = Ok(());
+                self.tell(RunnerMessage::Committed { ticket, result });
+            }
+            ProducerEvent::Lost(reason) => self.membership.lose_tasks(now, &reason),
+            ProducerEvent::FindCoordinator(Target::GroupCoordinator) => {
+                self.cluster.coordinator_lost();
+            }
+            ProducerEvent::FindCoordinator(_) => self.cluster.transaction_coordinator_lost(),
             ProducerEvent::LeaderHint {
                 partition,
                 leader,

@@ -21,7 +21,7 @@ use self::report::endpoint;
 pub use self::report::{GroupReport, MemberEndpoint, PartitionProgress};
 use super::message::RunnerMessage;
 use super::{ToClient, ToRunner};
-use crate::client::{Fetcher, Offsets, Producer};
+use crate::client::{Fetcher, Offsets, Producer, TRANSACTIONS_UNSUPPORTED, Transactions};
 use crate::config::StreamsConfig;
 use crate::error::StreamsError;
 use crate::group::{Assignment, HeartbeatFailure, Membership, MembershipConfig};
@@ -45,6 +45,8 @@ pub struct ClientMachine {
     fetcher: Fetcher,
     producer: Producer,
     offsets: Offsets,
+    /// Offsets are committed in transactions.
+    is_exactly_once: bool,
     plan: Plan,
     state: ThreadState,
     /// The task runner spoke: user code is there to take tasks.
@@ -144,7 +146,14 @@ impl ClientMachine {
         let plan = Plan::new(subtopologies);
         let thread = identity.thread_index + 1;
         let client_id = format!("{}-StreamThread-{thread}", config.client_id());
-        let cluster_config = ClusterConfig::new(config, client_id).with_group(group_id);
+        let mut cluster_config = ClusterConfig::new(config, client_id).with_group(group_id);
+        let mut producer = Producer::new(config, seed.child("producer", 0).rng());
+        if config.is_exactly_once() {
+            // As Java's, so that either fences the other.
+            let transactional_id = format!("{group_id}-{}-{thread}", identity.process_id);
+            cluster_config = cluster_config.with_transactional_id(&transactional_id);
+            producer = producer.with_transactions(Transactions::new(config, transactional_id));
+        }
         let membership = MembershipConfig {
             group_id: group_id.to_string(),
             member_id: member_id::random_member_id(&mut seed.child("member", 0).rng()),
@@ -162,7 +171,8 @@ impl ClientMachine {
             cluster: Cluster::new(cluster_config, seed.child("cluster", 0).rng()),
             membership: Membership::new(membership, seed.child("membership", 0).rng()),
             fetcher: Fetcher::new(config, seed.child("fetcher", 0).rng()),
-            producer: Producer::new(config, seed.child("producer", 0).rng()),
+            producer,
+            is_exactly_once: config.is_exactly_once(),
             offsets: Offsets::new(config, seed.child("offsets", 0).rng()),
             plan,
             state: ThreadState::Created,
@@ -188,6 +198,9 @@ impl ClientMachine {
         machine.change_state(ThreadState::Starting);
         let external: Vec<TopicName> = machine.plan.external().cloned().collect();
         machine.cluster.want_topics(now.instant, external);
+        if let Some(message) = config.transaction_conflict() {
+            machine.fail(now.instant, StreamsError::Unsupported(message));
+        }
         let patterns = subtopologies.iter().flat_map(|s| &s.source_patterns);
         if let Some(pattern) = patterns.into_iter().next() {
             // Brokers 4.2 and 4.3 answer the first heartbeat of such a topology with an error.
@@ -294,6 +307,9 @@ impl ClientMachine {
                     self.event(ClientEvent::Reached);
                     if let Some(missing) = features.streams_groups_missing() {
                         self.fail(now, StreamsError::Unsupported(missing.to_string()));
+                    } else if self.is_exactly_once && !features.has_transactions() {
+                        let message = TRANSACTIONS_UNSUPPORTED.to_owned();
+                        self.fail(now, StreamsError::Unsupported(message));
                     }
                 }
                 ClusterEvent::Unreachable(message) => {

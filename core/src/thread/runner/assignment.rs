@@ -72,7 +72,7 @@ impl TaskRunner {
             };
             if !control.committing {
                 control.committing = true;
-                if self.tasks.values().any(StreamTask::is_commit_needed) {
+                if self.is_commit_needed() {
                     self.begin_commit(now)?;
                     continue;
                 }

@@ -32,11 +32,18 @@ impl TaskRunner {
         }
         if due && self.commit == CommitPhase::Idle {
             self.next_commit = now.instant.plus_ms(self.config.commit_interval_ms());
-            if self.tasks.values().any(StreamTask::is_commit_needed) {
+            if self.is_commit_needed() {
                 self.begin_commit(now)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether a task did something, or a transaction is open: what a processor forwards when it is
+    /// made belongs to one, too.
+    pub(super) fn is_commit_needed(&self) -> bool {
+        self.tasks.values().any(StreamTask::is_commit_needed)
+            || (self.config.is_exactly_once() && self.collector.borrow().has_uncommitted())
     }
 
     /// Begins the commit of every task that processed something.
@@ -69,7 +76,8 @@ impl TaskRunner {
         }
         drop(collector);
         let offsets = std::mem::take(offsets);
-        if offsets.is_empty() {
+        // A transaction may have to end without any.
+        if offsets.is_empty() && !self.config.is_exactly_once() {
             self.commit = CommitPhase::Idle;
             return self.post_commit();
         }

@@ -449,8 +449,7 @@ impl TaskRunner {
         due.extend(self.next_retry());
         let idle_poll = self.config.max_poll_interval_ms() / 3;
         due.extend(self.last_polled.map(|last| last.plus_ms(idle_poll.max(1))));
-        if self.commit == CommitPhase::Idle && self.tasks.values().any(StreamTask::is_commit_needed)
-        {
+        if self.commit == CommitPhase::Idle && self.is_commit_needed() {
             due.push(self.next_commit);
         }
         for task in self.tasks.values() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::TaskRunner;
+use crate::processor::GLOBAL_TASK;
 use crate::query::{PartitionPage, PositionBound, QueryFailure, RowPosition, StoreQuery};
 use crate::task::{StreamTask, TaskState};
 
@@ -33,7 +34,33 @@ impl TaskRunner {
             partitions.is_none_or(|asked| asked.contains(&task.id.partition))
         };
         let tasks = self.tasks.values().filter(asked);
-        tasks.filter_map(|task| answer(task, query)).collect()
+        let pages = tasks.filter_map(|task| answer(task, query));
+        pages.chain(self.global_answer(query)).collect()
+    }
+
+    /// The answer of a global store, which has all partitions in one.
+    fn global_answer(&self, query: TaskQuery<'_>) -> Option<PartitionPage> {
+        let globals = self.globals.as_ref()?;
+        let stores = globals.stores();
+        let found = stores.query(query.store, query.query, query.after, query.max_rows)?;
+        let (task, position) = (GLOBAL_TASK, globals.position());
+        let page = match query.bound {
+            _ if !globals.is_ready() && !query.allows_stale => {
+                Err(QueryFailure::NotActive { task })
+            }
+            PositionBound::At(bound) if !position.reaches_all(bound) => {
+                Err(QueryFailure::NotUpToBound {
+                    position: position.clone(),
+                    bound: bound.clone(),
+                })
+            }
+            _ => found,
+        };
+        Some(PartitionPage {
+            task,
+            position,
+            page,
+        })
     }
 }
 

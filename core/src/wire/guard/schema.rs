@@ -128,6 +128,19 @@ pub(super) const fn request(api: ApiKey) -> Message {
                 ]))),
             ]))),
         ] },
+        ApiKey::EndTxn => Message { flexible_from: 3, fields: &[
+            Since(0, Text), Since(0, Fixed(8)), Since(0, Fixed(2)), Since(0, Fixed(1)),
+        ] },
+        ApiKey::TxnOffsetCommit => Message { flexible_from: 3, fields: &[
+            Since(0, Text), Since(0, Text), Since(0, Fixed(8)), Since(0, Fixed(2)),
+            Since(3, Fixed(4)), Since(3, Text), Since(3, Text),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Text),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Fixed(4)), Since(0, Fixed(8)), Since(2, Fixed(4)), Since(0, Text),
+                ]))),
+            ]))),
+        ] },
         ApiKey::DescribeConfigs => Message { flexible_from: 4, fields: &[
             Since(0, Array(&Struct(32767, &[
                 Since(0, Fixed(1)), Since(0, Text), Since(0, Array(&Text)),
@@ -397,6 +410,18 @@ pub(super) const fn response(api: ApiKey) -> Message {
                 Since(0, Text),
                 Since(0, Array(&Struct(32767, &[
                     Since(0, Fixed(2)), Since(0, Fixed(4)), Since(1, Fixed(4)), Since(0, Fixed(8)),
+                ]))),
+            ]))),
+        ] },
+        ApiKey::EndTxn => Message { flexible_from: 3, fields: &[
+            Since(0, Fixed(4)), Since(0, Fixed(2)), Since(5, Fixed(8)), Since(5, Fixed(2)),
+        ] },
+        ApiKey::TxnOffsetCommit => Message { flexible_from: 3, fields: &[
+            Since(0, Fixed(4)),
+            Since(0, Array(&Struct(32767, &[
+                Since(0, Text),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Fixed(4)), Since(0, Fixed(2)),
                 ]))),
             ]))),
         ] },

@@ -2,7 +2,8 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-use super::{CRC_AT, CRC_FROM, Compression, HEADER_BYTES};
+use super::compression::expanded_max;
+use super::{CONTROL, CRC_AT, CRC_FROM, Compression, HEADER_BYTES, TRANSACTIONAL};
 use crate::types::Headers;
 
 /// Collects records into one batch. Every record is encoded once, where it stays.
@@ -92,7 +93,7 @@ impl RecordBatchBuilder {
             count: self.count,
             base_timestamp: self.base_timestamp,
             max_timestamp: self.max_timestamp,
-            compression: Compression::None,
+            attributes: 0,
         }
     }
 }
@@ -105,24 +106,40 @@ pub struct SealedBatch {
     count: i32,
     base_timestamp: i64,
     max_timestamp: i64,
-    compression: Compression,
+    attributes: i16,
 }
 
 impl SealedBatch {
-    /// The batch with its records compressed, where that makes it smaller; as it is without the
-    /// codec's feature.
+    /// The batch with its records compressed, where that makes it smaller, but not so small that a
+    /// reader would take it for an attack; as it is without the codec's feature.
     #[must_use]
     pub fn compress(self, codec: Compression) -> Self {
+        let records = &self.bytes[HEADER_BYTES..];
         let mut out = vec![0; HEADER_BYTES];
-        let is_done = codec.compress(&self.bytes[HEADER_BYTES..], &mut out);
-        if !is_done || out.len() >= self.bytes.len() {
+        let is_done = codec.compress(records, &mut out);
+        let is_smaller = out.len() < self.bytes.len();
+        if !is_done || !is_smaller || records.len() > expanded_max(out.len() - HEADER_BYTES) {
             return self;
         }
         Self {
             bytes: Bytes::from(out),
-            compression: codec,
+            attributes: self.attributes | codec.id(),
             ..self
         }
+    }
+
+    /// The same as part of a transaction.
+    #[must_use]
+    pub const fn transactional(mut self) -> Self {
+        self.attributes |= TRANSACTIONAL;
+        self
+    }
+
+    /// The same as a control batch: markers of brokers, which no application reads.
+    #[must_use]
+    pub const fn control(mut self) -> Self {
+        self.attributes |= CONTROL;
+        self
     }
 
     /// How many records it holds.
@@ -148,7 +165,7 @@ impl SealedBatch {
             header.put_i32(-1);
             header.put_i8(2);
             header.put_u32(0);
-            header.put_i16(self.compression.id());
+            header.put_i16(self.attributes);
             header.put_i32(self.count - 1);
             header.put_i64(self.base_timestamp);
             header.put_i64(self.max_timestamp);

@@ -25,6 +25,10 @@ const HEADER_BYTES: usize = 61;
 pub(super) const CRC_AT: usize = 17;
 pub(super) const CRC_FROM: usize = 21;
 
+/// Bits of a batch's attributes.
+const TRANSACTIONAL: i16 = 0x10;
+const CONTROL: i16 = 0x20;
+
 /// One record as fetched; key and value are slices of the frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {

@@ -5,7 +5,9 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 
 use super::compression::expanded_max;
-use super::{CRC_AT, CRC_FROM, Compression, HEADER_BYTES, Record, RecordError};
+use super::{
+    CONTROL, CRC_AT, CRC_FROM, Compression, HEADER_BYTES, Record, RecordError, TRANSACTIONAL,
+};
 use crate::types::{Header, Headers};
 
 /// What stands at the head of a batch.
@@ -61,6 +63,15 @@ impl RecordBatch {
     /// Its bytes.
     pub const fn bytes(&self) -> &Bytes {
         &self.bytes
+    }
+
+    /// Whether it is the marker of a transaction that was aborted (Java:
+    /// `ControlRecordType.ABORT`).
+    pub fn is_abort_marker(&self) -> bool {
+        let marker = self.header.is_control.then(|| self.records().next());
+        let key = marker.flatten().and_then(Result::ok).and_then(|r| r.key);
+        // A version, then the type: 0 aborts, 1 commits.
+        key.is_some_and(|key| key.get(2..4) == Some(&[0, 0]))
     }
 
     /// Its records in offset order. Ends after the first error. A compressed batch is expanded
@@ -187,8 +198,8 @@ fn check(bytes: &[u8]) -> Result<BatchHeader, RecordError> {
         producer_epoch: i16::from_be_bytes(number(bytes, 51)?),
         base_sequence: i32::from_be_bytes(number(bytes, 53)?),
         record_count,
-        is_control: attributes & 0x20 != 0,
-        is_transactional: attributes & 0x10 != 0,
+        is_control: attributes & CONTROL != 0,
+        is_transactional: attributes & TRANSACTIONAL != 0,
         is_log_append_time: attributes & 8 != 0,
         compression,
     })

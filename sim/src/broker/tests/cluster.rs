@@ -154,7 +154,8 @@ fn empty_request(api: ApiKey) -> Request {
     empty!(
         Produce Fetch ListOffsets Metadata OffsetCommit OffsetFetch FindCoordinator DescribeGroups
         ListGroups ApiVersions CreateTopics DeleteTopics DeleteRecords InitProducerId
-        OffsetForLeaderEpoch DescribeConfigs IncrementalAlterConfigs DescribeCluster
+        OffsetForLeaderEpoch EndTxn TxnOffsetCommit DescribeConfigs IncrementalAlterConfigs
+        DescribeCluster
         ConsumerGroupDescribe DescribeTopicPartitions StreamsGroupHeartbeat StreamsGroupDescribe
     )
 }

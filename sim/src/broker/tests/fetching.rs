@@ -6,7 +6,7 @@ use eddyline_core::wire::messages::{FetchRequest, FetchResponse, TopicName};
 
 use super::*;
 
-fn wanted(partition: i32, offset: i64) -> FetchPartition {
+pub(super) fn wanted(partition: i32, offset: i64) -> FetchPartition {
     FetchPartition::default()
         .with_partition(partition)
         .with_current_leader_epoch(-1)
@@ -15,7 +15,7 @@ fn wanted(partition: i32, offset: i64) -> FetchPartition {
         .with_partition_max_bytes(1 << 20)
 }
 
-fn request(topic: Uuid, partitions: Vec<FetchPartition>) -> FetchRequest {
+pub(super) fn request(topic: Uuid, partitions: Vec<FetchPartition>) -> FetchRequest {
     let topic = FetchTopic::default()
         .with_topic(TopicName("t".into()))
         .with_topic_id(topic)
@@ -35,13 +35,17 @@ fn fetch_response(response: Response) -> FetchResponse {
     response
 }
 
-fn partitions(response: &FetchResponse) -> Vec<&PartitionData> {
+pub(super) fn partitions(response: &FetchResponse) -> Vec<&PartitionData> {
     let topics = response.responses.iter();
     topics.flat_map(|topic| &topic.partitions).collect()
 }
 
 impl World {
-    fn fetch(&mut self, connection: ConnectionId, request: FetchRequest) -> FetchResponse {
+    pub(super) fn fetch(
+        &mut self,
+        connection: ConnectionId,
+        request: FetchRequest,
+    ) -> FetchResponse {
         fetch_response(self.call(connection, 17, &Request::Fetch(request)))
     }
 

@@ -43,10 +43,10 @@ fn versions_are_offered_in_every_shape() {
         let Response::ApiVersions(response) = api_versions(&mut world, connection, version) else {
             panic!("an answer to api versions");
         };
-        assert_eq!((response.error_code, response.api_keys.len()), (0, 21));
+        assert_eq!((response.error_code, response.api_keys.len()), (0, 23));
     }
     let (keys, features) = offered_to(&mut world);
-    assert_eq!((keys[&88], features), ((0, 0), 1));
+    assert_eq!((keys[&88], keys[&28], features), ((0, 0), (0, 5), 2));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_version_of_api_versions_that_is_too_new_is_told_what_there_is() {
         panic!("an answer to api versions");
     };
     assert_eq!(response.error_code, codes::UNSUPPORTED_VERSION);
-    assert_eq!(response.api_keys.len(), 21);
+    assert_eq!(response.api_keys.len(), 23);
 }
 
 #[test]
@@ -75,6 +75,7 @@ fn older_brokers_can_be_posed_as() {
     let mut world = World::new(BrokerConfig {
         api_versions,
         streams_version: 0,
+        transaction_version: 0,
         ..BrokerConfig::default()
     });
     let (keys, features) = offered_to(&mut world);
@@ -150,7 +151,7 @@ fn frames_that_are_too_long_close_the_connection() {
 /// Requests of every offered API to damage: their bodies are all zero at first.
 fn damaged() -> impl Strategy<Value = (usize, i16, Vec<u8>)> {
     let body = prop::collection::vec(prop_oneof![3 => 0_u8..4, 1 => any::<u8>()], 0..80);
-    (0_usize..21, 0_i16..19, body)
+    (0_usize..23, 0_i16..19, body)
 }
 
 proptest! {

@@ -7,6 +7,7 @@ mod grouping;
 mod logs;
 mod producing;
 mod topics;
+mod transactions;
 
 use bytes::Bytes;
 use eddyline_core::rng::SeedTree;

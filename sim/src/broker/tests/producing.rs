@@ -1,7 +1,7 @@
 //! Produce and InitProducerId.
 
 use eddyline_core::wire::Compression;
-use eddyline_core::wire::messages::{InitProducerIdRequest, TransactionalId};
+use eddyline_core::wire::messages::InitProducerIdRequest;
 
 use super::*;
 
@@ -255,7 +255,7 @@ fn a_node_that_does_not_lead_names_the_leader() {
 }
 
 #[test]
-fn producer_ids_are_unique_and_transactions_refused() {
+fn producer_ids_are_unique() {
     let mut world = World::with_topic(1);
     let connection = world.connect(1);
     let mut ids = BTreeSet::new();
@@ -268,11 +268,4 @@ fn producer_ids_are_unique_and_transactions_refused() {
         assert_eq!((response.error_code, response.producer_epoch), (0, 0));
         assert!(ids.insert(response.producer_id.0));
     }
-    let request =
-        InitProducerIdRequest::default().with_transactional_id(Some(TransactionalId("tx".into())));
-    let response = world.call(connection, 5, &Request::InitProducerId(request));
-    let Response::InitProducerId(response) = response else {
-        panic!("an answer to init producer id");
-    };
-    assert_eq!(response.error_code, codes::INVALID_REQUEST);
 }
