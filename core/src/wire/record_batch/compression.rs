@@ -11,7 +11,7 @@
         feature = "lz4",
         feature = "zstd"
     )),
-    allow(dead_code, unused_variables)
+    allow(dead_code, unused_variables, clippy::ptr_arg)
 )]
 
 use std::fmt;
