@@ -2,12 +2,14 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 /// A command that runs one of the classes with a heap bound as `-Xmx` has it, or in one phrase why
 /// that cannot be.
 pub(crate) fn command(class: &str, heap: &str) -> Result<Command, String> {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("java");
-    build(&project)?;
+    static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
+    BUILT.get_or_init(|| build(&project)).clone()?;
     let separator = if cfg!(windows) { ";" } else { ":" };
     let mut command = Command::new("java");
     command

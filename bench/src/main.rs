@@ -1,9 +1,12 @@
 //! Benchmarks, side by side with Kafka Streams in one run.
 
+mod app;
 mod dsl;
 mod java;
 mod java_side;
 mod keys;
+mod live;
+mod process;
 mod rounds;
 mod store;
 mod word_count;
@@ -33,9 +36,11 @@ enum Bench {
     Dsl(dsl::Arguments),
     /// Count the words of a text through a real broker: needs Java, Maven and Linux.
     WordCount(word_count::Arguments),
-    /// The application of `word-count`, which runs it as a process of its own.
+    /// Latency, start, hand-over and restore of a word count: needs Java, Maven and Linux.
+    Live(live::Arguments),
+    /// The application of `word-count` and `live`, which run it as a process of its own.
     #[command(hide = true)]
-    WordCountApp(word_count::AppArguments),
+    WordCountApp(app::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -49,7 +54,8 @@ fn main() -> ExitCode {
             Ok(())
         }
         Bench::WordCount(arguments) => word_count::run(&arguments),
-        Bench::WordCountApp(arguments) => word_count::run_app(&arguments),
+        Bench::Live(arguments) => live::run(&arguments),
+        Bench::WordCountApp(arguments) => app::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

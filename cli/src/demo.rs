@@ -11,6 +11,7 @@ use eddyline::{KafkaStreams, RunningStreams, StreamsBuilder, StreamsConfig, Topo
 use eddyline_sim::serve::{EmbeddedBroker, EmbeddedBrokerConfig};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::cluster::Cluster;
 use crate::groups::CALL_TIMEOUT;
 use crate::{Failure, words};
 
@@ -18,9 +19,9 @@ use crate::{Failure, words};
 pub(crate) struct Arguments {
     /// The text to count, - for the standard input [default: the King James Bible]
     file: Option<String>,
-    /// A Kafka cluster (4.2 or later) as HOST:PORT [default: the embedded broker]
-    #[arg(long)]
-    bootstrap: Option<String>,
+    /// A Kafka cluster of version 4.2 or later; without one, the embedded broker
+    #[command(flatten)]
+    cluster: Cluster,
     /// Partitions of the topics
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(i32).range(1..=1000))]
     partitions: i32,
@@ -35,23 +36,25 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let text = words::read(arguments.file.as_deref())?;
     let expected = words::count(&text);
+    let application_id = Demo::new_application_id();
     // It serves for as long as it is held.
-    let (bootstrap, _embedded) = match &arguments.bootstrap {
-        Some(bootstrap) => (bootstrap.clone(), None),
+    let (config, _embedded) = match arguments.cluster.config(&application_id)? {
+        Some(config) => (config, None),
         None => {
             let broker = EmbeddedBroker::start(EmbeddedBrokerConfig::default())
                 .map_err(|error| Failure(format!("cannot serve the embedded broker: {error}")))?;
-            (broker.bootstrap_servers(), Some(broker))
+            let config = StreamsConfig::new(&application_id, broker.bootstrap_servers())?;
+            (config, Some(broker))
         }
     };
-    let mut admin = Admin::connect(&bootstrap, CALL_TIMEOUT)?;
+    let mut admin = Admin::connect_with(&config, CALL_TIMEOUT)?;
     admin.require_streams_groups()?;
-    let demo = Demo::new(&bootstrap, arguments);
+    let demo = Demo::new(config, arguments)?;
     let lines = demo.fill(&mut admin, &text)?;
     let topology = demo.topology()?;
     println!("{}", topology.describe());
     let began = Instant::now();
-    let mut streams = KafkaStreams::new(topology, demo.config()?)?;
+    let mut streams = KafkaStreams::new(topology, demo.config.clone())?;
     if arguments.verbose {
         streams =
             streams.with_log_listener(|event| eprintln!("{:?}: {}", event.level, event.message));
@@ -69,25 +72,29 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// The names of one run, so that it never meets what another left on the cluster.
 struct Demo<'a> {
-    application_id: String,
     input: String,
     output: String,
-    bootstrap: &'a str,
+    config: StreamsConfig,
     arguments: &'a Arguments,
 }
 
 impl<'a> Demo<'a> {
-    fn new(bootstrap: &'a str, arguments: &'a Arguments) -> Self {
+    fn new_application_id() -> String {
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let run = since_epoch.unwrap_or_default().as_millis();
-        let application_id = format!("word-count-{run}");
-        Self {
+        format!("word-count-{run}")
+    }
+
+    fn new(config: StreamsConfig, arguments: &'a Arguments) -> Result<Self, Failure> {
+        let application_id = config.application_id();
+        Ok(Self {
             input: format!("{application_id}-lines"),
             output: format!("{application_id}-counts"),
-            application_id,
-            bootstrap,
+            config: config
+                .set("num.stream.threads", arguments.threads)?
+                .set("commit.interval.ms", 500)?,
             arguments,
-        }
+        })
     }
 
     /// Makes the topics and writes every line; gives how many there are.
@@ -100,7 +107,12 @@ impl<'a> Demo<'a> {
         println!(
             "{lines} lines written to {} ({partitions} partitions) at {} in {:.2} s",
             self.input,
-            self.bootstrap,
+            self.config
+                .bootstrap_servers()
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(","),
             began.elapsed().as_secs_f64()
         );
         Ok(lines)
@@ -116,13 +128,6 @@ impl<'a> Demo<'a> {
             .to_stream()
             .to(&self.output);
         builder.build()
-    }
-
-    fn config(&self) -> Result<StreamsConfig, Failure> {
-        let config = StreamsConfig::new(&self.application_id, self.bootstrap)?
-            .set("num.stream.threads", self.arguments.threads)?
-            .set("commit.interval.ms", 500)?;
-        Ok(config)
     }
 
     fn partitions_of(&self, topic: &str) -> Vec<TopicPartition> {
@@ -144,14 +149,14 @@ impl<'a> Demo<'a> {
         let bar = ProgressBar::new(0);
         bar.set_style(ProgressStyle::with_template(style)?.progress_chars("=> "));
         let input = self.partitions_of(&self.input);
-        let repartition = format!("{}-counts-repartition", self.application_id);
+        let repartition = format!("{}-counts-repartition", self.config.application_id());
         let all = [input.clone(), self.partitions_of(&repartition)].concat();
         loop {
             std::thread::sleep(Duration::from_millis(100));
             if let Some(error) = streams.error() {
                 return Err(error.into());
             }
-            let committed = admin.committed_offsets(&self.application_id, &all)?;
+            let committed = admin.committed_offsets(self.config.application_id(), &all)?;
             let ends = admin.end_offsets(&all)?;
             let sum = |offsets: &[Option<i64>]| -> u64 {
                 offsets.iter().flatten().map(|at| at.unsigned_abs()).sum()

@@ -6,6 +6,7 @@ use std::time::Duration;
 use eddyline::admin::{Admin, DescribedGroup, TaskIds};
 
 use crate::Failure;
+use crate::cluster::Cluster;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -13,9 +14,8 @@ pub(crate) enum Command {
     Describe {
         /// The group, which is the application.id
         name: String,
-        /// Where to reach the cluster, as HOST:PORT
-        #[arg(long)]
-        bootstrap: String,
+        #[command(flatten)]
+        cluster: Cluster,
     },
 }
 
@@ -23,8 +23,11 @@ pub(crate) enum Command {
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(command: &Command) -> Result<(), Failure> {
-    let Command::Describe { name, bootstrap } = command;
-    let group = Admin::connect(bootstrap, CALL_TIMEOUT)?.describe_streams_group(name)?;
+    let Command::Describe { name, cluster } = command;
+    let config = cluster.config("eddyline")?.ok_or_else(|| {
+        Failure("give --bootstrap, or --config with bootstrap.servers in it".to_owned())
+    })?;
+    let group = Admin::connect_with(&config, CALL_TIMEOUT)?.describe_streams_group(name)?;
     print!("{}", describe(&group));
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The `eddyline` command: a demo, an embedded broker, groups, simulations.
 
 mod broker;
+mod cluster;
 mod demo;
 mod groups;
 mod sim;

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use eddyline_sim::serve::{EmbeddedBroker, EmbeddedBrokerConfig};
-use eddyline_tests::{KafkaBroker, java_tests_run};
+use eddyline_tests::{KafkaBroker, java_tests_run, scratch};
 
 fn eddyline(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_eddyline"));
@@ -30,6 +30,36 @@ fn failure(arguments: &[&str]) -> String {
 fn free_port() -> u16 {
     let free = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     free.local_addr().expect("it has an address").port()
+}
+
+#[test]
+fn the_cluster_may_be_told_by_a_properties_file() {
+    let broker = EmbeddedBroker::start(EmbeddedBrokerConfig::default()).expect("it serves");
+    let folder = scratch("cli-properties");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let path = folder.join("client.properties");
+    let file = path.to_str().expect("text");
+    let describe = ["groups", "describe", "nobody", "--config", file];
+    let write = |more: &str| {
+        let servers = broker.bootstrap_servers();
+        std::fs::write(&path, format!("bootstrap.servers = {servers}\n{more}")).expect("written");
+    };
+    write("");
+    assert!(failure(&describe).contains("nobody"));
+    write("security.protocol=SASL_SSL\nsasl.mechanism=PLAIN\n");
+    assert!(failure(&describe).contains("sasl.jaas.config"));
+    write("security.protocol=SSL\nssl.truststore.type=PEM\nssl.truststore.location=/no/ca.pem\n");
+    assert!(failure(&describe).contains("/no/ca.pem"));
+    write("no.such.key=1\n");
+    let warned = run(&describe);
+    let text = String::from_utf8(warned.stderr).expect("errors are text");
+    assert!(
+        text.contains("no.such.key") && text.contains("nobody"),
+        "{text}"
+    );
+    std::fs::remove_file(&path).expect("it was there");
+    assert!(failure(&describe).contains("client.properties"));
+    assert!(failure(&describe[..3]).contains("--bootstrap"));
 }
 
 #[test]

@@ -1,19 +1,23 @@
 //! Errors that reach a user. Each names what failed and what to do; retriable broker answers never
 //! get here.
 
+mod authorization;
 mod handlers;
 
 use std::fmt;
 
+use crate::config::ConfigError;
 use crate::state::storage::StorageError;
 use crate::types::{TaskId, TopicPartition};
 
-pub(crate) use handlers::ErrorHandlers;
+pub use authorization::AclResource;
+pub(crate) use authorization::Concerned;
 pub use handlers::{
     DeadLetter, DeserializationExceptionHandler, ErrorHandlerContext, HandledError,
-    HandlerResponse, LogAndContinue, LogAndFail, ProcessingExceptionHandler,
-    ProductionExceptionHandler,
+    HandlerResponse, LogAndContinue, LogAndFail, ProcessingExceptionHandler, ProductionError,
+    ProductionExceptionHandler, ProductionFailure,
 };
+pub(crate) use handlers::{Decision, ErrorHandlers};
 
 /// What stopped a stream thread (Java: `StreamsException` and its subclasses).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +32,27 @@ pub enum StreamsError {
         /// The broker's message, or the name of the code.
         message: String,
     },
+    /// The brokers do not let us in: a refused login, or no TLS with them (Java:
+    /// `AuthenticationException`). It is not tried again.
+    Authentication {
+        /// The broker's address.
+        broker: String,
+        /// The mechanism of SASL, or `TLS`.
+        mechanism: String,
+        /// The broker's words, or what is wrong.
+        message: String,
+    },
+    /// An ACL is missing (Java: `AuthorizationException`).
+    Authorization {
+        /// What was being done.
+        operation: String,
+        /// What is protected.
+        resource: AclResource,
+        /// The operation of ACLs to grant on it, as `kafka-acls.sh` calls it.
+        permission: &'static str,
+    },
+    /// Keys of the configuration contradict each other.
+    Config(ConfigError),
     /// The cluster cannot run this client: an API, version or feature is missing.
     Unsupported(String),
     /// No broker answered within the time given.
@@ -125,6 +150,24 @@ impl fmt::Display for StreamsError {
                     "{operation} was refused by the broker with error {code}: {message}"
                 )
             }
+            Self::Authentication {
+                broker,
+                mechanism,
+                message,
+            } => write!(
+                f,
+                "{mechanism} authentication with {broker} failed: {message}"
+            ),
+            Self::Authorization {
+                operation,
+                resource,
+                permission,
+            } => write!(
+                f,
+                "{operation} is not allowed: grant {permission} on {resource} to whom this client \
+                 logs in as (kafka-acls.sh)"
+            ),
+            Self::Config(error) => error.fmt(f),
             Self::Unsupported(message)
             | Self::Unreachable(message)
             | Self::MissingSourceTopics(message)

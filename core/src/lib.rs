@@ -16,6 +16,8 @@ pub mod config;
 pub mod dsl;
 pub mod error;
 pub mod group;
+#[doc(hidden)]
+pub mod mutation;
 pub mod net;
 pub mod processor;
 pub mod query;

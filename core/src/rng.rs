@@ -38,6 +38,11 @@ impl Rng {
         self.0.next_u64()
     }
 
+    /// A generator of its own, for a machine that lives beside this one's.
+    pub fn split(&mut self) -> Self {
+        Self(Xoshiro256PlusPlus::seed_from_u64(self.next_u64()))
+    }
+
     /// A number in `0..bound`; zero when `bound` is zero.
     pub fn below(&mut self, bound: u64) -> u64 {
         if bound == 0 {

@@ -200,6 +200,20 @@ pub struct RecordContext {
     pub timestamp: i64,
     /// The record's headers.
     pub headers: Headers,
+    /// The source record as it was read, where a handler of errors may ask for it: see
+    /// [`SourceRecord`].
+    pub source_record: Option<Arc<SourceRecord>>,
+}
+
+/// Key and value of a source record as they were read (Java: `RecordContext.sourceRawKey`). They are
+/// kept where `errors.dead.letter.queue.topic.name` or a handler is set, until something is written
+/// to a topic because of the record; caches keep them with what they hold back, and do not count them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceRecord {
+    /// The key.
+    pub key: Option<Bytes>,
+    /// The value.
+    pub value: Option<Bytes>,
 }
 
 impl RecordContext {
@@ -211,6 +225,7 @@ impl RecordContext {
             offset: -1,
             timestamp,
             headers: Headers::new(),
+            source_record: None,
         }
     }
 }

@@ -16,7 +16,9 @@ use eddyline_core::wire::{RecordBatchBuilder, partition_for_key};
 
 use crate::clock::Clock;
 use crate::sockets::Sockets;
+use crate::tls::Tls;
 
+pub use eddyline_core::client::IsolationLevel;
 pub use eddyline_core::wire::Record;
 pub use eddyline_core::wire::streams_group::{
     DescribedGroup, DescribedMember, MemberAssignment, TaskIds,
@@ -26,7 +28,7 @@ pub use eddyline_core::wire::streams_group::{
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AdminError {
-    /// The address is not one.
+    /// An address is not one, keys contradict each other, or certificates cannot be read.
     Config(ConfigError),
     /// The cluster refused, cannot do it, or did not answer.
     Cluster(StreamsError),
@@ -95,13 +97,25 @@ impl Admin {
     /// [`AdminError::Cluster`] when no broker can be reached.
     pub fn connect(bootstrap_servers: &str, timeout: Duration) -> Result<Self, AdminError> {
         let config = StreamsConfig::new("admin", bootstrap_servers).map_err(AdminError::Config)?;
-        let sockets = Sockets::new()?;
+        Self::connect_with(&config, timeout)
+    }
+
+    /// The same with everything that `config` says of the brokers and of logins; the rest of it
+    /// does not matter.
+    ///
+    /// # Errors
+    /// [`AdminError::Config`] when TLS or the login cannot be made of what is configured,
+    /// [`AdminError::Cluster`] when no broker can be reached or lets us in.
+    pub fn connect_with(config: &StreamsConfig, timeout: Duration) -> Result<Self, AdminError> {
+        config.sasl_login().map_err(AdminError::Config)?;
+        let tls = Tls::load(config).map_err(AdminError::Config)?;
+        let sockets = Sockets::new(tls)?;
         let clock = Clock::start();
         let seed = getrandom::u64().map_err(io::Error::from)?;
         let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         let client = AdminClient::new(
             clock.now(),
-            &config,
+            config,
             "eddyline-admin",
             timeout_ms,
             SeedTree::new(seed),
@@ -135,6 +149,11 @@ impl Admin {
             Some(missing) => Err(StreamsError::Unsupported(missing.to_owned()).into()),
             None => Ok(()),
         }
+    }
+
+    /// Sets what [`Admin::end_offsets`] and what reads records see from now on; everything at first.
+    pub const fn set_isolation_level(&mut self, level: IsolationLevel) {
+        self.client.set_isolation_level(level);
     }
 
     /// Creates topics of a name and a number of partitions each, with the broker's default number
@@ -192,6 +211,20 @@ impl Admin {
         topic: &str,
         records: impl IntoIterator<Item = (Option<K>, Option<V>)>,
     ) -> Result<u64, AdminError> {
+        let clock = self.clock;
+        let now = move |(key, value)| (clock.now().wall_clock.0, key, value);
+        self.produce_at(topic, records.into_iter().map(now))
+    }
+
+    /// As [`Admin::produce`], each record with a timestamp of its own, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// The topic does not exist, or a batch could not be written.
+    pub fn produce_at<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &mut self,
+        topic: &str,
+        records: impl IntoIterator<Item = (i64, Option<K>, Option<V>)>,
+    ) -> Result<u64, AdminError> {
         let partitions = self.partition_count(topic)?.unwrap_or(0);
         if partitions == 0 {
             let message = format!("topic {topic} does not exist: create it first");
@@ -203,13 +236,14 @@ impl Admin {
             under_way: VecDeque::new(),
         };
         let (mut count, mut keyless) = (0, 0);
-        for (key, value) in records {
+        for (timestamp_ms, key, value) in records {
             let key = key.as_ref().map(AsRef::as_ref);
             let partition = match key {
                 Some(key) => partition_for_key(key, partitions),
                 None => keyless,
             };
-            let sent = writer.append(self, partition, key, value.as_ref().map(AsRef::as_ref))?;
+            let value = value.as_ref().map(AsRef::as_ref);
+            let sent = writer.append(self, partition, (timestamp_ms, key, value))?;
             if sent && key.is_none() {
                 keyless = (keyless + 1) % partitions;
             }
@@ -405,12 +439,10 @@ impl Writer {
         &mut self,
         admin: &mut Admin,
         partition: i32,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
+        (timestamp_ms, key, value): (i64, Option<&[u8]>, Option<&[u8]>),
     ) -> Result<bool, AdminError> {
-        let timestamp = admin.clock.now().wall_clock.0;
         let builder = &mut self.open[partition as usize];
-        builder.append(timestamp, key, value, &Headers::new());
+        builder.append(timestamp_ms, key, value, &Headers::new());
         let full = builder.size_bytes() >= BATCH_BYTES;
         if full {
             self.send(admin, partition)?;

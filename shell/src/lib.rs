@@ -2,13 +2,17 @@
 
 pub mod admin;
 mod clock;
+mod listeners;
 #[cfg(feature = "persistent")]
 pub mod persistent;
 pub mod query;
+mod resolver;
 mod sockets;
 mod storages;
 mod stream_thread;
 mod streams;
+mod threads;
+mod tls;
 
 pub use eddyline_core::config::StreamsConfig;
 pub use eddyline_core::dsl::StreamsBuilder;
@@ -16,6 +20,5 @@ pub use eddyline_core::topology::Topology;
 pub use eddyline_core::{
     config, dsl, error, processor, serde, state, thread, time, topology, trace, types, window,
 };
-pub use streams::{
-    CloseError, KafkaStreams, RunningStreams, StartError, State, UncaughtExceptionResponse,
-};
+pub use listeners::{StandbyUpdateListener, StateRestoreListener, UncaughtExceptionResponse};
+pub use streams::{CloseError, KafkaStreams, RunningStreams, StartError, State};

@@ -5,26 +5,30 @@ use std::sync::Arc;
 use eddyline_core::config::StreamsConfig;
 use eddyline_core::state::storage::{StorageError, StorageFactory};
 use eddyline_core::topology::Topology;
+use eddyline_core::wire::Uuid;
 
 /// Makes what one stream thread opens storages with, on that thread.
 pub(crate) type Storages = Arc<dyn Fn() -> Box<dyn StorageFactory> + Send + Sync>;
 
-/// Storages on disk, where a store is persistent and there is a directory for it.
+/// Storages on disk, where a store is persistent and there is a directory for it, and the id of the
+/// process: that of the directory, or `fresh` without one.
 #[cfg(feature = "persistent")]
 pub(crate) fn open(
     topology: &Topology,
     config: &StreamsConfig,
-) -> Result<Option<Storages>, StorageError> {
+    fresh: Uuid,
+) -> Result<(Option<Storages>, Uuid), StorageError> {
     use crate::persistent::StateDirectory;
 
     let Some(state_dir) = config
         .state_dir()
         .filter(|_| topology.has_persistent_stores(config))
     else {
-        return Ok(None);
+        return Ok((None, fresh));
     };
     let directory = StateDirectory::open(config, state_dir)?;
-    Ok(Some(Arc::new(move || directory.storages())))
+    let process_id = directory.process_id(fresh)?;
+    Ok((Some(Arc::new(move || directory.storages())), process_id))
 }
 
 #[cfg(feature = "persistent")]
@@ -42,13 +46,14 @@ pub(crate) fn clean_up(config: &StreamsConfig) -> Result<(), StorageError> {
 pub(crate) fn open(
     topology: &Topology,
     config: &StreamsConfig,
-) -> Result<Option<Storages>, StorageError> {
+    fresh: Uuid,
+) -> Result<(Option<Storages>, Uuid), StorageError> {
     match config
         .state_dir()
         .filter(|_| topology.has_persistent_stores(config))
     {
         Some(state_dir) => Err(without_feature(state_dir)),
-        None => Ok(None),
+        None => Ok((None, fresh)),
     }
 }
 

@@ -4,6 +4,7 @@
 //! go the machines' own messages, which bound themselves: records by the fetcher's credit, batches
 //! by `buffer.memory`.
 
+use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -17,16 +18,17 @@ use eddyline_core::error::StreamsError;
 use eddyline_core::rng::SeedTree;
 use eddyline_core::thread::{
     Budget, ClientEvent, ClientMachine, GroupReport, Input, Output, RunnerEvent, TaskQuery,
-    TaskRunner, ToClient, ToRunner,
+    TaskRunner, ThreadMetadata, ThreadState, ToClient, ToRunner,
 };
 use eddyline_core::time::Instant;
 use eddyline_core::topology::Topology;
 use mio::Waker;
 
 use crate::clock::Clock;
-use crate::query::{QueryJob, mark_stream_thread};
+use crate::query::{Job, mark_stream_thread};
 use crate::sockets::Sockets;
 use crate::storages::Storages;
+use crate::tls::Tls;
 
 /// What every thread of an application shares.
 #[derive(Clone)]
@@ -39,6 +41,20 @@ pub(crate) struct Application {
     pub(crate) listener: Arc<dyn ThreadListener>,
     /// Of persistent stores, which are in memory otherwise.
     pub(crate) storages: Option<Storages>,
+    pub(crate) tls: Option<Tls>,
+}
+
+/// What changes for a thread while it runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) is_paused: bool,
+    /// How many share the memory of the process.
+    pub(crate) threads: usize,
+}
+
+/// The name of a thread (Java's).
+pub(crate) fn thread_name(config: &StreamsConfig, index: usize) -> String {
+    format!("{}-StreamThread-{}", config.client_id(), index + 1)
 }
 
 /// Is told what happens on stream threads, on these threads.
@@ -52,6 +68,7 @@ pub(crate) trait ThreadListener: Send + Sync {
 enum Command {
     Close { timeout_ms: u64 },
     Report(Sender<GroupReport>),
+    Metadata(Sender<ThreadMetadata>),
 }
 
 /// What reaches the client's thread beside sockets.
@@ -91,28 +108,30 @@ impl Mailbox {
 /// A running stream thread.
 pub(crate) struct StreamThread {
     mailbox: Mailbox,
-    queries: Sender<QueryJob>,
+    queries: Sender<Job>,
     client: JoinHandle<()>,
     runner: JoinHandle<()>,
 }
 
 impl StreamThread {
     /// Starts both OS threads.
-    pub(crate) fn start(application: &Application, index: usize) -> io::Result<Self> {
-        let sockets = Sockets::new()?;
+    pub(crate) fn start(
+        application: &Application,
+        index: usize,
+        settings: Settings,
+    ) -> io::Result<Self> {
+        let sockets = Sockets::new(application.tls.clone())?;
         let (mail, inbox) = unbounded();
         let (to_runner, from_client) = unbounded();
         let (queries, asked) = unbounded();
+        // The receiver is there.
+        let _ = queries.send(Job::Configure(settings));
         let bell = Arc::new(Bell {
             waker: sockets.waker(),
             asleep: AtomicBool::new(false),
         });
         let mailbox = Mailbox { mail, bell };
-        let name = format!(
-            "{}-StreamThread-{}",
-            application.config.client_id(),
-            index + 1
-        );
+        let name = thread_name(&application.config, index);
         let spawn = |suffix: &str| std::thread::Builder::new().name(format!("{name}{suffix}"));
         let (shared, back) = (application.clone(), mailbox.clone());
         let runner = spawn("").spawn(move || {
@@ -127,7 +146,7 @@ impl StreamThread {
             to_runner,
             bell: Arc::clone(&mailbox.bell),
         };
-        let client = spawn("-client").spawn(move || thread.run())?;
+        let client = spawn("-client").spawn(move || run_client(thread))?;
         Ok(Self {
             mailbox,
             queries,
@@ -143,8 +162,21 @@ impl StreamThread {
         self.mailbox.ring();
     }
 
+    /// Tells the thread's tasks how things are now.
+    pub(crate) fn configure(&self, settings: Settings) {
+        self.ask(Job::Configure(settings));
+    }
+
+    /// Whether it is the calling thread.
+    pub(crate) fn is_current(&self) -> bool {
+        let current = std::thread::current().id();
+        [&self.client, &self.runner]
+            .iter()
+            .any(|thread| thread.thread().id() == current)
+    }
+
     /// Asks the thread's tasks. Nothing is answered when it has ended.
-    pub(crate) fn query(&self, job: QueryJob) {
+    pub(crate) fn ask(&self, job: Job) {
         // Dropping the job tells the asker.
         let _ = self.queries.send(job);
     }
@@ -155,6 +187,14 @@ impl StreamThread {
         self.mailbox.post(Mail::Command(Command::Report(answer)));
         self.mailbox.ring();
         report.recv().ok()
+    }
+
+    /// What the thread's client shows of its tasks; `None` when it has ended.
+    pub(crate) fn metadata(&self) -> Option<ThreadMetadata> {
+        let (answer, metadata) = unbounded();
+        self.mailbox.post(Mail::Command(Command::Metadata(answer)));
+        self.mailbox.ring();
+        metadata.recv().ok()
     }
 
     /// Waits for both threads where both have ended or are about to.
@@ -172,18 +212,42 @@ fn run_tasks(
     application: &Application,
     index: usize,
     from_client: &Receiver<ToRunner>,
-    queries: Receiver<QueryJob>,
+    queries: Receiver<Job>,
     back: &Mailbox,
 ) {
     let run = || TaskLoop::new(application, index, from_client, queries, back).run();
     if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
-        let message = panic
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "without a message".to_owned());
+        let message = panic_message(panic.as_ref());
         back.post(Mail::Message(ToClient::panicked(message)));
         back.ring();
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "without a message".to_owned())
+}
+
+/// The client's thread. A listener of the user may panic on it.
+fn run_client(thread: ClientThread) {
+    let (application, index) = (thread.application.clone(), thread.index);
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| thread.run())) {
+        let error = StreamsError::Panicked(panic_message(panic.as_ref()));
+        died(&application, index, error);
+    }
+}
+
+/// Tells that a client has ended without a word of its own.
+fn died(application: &Application, index: usize, error: StreamsError) {
+    let (from, to) = (ThreadState::PendingShutdown, ThreadState::Dead);
+    for event in [
+        ClientEvent::Failed(error),
+        ClientEvent::StateChanged { from, to },
+    ] {
+        // A listener that panics again has had its chance.
+        let tell = || application.listener.client_event(index, event);
+        let _ = catch_unwind(AssertUnwindSafe(tell));
     }
 }
 
@@ -193,14 +257,14 @@ struct TaskLoop<'a> {
     runner: TaskRunner,
     budget: Budget,
     from_client: &'a Receiver<ToRunner>,
-    queries: Receiver<QueryJob>,
+    queries: Receiver<Job>,
     back: &'a Mailbox,
 }
 
 /// What the runner's thread is given to do.
 enum Work {
     Message(ToRunner),
-    Query(QueryJob),
+    Query(Job),
     /// A deadline, or a step that is not finished.
     Nothing,
 }
@@ -210,18 +274,17 @@ impl<'a> TaskLoop<'a> {
         application: &'a Application,
         index: usize,
         from_client: &'a Receiver<ToRunner>,
-        queries: Receiver<QueryJob>,
+        queries: Receiver<Job>,
         back: &'a Mailbox,
     ) -> Self {
         let config = &application.config;
-        let cache_max_bytes = config.statestore_cache_max_bytes() / config.num_stream_threads();
         let now = application.clock.now();
         let topology = Arc::clone(&application.topology);
         let budget = Budget {
             max_records: config.max_poll_records(),
             ..Budget::default()
         };
-        let mut runner = TaskRunner::new(now, topology, config, cache_max_bytes);
+        let mut runner = TaskRunner::new(now, topology, config);
         if let Some(storages) = &application.storages {
             runner = runner.with_storages(storages());
         }
@@ -300,7 +363,29 @@ impl<'a> TaskLoop<'a> {
         }
     }
 
-    fn answer(&self, job: QueryJob) {
+    fn configure(&mut self, settings: Settings) {
+        if settings.is_paused {
+            self.runner.pause();
+        } else {
+            self.runner.resume();
+        }
+        self.runner.share_memory(settings.threads);
+    }
+
+    fn answer(&mut self, job: Job) {
+        let job = match job {
+            Job::Query(job) => job,
+            Job::Lags(answer) => {
+                // Who asked may have gone.
+                let _ = answer.send(self.runner.store_lags());
+                return;
+            }
+            Job::Idling(answer) => {
+                let _ = answer.send(self.runner.idling_since());
+                return;
+            }
+            Job::Configure(settings) => return self.configure(settings),
+        };
         let pages = self.runner.query(TaskQuery {
             store: &job.store,
             partitions: job.partitions.as_ref(),
@@ -354,9 +439,8 @@ impl ClientThread {
                 && let Err(error) = self.sleep(&client)
             {
                 let error = format!("the system's poll failed: {error}");
-                let event = ClientEvent::Failed(StreamsError::Unreachable(error));
-                self.application.listener.client_event(self.index, event);
-                return;
+                let error = StreamsError::Unreachable(error);
+                return died(&self.application, self.index, error);
             }
         }
         self.sockets.flush();
@@ -373,6 +457,9 @@ impl ClientThread {
                 Mail::Command(Command::Report(answer)) => {
                     // Who asked may have gone.
                     let _ = answer.send(client.report());
+                }
+                Mail::Command(Command::Metadata(answer)) => {
+                    let _ = answer.send(client.thread_metadata());
                 }
             }
             self.drain(client);

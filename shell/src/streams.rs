@@ -1,32 +1,36 @@
 //! [`KafkaStreams`]: an application, its threads and its state.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use eddyline_core::config::StreamsConfig;
+use eddyline_core::config::{ConfigError, StreamsConfig};
 use eddyline_core::error::StreamsError;
 use eddyline_core::rng::SeedTree;
 use eddyline_core::state::storage::StorageError;
-use eddyline_core::thread::{ClientEvent, GroupReport, RunnerEvent, ThreadState};
-use eddyline_core::topology::{Subtopology, Topology, TopologyError};
-use eddyline_core::trace::{Level, LogEvent};
+use eddyline_core::thread::GroupReport;
+use eddyline_core::topology::{Topology, TopologyError};
+use eddyline_core::trace::LogEvent;
 use eddyline_core::wire::Uuid;
 
 use crate::clock::Clock;
+use crate::listeners::{
+    Listeners, StandbyUpdateListener, StateRestoreListener, UncaughtExceptionResponse,
+};
 use crate::storages;
-use crate::stream_thread::{Application, StreamThread, ThreadListener};
+use crate::stream_thread::{Application, ThreadListener};
+use crate::threads::Shared;
+use crate::tls::Tls;
 
 /// The state of an application (Java: `KafkaStreams.State`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
     /// Made, not started.
     Created,
-    /// Some thread has no assignment yet, or restores its stores.
+    /// Some thread changes its tasks or restores their stores, or has none yet in the beginning.
     Rebalancing,
-    /// Every thread processes.
+    /// Every thread that is a member of the group processes.
     Running,
     /// Threads close.
     PendingShutdown,
@@ -45,20 +49,6 @@ impl State {
     }
 }
 
-/// What becomes of an application when a stream thread fails (Java:
-/// `StreamThreadExceptionResponse`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum UncaughtExceptionResponse {
-    /// Another thread takes the place of the one that failed: what was not committed is processed
-    /// again, and may fail again.
-    ReplaceThread,
-    /// This instance stops: its other threads commit and close.
-    #[default]
-    ShutdownClient,
-    /// Every instance of the application stops.
-    ShutdownApplication,
-}
-
 /// Why an application could not be started.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -69,6 +59,8 @@ pub enum StartError {
     System(io::Error),
     /// The directory of persistent stores (key: `state.dir`) cannot be used.
     State(StorageError),
+    /// Keys contradict each other, or certificates or keys for TLS cannot be read.
+    Config(ConfigError),
 }
 
 impl fmt::Display for StartError {
@@ -77,6 +69,7 @@ impl fmt::Display for StartError {
             Self::Topology(error) => error.fmt(f),
             Self::System(error) => write!(f, "the system gives no threads or sockets: {error}"),
             Self::State(error) => error.fmt(f),
+            Self::Config(error) => error.fmt(f),
         }
     }
 }
@@ -104,17 +97,12 @@ impl fmt::Display for CloseError {
 
 impl std::error::Error for CloseError {}
 
-type StateListener = dyn Fn(State, State) + Send + Sync;
-type UncaughtExceptionHandler = dyn Fn(&StreamsError) -> UncaughtExceptionResponse + Send + Sync;
-type LogListener = dyn Fn(&LogEvent) + Send + Sync;
-
 /// An application that was not started yet (Java: `KafkaStreams`).
 pub struct KafkaStreams {
     topology: Topology,
     config: StreamsConfig,
-    state_listener: Option<Box<StateListener>>,
-    log_listener: Option<Box<LogListener>>,
-    uncaught: Option<Box<UncaughtExceptionHandler>>,
+    is_paused: bool,
+    listeners: Listeners,
 }
 
 impl fmt::Debug for KafkaStreams {
@@ -137,10 +125,16 @@ impl KafkaStreams {
         Ok(Self {
             topology,
             config,
-            state_listener: None,
-            log_listener: None,
-            uncaught: None,
+            is_paused: false,
+            listeners: Listeners::default(),
         })
+    }
+
+    /// Starts paused: see [`RunningStreams::pause`] (Java: `pause()` before `start()`).
+    #[must_use]
+    pub const fn paused(mut self) -> Self {
+        self.is_paused = true;
+        self
     }
 
     /// Calls `listener(new, old)` on every change of state (Java: `KafkaStreams.StateListener`). It
@@ -150,7 +144,7 @@ impl KafkaStreams {
         mut self,
         listener: impl Fn(State, State) + Send + Sync + 'static,
     ) -> Self {
-        self.state_listener = Some(Box::new(listener));
+        self.listeners.state = Some(Box::new(listener));
         self
     }
 
@@ -160,7 +154,29 @@ impl KafkaStreams {
         mut self,
         listener: impl Fn(&LogEvent) + Send + Sync + 'static,
     ) -> Self {
-        self.log_listener = Some(Box::new(listener));
+        self.listeners.log = Some(Box::new(listener));
+        self
+    }
+
+    /// Tells `listener` how the stores of active tasks are restored (Java:
+    /// `setGlobalStateRestoreListener`).
+    #[must_use]
+    pub fn with_state_restore_listener(
+        mut self,
+        listener: impl StateRestoreListener + 'static,
+    ) -> Self {
+        self.listeners.stores.restore = Some(Box::new(listener));
+        self
+    }
+
+    /// Tells `listener` how the stores of standbys follow their changelogs (Java:
+    /// `setStandbyUpdateListener`).
+    #[must_use]
+    pub fn with_standby_update_listener(
+        mut self,
+        listener: impl StandbyUpdateListener + 'static,
+    ) -> Self {
+        self.listeners.stores.standby = Some(Box::new(listener));
         self
     }
 
@@ -172,7 +188,7 @@ impl KafkaStreams {
         mut self,
         handler: impl Fn(&StreamsError) -> UncaughtExceptionResponse + Send + Sync + 'static,
     ) -> Self {
-        self.uncaught = Some(Box::new(handler));
+        self.listeners.uncaught = Some(Box::new(handler));
         self
     }
 
@@ -190,34 +206,29 @@ impl KafkaStreams {
     ///
     /// # Errors
     /// [`StartError::System`] when the system gives no threads, sockets or random numbers,
-    /// [`StartError::State`] when the directory of persistent stores cannot be used.
+    /// [`StartError::State`] when the directory of persistent stores cannot be used,
+    /// [`StartError::Config`] when TLS or the login cannot be made of what is configured.
     pub fn start(self) -> Result<RunningStreams, StartError> {
         let seed = match self.config.rng_seed() {
             Some(seed) => seed,
             None => getrandom::u64().map_err(|error| StartError::System(error.into()))?,
         };
         let seed = SeedTree::new(seed);
-        let storages = storages::open(&self.topology, &self.config).map_err(StartError::State)?;
-        let threads = self.config.num_stream_threads();
-        let topology = Arc::new(self.topology);
-        let shared = Arc::new(Shared {
-            topology: Arc::clone(&topology),
-            subtopologies: topology.subtopologies(&self.config),
-            inner: Mutex::new(Inner {
-                state: State::Created,
-                threads: vec![ThreadState::Created; threads],
-                error: None,
-                handles: Vec::new(),
-                to_replace: BTreeSet::new(),
-                replaced: 0,
-                application: None,
-            }),
-            changed: Condvar::new(),
-            state_listener: self.state_listener,
-            log_listener: self.log_listener,
-            uncaught: self.uncaught,
-        });
+        let tls = Tls::load(&self.config).map_err(StartError::Config)?;
+        self.config.sasl_login().map_err(StartError::Config)?;
         let process_id = Uuid::from_bytes(seed.child("process", 0).rng().bytes16());
+        let (storages, process_id) =
+            storages::open(&self.topology, &self.config, process_id).map_err(StartError::State)?;
+        let topology = Arc::new(self.topology);
+        let shared = Arc::new(Shared::new(
+            Arc::clone(&topology),
+            topology.subtopologies(&self.config),
+            self.is_paused,
+            self.listeners,
+        ));
+        for warning in self.config.warnings() {
+            shared.warn(warning.to_string());
+        }
         let application = Application {
             topology,
             config: self.config,
@@ -226,231 +237,13 @@ impl KafkaStreams {
             clock: Clock::start(),
             listener: Arc::clone(&shared) as Arc<dyn ThreadListener>,
             storages,
+            tls,
         };
-        shared.change(|inner| {
-            inner.state = State::Rebalancing;
-            inner.application = Some(application.clone());
-        });
+        // Dropping it closes what was started.
         let running = RunningStreams { shared };
-        for index in 0..threads {
-            // Dropping what was started closes it.
-            let thread = StreamThread::start(&application, index).map_err(StartError::System)?;
-            running.shared.lock().handles.push(Arc::new(thread));
-        }
-        // A thread may have failed before the others were there to be told.
-        let failed = running.shared.lock().error.is_some();
-        if failed {
-            running.shared.close_threads(0);
-        }
+        let started = running.shared.start(&application);
+        started.map_err(StartError::System)?;
         Ok(running)
-    }
-}
-
-/// What the application's threads and its owner share.
-pub(crate) struct Shared {
-    topology: Arc<Topology>,
-    subtopologies: Vec<Subtopology>,
-    inner: Mutex<Inner>,
-    changed: Condvar,
-    state_listener: Option<Box<StateListener>>,
-    log_listener: Option<Box<LogListener>>,
-    uncaught: Option<Box<UncaughtExceptionHandler>>,
-}
-
-struct Inner {
-    state: State,
-    threads: Vec<ThreadState>,
-    error: Option<StreamsError>,
-    handles: Vec<Arc<StreamThread>>,
-    /// Failed threads in whose place others are started once they are dead.
-    to_replace: BTreeSet<usize>,
-    replaced: u64,
-    /// To start threads with, until it has closed.
-    application: Option<Application>,
-}
-
-impl Inner {
-    /// The state that follows from those of the threads.
-    fn settle(&mut self) {
-        let all = |state| self.threads.iter().all(|thread| *thread == state);
-        self.state = match self.state {
-            State::PendingShutdown if all(ThreadState::Dead) => State::NotRunning,
-            State::PendingError if all(ThreadState::Dead) => State::Error,
-            State::Rebalancing | State::Running if all(ThreadState::Running) => State::Running,
-            State::Running => State::Rebalancing,
-            state => state,
-        };
-        if self.state.is_closed() {
-            // It holds this, so that neither would ever be dropped.
-            self.application = None;
-        }
-    }
-}
-
-impl Shared {
-    /// No code of a user runs under the lock, so that a poisoned one is as good as any.
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes the state and tells the listener and whoever waits.
-    fn change(&self, change: impl FnOnce(&mut Inner)) {
-        let mut inner = self.lock();
-        let old = inner.state;
-        change(&mut inner);
-        inner.settle();
-        let new = inner.state;
-        drop(inner);
-        self.changed.notify_all();
-        if old != new
-            && let Some(listener) = &self.state_listener
-        {
-            listener(new, old);
-        }
-    }
-
-    pub(crate) fn topology(&self) -> &Topology {
-        &self.topology
-    }
-
-    pub(crate) fn subtopologies(&self) -> &[Subtopology] {
-        &self.subtopologies
-    }
-
-    /// True while queries may be answered.
-    pub(crate) fn is_running(&self) -> bool {
-        matches!(self.lock().state, State::Running | State::Rebalancing)
-    }
-
-    pub(crate) fn handles(&self) -> Vec<Arc<StreamThread>> {
-        self.lock().handles.clone()
-    }
-
-    fn close_threads(&self, timeout_ms: u64) {
-        for thread in self.handles() {
-            thread.close(timeout_ms);
-        }
-    }
-
-    fn log(&self, thread_index: usize, event: &LogEvent) {
-        if let Some(listener) = &self.log_listener {
-            let message = format!("stream thread {}: {}", thread_index + 1, event.message);
-            listener(&LogEvent::new(event.level, message));
-        }
-    }
-
-    /// True asks for the whole application to stop.
-    fn failed(&self, thread_index: usize, error: StreamsError) -> bool {
-        self.log(
-            thread_index,
-            &LogEvent::new(Level::Error, error.to_string()),
-        );
-        let response = match (&self.uncaught, &error) {
-            // The group's word is not for one thread to answer.
-            (_, StreamsError::ShutdownRequested) | (None, _) => {
-                UncaughtExceptionResponse::ShutdownClient
-            }
-            (Some(handler), _) => handler(&error),
-        };
-        if response == UncaughtExceptionResponse::ReplaceThread && self.is_running() {
-            self.lock().to_replace.insert(thread_index);
-            return false;
-        }
-        self.stop(error);
-        response == UncaughtExceptionResponse::ShutdownApplication
-    }
-
-    /// Starts a thread in the place of one that is dead, if it is to be replaced.
-    fn replace(&self, thread_index: usize) {
-        let mut inner = self.lock();
-        let wanted = inner.to_replace.remove(&thread_index);
-        let runs = matches!(inner.state, State::Running | State::Rebalancing);
-        let Some(mut application) = inner.application.clone().filter(|_| wanted && runs) else {
-            return;
-        };
-        inner.replaced += 1;
-        // A member of its own, with an id of its own.
-        application.seed = application.seed.child("replacement", inner.replaced);
-        drop(inner);
-        let thread = match StreamThread::start(&application, thread_index) {
-            Ok(thread) => Arc::new(thread),
-            Err(error) => {
-                let error = format!("the system gives no thread: {error}");
-                return self.stop(StreamsError::Unreachable(error));
-            }
-        };
-        let mut inner = self.lock();
-        // A thread may fail before the one that starts it has put it in its place.
-        match inner.handles.get_mut(thread_index) {
-            Some(place) => *place = Arc::clone(&thread),
-            None => inner.handles.push(Arc::clone(&thread)),
-        }
-        let runs = matches!(inner.state, State::Running | State::Rebalancing);
-        drop(inner);
-        if !runs {
-            // The others were told while it started.
-            thread.close(FAILED_CLOSE_TIMEOUT_MS);
-        }
-    }
-
-    /// Stops this instance because of an error.
-    fn stop(&self, error: StreamsError) {
-        self.change(|inner| {
-            if !inner.state.is_closed() {
-                inner.state = State::PendingError;
-            }
-            inner.error.get_or_insert(error);
-        });
-        self.close_threads(FAILED_CLOSE_TIMEOUT_MS);
-    }
-}
-
-/// Time for the threads beside a failed one to commit.
-const FAILED_CLOSE_TIMEOUT_MS: u64 = 30_000;
-
-impl ThreadListener for Shared {
-    fn client_event(&self, thread_index: usize, event: ClientEvent) -> bool {
-        match event {
-            ClientEvent::StateChanged { from, to } => {
-                let message = format!("goes from {from:?} to {to:?}");
-                self.log(thread_index, &LogEvent::new(Level::Info, message));
-                self.change(|inner| inner.threads[thread_index] = to);
-                if to == ThreadState::Dead {
-                    self.replace(thread_index);
-                }
-            }
-            ClientEvent::Log(event) => self.log(thread_index, &event),
-            ClientEvent::Unreachable(message) => {
-                self.log(thread_index, &LogEvent::new(Level::Warn, message));
-            }
-            ClientEvent::Failed(error) => return self.failed(thread_index, error),
-            _ => {}
-        }
-        false
-    }
-
-    fn runner_event(&self, thread_index: usize, event: RunnerEvent) {
-        let event = match event {
-            RunnerEvent::Log(event) => event,
-            RunnerEvent::TaskStateChanged { task, from, to } => LogEvent::new(
-                Level::Info,
-                format!("task {task} goes from {from:?} to {to:?}"),
-            ),
-            RunnerEvent::RestoreStarted {
-                partition,
-                offset,
-                end,
-            } => LogEvent::new(
-                Level::Info,
-                format!("restores {partition} from offset {offset} to {end}"),
-            ),
-            RunnerEvent::RestoreEnded { partition, records } => LogEvent::new(
-                Level::Info,
-                format!("restored {records} records of {partition}"),
-            ),
-            _ => return,
-        };
-        self.log(thread_index, &event);
     }
 }
 
@@ -471,37 +264,67 @@ impl fmt::Debug for RunningStreams {
 impl RunningStreams {
     /// Its state now.
     pub fn state(&self) -> State {
-        self.shared.lock().state
+        self.shared.state()
     }
 
     /// The first error that stopped a thread.
     pub fn error(&self) -> Option<StreamsError> {
-        self.shared.lock().error.clone()
+        self.shared.error()
     }
 
     /// Waits until the state is `wanted` or the application has closed, `timeout` at most; gives
     /// the state then.
     pub fn wait_for(&self, wanted: State, timeout: Duration) -> State {
-        self.wait_until(timeout, |state| state == wanted || state.is_closed())
+        let until = Instant::now().checked_add(timeout);
+        let is_over = |state: State| state == wanted || state.is_closed();
+        self.shared.wait_for(until, is_over)
     }
 
-    fn wait_until(&self, timeout: Duration, done: impl Fn(State) -> bool) -> State {
-        let until = Instant::now() + timeout;
-        let mut inner = self.shared.lock();
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            if done(inner.state) || left.is_zero() {
-                return inner.state;
-            }
-            let waited = self.shared.changed.wait_timeout(inner, left);
-            inner = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+    /// Stops processing, punctuating, restoring and following with standbys, until
+    /// [`resume`](Self::resume) (Java: `KafkaStreams.pause`, KIP-834). What was processed is
+    /// committed, global stores are filled, queries are answered and the group keeps its members all
+    /// the same. Other instances are not told.
+    pub fn pause(&self) {
+        self.shared.set_paused(true);
+    }
+
+    /// Goes on where it paused (Java: `KafkaStreams.resume`).
+    pub fn resume(&self) {
+        self.shared.set_paused(false);
+    }
+
+    /// Whether it is paused (Java: `KafkaStreams.isPaused`).
+    pub fn is_paused(&self) -> bool {
+        self.shared.is_paused()
+    }
+
+    /// Starts one more stream thread, another member of the group, and gives its name; the others
+    /// leave it a part of their memory (Java: `KafkaStreams.addStreamThread`, KIP-663). `None` when
+    /// the application is neither [`State::Running`] nor [`State::Rebalancing`].
+    ///
+    /// # Errors
+    /// [`StartError::System`] when the system gives no thread or sockets.
+    pub fn add_stream_thread(&self) -> Result<Option<String>, StartError> {
+        self.shared.add_thread().map_err(StartError::System)
+    }
+
+    /// Ends a stream thread as a close does, waits for it, `timeout` at most, and gives its name;
+    /// the others get its tasks and its memory (Java: `KafkaStreams.removeStreamThread`, KIP-663).
+    /// `None` when there is none, or the application is neither [`State::Running`] nor
+    /// [`State::Rebalancing`]. On a stream thread it is another one that ends, if there is any.
+    ///
+    /// # Errors
+    /// [`CloseError::TimedOut`] when the thread is still about to end.
+    pub fn remove_stream_thread(&self, timeout: Duration) -> Result<Option<String>, CloseError> {
+        let until = Instant::now().checked_add(timeout);
+        let removed = self.shared.remove_thread(until);
+        removed.map_err(|()| CloseError::TimedOut)
     }
 
     /// What each of its members of the group shows: epoch, tasks, positions and lag.
     pub fn reports(&self) -> Vec<GroupReport> {
-        let handles = self.shared.handles();
-        handles
+        let threads = self.shared.threads();
+        threads
             .iter()
             .filter_map(|thread| thread.report())
             .collect()
@@ -514,38 +337,27 @@ impl RunningStreams {
     /// [`CloseError::Failed`] with the error that stopped it before, [`CloseError::TimedOut`] when
     /// it is still closing.
     pub fn close(self, timeout: Duration) -> Result<(), CloseError> {
-        self.begin_close(timeout);
-        let grace = Duration::from_secs(5);
-        let state = self.wait_until(timeout + grace, State::is_closed);
+        self.shared.begin_close(timeout);
+        let until = Instant::now().checked_add(timeout.saturating_add(CLOSE_GRACE));
+        let state = self.shared.wait_for(until, State::is_closed);
         if let Some(error) = self.error() {
             return Err(CloseError::Failed(error));
         }
         if !state.is_closed() {
             return Err(CloseError::TimedOut);
         }
-        let handles = std::mem::take(&mut self.shared.lock().handles);
-        for thread in handles.into_iter().filter_map(Arc::into_inner) {
-            thread.join();
-        }
+        self.shared.join();
         Ok(())
-    }
-
-    fn begin_close(&self, timeout: Duration) {
-        self.shared.change(|inner| {
-            if matches!(inner.state, State::Rebalancing | State::Running) {
-                inner.state = State::PendingShutdown;
-            }
-        });
-        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        self.shared.close_threads(timeout_ms);
     }
 }
 
 impl Drop for RunningStreams {
     fn drop(&mut self) {
-        self.begin_close(DROPPED_CLOSE_TIMEOUT);
+        self.shared.begin_close(DROPPED_CLOSE_TIMEOUT);
     }
 }
 
+/// Time for what follows the tasks of threads that close: leaving the group.
+const CLOSE_GRACE: Duration = Duration::from_secs(5);
 /// Time for tasks to commit when nobody waits for it.
 const DROPPED_CLOSE_TIMEOUT: Duration = Duration::from_secs(30);

@@ -31,8 +31,10 @@ pub mod serve;
 pub mod test_driver;
 pub mod world;
 
+pub use eddyline_core::config::ProcessingGuarantee;
+pub use eddyline_core::mutation::Mutation;
 pub use test_driver::{
     CommitMode, ProducedRecord, TestDriverError, TestDriverOptions, TestInputTopic,
     TestOutputTopic, TestRecord, TestStore, TopologyTestDriver,
 };
-pub use world::{Outcome, Simulation, Violation, replay, run_seed};
+pub use world::{Outcome, SeedRun, Simulation, Violation, replay, run_seed};

@@ -1,8 +1,9 @@
 //! Applications on Kafka Streams itself.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
 use crate::scratch;
 
@@ -18,18 +19,6 @@ impl JavaApplication {
     /// When it cannot be started, or ends before it runs.
     pub fn start(source: &str, arguments: &[&str], state: &str) -> Self {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let jars = scratch("kafka-streams-jars");
-        let status = Command::new("mvn")
-            .args(["--quiet", "--batch-mode", "--file"])
-            .arg(repository.join("bench/java/pom.xml"))
-            .arg("dependency:copy-dependencies")
-            .arg(format!("-DoutputDirectory={}", jars.display()))
-            .stdout(Stdio::null())
-            .status();
-        assert!(
-            status.is_ok_and(|status| status.success()),
-            "Maven copies the jars"
-        );
         let state = scratch(state);
         // What an earlier run left would be continued from.
         let _ = std::fs::remove_dir_all(&state);
@@ -39,7 +28,7 @@ impl JavaApplication {
                 "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
                 "-cp",
             ])
-            .arg(jars.join("*"))
+            .arg(jars(&repository).join("*"))
             .arg(repository.join(source))
             .args(arguments)
             .arg(&state)
@@ -54,6 +43,16 @@ impl JavaApplication {
         Self(child)
     }
 
+    /// Kills it with SIGKILL.
+    ///
+    /// # Panics
+    /// When it has ended by itself.
+    pub fn kill(mut self) {
+        let ended = self.0.try_wait().expect("its state is known");
+        assert_eq!(ended, None, "the application was still running");
+        self.0.kill().expect("it can be killed");
+    }
+
     /// Closes it gracefully.
     ///
     /// # Panics
@@ -63,6 +62,26 @@ impl JavaApplication {
         let status = self.0.wait().expect("the application ends");
         assert!(status.success(), "the application closed with {status}");
     }
+}
+
+/// Where the jars of Kafka Streams are; Maven copies them once.
+fn jars(repository: &Path) -> &'static Path {
+    static JARS: OnceLock<PathBuf> = OnceLock::new();
+    JARS.get_or_init(|| {
+        let jars = scratch("kafka-streams-jars");
+        let status = Command::new("mvn")
+            .args(["--quiet", "--batch-mode", "--file"])
+            .arg(repository.join("bench/java/pom.xml"))
+            .arg("dependency:copy-dependencies")
+            .arg(format!("-DoutputDirectory={}", jars.display()))
+            .stdout(Stdio::null())
+            .status();
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "Maven copies the jars"
+        );
+        jars
+    })
 }
 
 impl Drop for JavaApplication {

@@ -1,16 +1,21 @@
 //! What the tests share: real brokers, Kafka's own tools, word counts in processes of their own.
 
+pub mod chaos;
 pub mod conformance;
 mod instance;
 mod kafka;
 mod kafka_streams;
 mod shop;
+mod smoke;
+mod takeover;
 mod words;
 
 pub use instance::Instance;
-pub use kafka::{KafkaBroker, java_tests_run, kafka_tool};
+pub use kafka::{KafkaBroker, full_tests_run, java_tests_run, kafka_tool, wait_for_members};
 pub use kafka_streams::JavaApplication;
 pub use shop::Shop;
+pub use smoke::{SmokeTestDriver, smoke_test_topology};
+pub use takeover::{Reflected, SCENARIOS, Scenario, Takeover};
 pub use words::{KING_JAMES, WordCount, count_words, word_count_topology, words};
 
 use std::path::{Path, PathBuf};

@@ -52,6 +52,8 @@ pub struct WordCount {
     pub input: String,
     /// The topic of counts.
     pub output: String,
+    /// The `processing.guarantee` of instances.
+    pub guarantee: String,
     partitions: i32,
 }
 
@@ -72,6 +74,7 @@ impl WordCount {
             application_id: application_id.to_owned(),
             input,
             output,
+            guarantee: "at_least_once".to_owned(),
             partitions,
         }
     }
@@ -85,6 +88,47 @@ impl WordCount {
         admin
             .produce(&self.input, records)
             .expect("lines are written");
+    }
+
+    /// What is in the input.
+    ///
+    /// # Panics
+    /// Where it cannot be read.
+    pub fn lines(&self, admin: &mut Admin) -> Vec<String> {
+        let mut lines = Vec::new();
+        for partition in self.partitions_of(&self.input) {
+            for record in admin.read_to_end(&partition).expect("lines can be read") {
+                let line = record.value.expect("lines have text").to_vec();
+                lines.push(String::from_utf8(line).expect("lines are text"));
+            }
+        }
+        lines
+    }
+
+    /// Waits until the output is what `lines` make. `admin` reads what is committed only.
+    ///
+    /// # Panics
+    /// Where that takes three minutes, or a count is too high.
+    pub fn wait_for_exactly(&self, admin: &mut Admin, lines: &[&str]) {
+        let expected = count_words(lines.iter().copied());
+        let started = Instant::now();
+        loop {
+            let counts = self.counts(admin);
+            for (word, times) in &counts {
+                let expected = expected.get(word).copied().unwrap_or(0);
+                assert!(*times <= expected, "{word}: {times} of {expected}");
+            }
+            if counts == expected {
+                return;
+            }
+            assert!(
+                started.elapsed() < Duration::from_secs(180),
+                "{} of {} words are there",
+                counts.len(),
+                expected.len()
+            );
+            std::thread::sleep(Duration::from_millis(200));
+        }
     }
 
     fn partitions_of(&self, topic: &str) -> Vec<TopicPartition> {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use eddyline_core::{group, state, wire};
+use eddyline_core::{group, net, state, wire};
 
 fn replay(target: &str, body: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -42,6 +42,11 @@ fn cache() {
 #[test]
 fn heartbeat_responses() {
     replay("heartbeat_responses", group::fuzzing::heartbeat_responses);
+}
+
+#[test]
+fn logins() {
+    replay("logins", net::fuzzing::logins);
 }
 
 #[test]

@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
-use eddyline::admin::Admin;
-use eddyline_tests::{Instance, KING_JAMES, KafkaBroker, WordCount, count_words, java_tests_run};
+use eddyline::admin::{Admin, IsolationLevel};
+use eddyline_tests::{
+    Instance, KING_JAMES, KafkaBroker, WordCount, count_words, java_tests_run, wait_for_members,
+};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_word-count-instance");
 const GROUPS: &str = "org.apache.kafka.tools.streams.StreamsGroupCommand";
@@ -38,23 +40,6 @@ fn check_at_least_once(count: &WordCount, admin: &mut Admin, lines: &[&str]) {
     assert_eq!(counts, count.changelog(admin));
 }
 
-fn wait_for_members(admin: &mut Admin, group: &str, members: usize) {
-    let mut last = String::new();
-    for _ in 0..600 {
-        if let Ok(group) = admin.describe_streams_group(group) {
-            let settled = group.group_state == "Stable" && group.members.len() == members;
-            let is_idle =
-                |m: &eddyline::admin::DescribedMember| m.assignment != m.target_assignment;
-            if settled && !group.members.iter().any(is_idle) {
-                return;
-            }
-            last = format!("{} with {} members", group.group_state, group.members.len());
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    panic!("the group is {last}, not Stable with {members} members");
-}
-
 #[test]
 fn an_instance_that_is_killed_and_started_again_loses_nothing() {
     if !java_tests_run("an_instance_that_is_killed_and_started_again_loses_nothing") {
@@ -76,6 +61,46 @@ fn an_instance_that_is_killed_and_started_again_loses_nothing() {
     count.wait_until_done(&mut admin);
     check_at_least_once(&count, &mut admin, &lines);
     second.close();
+    third.close();
+}
+
+#[test]
+fn exactly_once_counts_exactly_through_kills() {
+    if java_tests_run("exactly_once_counts_exactly_through_kills") {
+        let broker = KafkaBroker::start("kafka-exactly-once", "");
+        counts_exactly_through_kills(&broker);
+    }
+}
+
+/// Version 1: the client tells the coordinator of every partition before it writes to it, and its
+/// epoch stays the same from one transaction to the next.
+#[test]
+fn exactly_once_counts_exactly_with_transactions_of_version_1() {
+    if java_tests_run("exactly_once_counts_exactly_with_transactions_of_version_1") {
+        let broker = KafkaBroker::start("kafka-transactions-1", "");
+        broker.set_transaction_version(1);
+        counts_exactly_through_kills(&broker);
+    }
+}
+
+fn counts_exactly_through_kills(broker: &KafkaBroker) {
+    let mut admin = broker.admin();
+    admin.set_isolation_level(IsolationLevel::ReadCommitted);
+    let mut count = WordCount::create(&mut admin, "exact", 4);
+    count.guarantee = "exactly_once_v2".to_owned();
+    let start = || Instance::start(PROGRAM, &broker.bootstrap(), &count);
+    let (first, second) = (start(), start());
+    wait_for_members(&mut admin, "exact", 2);
+    let lines = lines();
+    let parts: Vec<&[&str]> = lines.chunks(lines.len() / 3 + 1).collect();
+    write_slowly(&count, &mut admin, parts[0]);
+    first.kill();
+    write_slowly(&count, &mut admin, parts[1]);
+    let third = start();
+    second.kill();
+    write_slowly(&count, &mut admin, parts[2]);
+    count.wait_for_exactly(&mut admin, &lines);
+    assert_eq!(count.counts(&mut admin), count.changelog(&mut admin));
     third.close();
 }
 

@@ -179,6 +179,7 @@ impl Task {
                 offset: 0,
                 timestamp: 0,
                 headers: Headers::new(),
+                source_record: None,
             },
             is_cached: layers.is_cached,
             storage,

@@ -5,21 +5,17 @@
 //! since a member may run before the group gave it tasks. Then the lines are written to its input
 //! topic. The clock stops when every input and repartition record is committed.
 
-mod app;
-mod process;
-
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::fmt::Display;
 use std::path::PathBuf;
-use std::process::Command;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use eddyline::admin::Admin;
 use eddyline::types::TopicPartition;
 
-pub(crate) use self::app::{AppArguments, run_app};
-use self::process::{App, Broker, Usage};
-use crate::java;
+use crate::app;
+use crate::process::{Broker, Guarantee, Side, Usage, WordCountApp, connect, unique};
 
 /// What to count, and how often.
 #[derive(clap::Args)]
@@ -36,6 +32,9 @@ pub(crate) struct Arguments {
     /// Commit interval of both, in milliseconds.
     #[arg(long, default_value_t = 1000)]
     commit_interval_ms: u64,
+    /// What both promise.
+    #[arg(long, value_enum, default_value_t = Guarantee::AtLeastOnce)]
+    guarantee: Guarantee,
     /// Rounds of each; the median counts.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
@@ -50,14 +49,6 @@ pub(crate) struct Arguments {
 const KING_JAMES: &str = include_str!("../../../examples/data/kjv.txt");
 /// Enough for every partition to get some, and every task to have run.
 const WARM_UP_LINES: usize = 10_000;
-const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The sides of the comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
-    Java,
-    Eddyline,
-}
 
 /// What one run came to.
 struct Run {
@@ -84,7 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     let words: usize = lines.iter().map(|line| app::words(line).len()).sum();
     let mut bench = WordCount {
-        admin: connect(&broker.bootstrap)?,
+        admin: connect(&broker)?,
         broker,
         arguments,
         lines,
@@ -98,15 +89,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         bench.expected.len()
     );
     bench.raw()?;
-    let sides: &[Side] = if arguments.no_java {
-        &[Side::Eddyline]
-    } else {
-        &[Side::Java, Side::Eddyline]
-    };
+    let sides = Side::all(!arguments.no_java);
     let mut runs: Vec<(Side, Run)> = Vec::new();
-    for round in 0..arguments.rounds {
+    for _ in 0..arguments.rounds {
         for side in sides {
-            let run = bench.round(*side, round)?;
+            let run = bench.round(*side)?;
             bench.print(&format!("{side:?}"), &run);
             runs.push((*side, run));
         }
@@ -119,20 +106,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         println!("ratio {:.2}", ours / java);
     }
     Ok(())
-}
-
-/// A broker that has just opened its port may need a moment more.
-fn connect(bootstrap: &str) -> Result<Admin, Box<dyn Error>> {
-    let until = Instant::now() + CALL_TIMEOUT;
-    loop {
-        match Admin::connect(bootstrap, CALL_TIMEOUT) {
-            Ok(admin) if admin.require_streams_groups().is_ok() => return Ok(admin),
-            Ok(admin) if Instant::now() > until => admin.require_streams_groups()?,
-            Err(error) if Instant::now() > until => return Err(error.into()),
-            _ => {}
-        }
-        std::thread::sleep(Duration::from_millis(250));
-    }
 }
 
 struct WordCount<'a> {
@@ -153,13 +126,16 @@ impl WordCount<'_> {
 
     /// Writes the first lines of the text to the input, and waits until everything they lead to is
     /// committed.
-    fn count(&mut self, group: &str, input: &str, lines: usize) -> Result<(), Box<dyn Error>> {
+    fn count(&mut self, app: &WordCountApp, lines: usize) -> Result<(), Box<dyn Error>> {
         let lines = self.lines.iter().take(lines);
         let lines = lines.map(|line| (None::<&str>, Some(line)));
-        self.admin.produce(input, lines)?;
-        self.wait_until_committed(group, &self.partitions_of(input))?;
+        self.admin.produce(&app.input, lines)?;
+        let group = &app.application_id;
+        self.wait_until_committed(group, &self.partitions_of(&app.input), 0)?;
         let repartition = self.partitions_of(&format!("{group}-counts-repartition"));
-        self.wait_until_committed(group, &repartition)
+        // The last thing in it is the mark of a transaction, which nobody commits.
+        let marks = i64::from(self.arguments.guarantee == Guarantee::ExactlyOnceV2);
+        self.wait_until_committed(group, &repartition, marks)
     }
 
     /// What the broker gives where nothing is processed: the words, written and read again in
@@ -192,24 +168,24 @@ impl WordCount<'_> {
         Ok(())
     }
 
-    fn round(&mut self, side: Side, round: usize) -> Result<Run, Box<dyn Error>> {
-        let id = format!("bench-{side:?}-{round}-{}", unique()).to_lowercase();
-        let (input, output) = (format!("{id}-lines"), format!("{id}-counts"));
-        let partitions = self.arguments.partitions;
-        self.admin
-            .create_topics(&[(&input, partitions), (&output, partitions)])?;
-        let app = App::start(self.command(side, &id, &input, &output)?)?;
-        self.count(&id, &input, WARM_UP_LINES)?;
+    fn round(&mut self, side: Side) -> Result<Run, Box<dyn Error>> {
+        let config: [(&str, &dyn Display); 2] = [
+            ("commit.interval.ms", &self.arguments.commit_interval_ms),
+            ("processing.guarantee", &self.arguments.guarantee),
+        ];
+        let word_count =
+            WordCountApp::new(side, &config, &mut self.admin, self.arguments.partitions)?;
+        let app = word_count.start(&self.broker)?;
+        self.count(&word_count, WARM_UP_LINES)?;
         let before = (app.usage(), self.broker.usage().unwrap_or_default());
         let began = Instant::now();
-        self.count(&id, &input, self.lines.len())?;
+        self.count(&word_count, self.lines.len())?;
         let seconds = began.elapsed().as_secs_f64();
         let mut usage = app.usage();
         usage.cpu_seconds -= before.0.cpu_seconds;
         let broker_after = self.broker.usage().unwrap_or_default();
         app.stop()?;
-        self.check(&output)?;
-        let _ = std::fs::remove_dir_all(state_folder(&id));
+        self.check(&word_count.output)?;
         Ok(Run {
             seconds,
             app: usage,
@@ -217,40 +193,17 @@ impl WordCount<'_> {
         })
     }
 
-    fn command(
-        &self,
-        side: Side,
-        id: &str,
-        input: &str,
-        output: &str,
-    ) -> Result<Command, Box<dyn Error>> {
-        let mut command = match side {
-            Side::Java => java::command("WordCountApp", "-Xmx2g")?,
-            Side::Eddyline => {
-                let mut command = Command::new(std::env::current_exe()?);
-                command.arg("word-count-app");
-                command
-            }
-        };
-        command
-            .args([&self.broker.bootstrap, id, input, output])
-            .arg(self.arguments.commit_interval_ms.to_string());
-        if side == Side::Java {
-            command.arg(state_folder(id));
-        }
-        Ok(command)
-    }
-
     fn wait_until_committed(
         &mut self,
         group: &str,
         partitions: &[TopicPartition],
+        marks: i64,
     ) -> Result<(), Box<dyn Error>> {
         loop {
             let committed = self.admin.committed_offsets(group, partitions)?;
             // A partition without a record has nothing to commit.
             let done = |(end, committed): (Option<i64>, Option<i64>)| {
-                end.is_some_and(|end| committed.unwrap_or(0) >= end)
+                end.is_some_and(|end| committed.unwrap_or(0) >= end - marks)
             };
             let ends = self.admin.end_offsets(partitions)?;
             if ends.into_iter().zip(committed).all(done) {
@@ -313,15 +266,4 @@ impl WordCount<'_> {
         self.print(&format!("{side:?}, median"), &run);
         Some(self.words / run.seconds)
     }
-}
-
-/// Where Java keeps the id of its process.
-fn state_folder(id: &str) -> PathBuf {
-    std::env::temp_dir().join(id)
-}
-
-/// Milliseconds since the epoch: topics of one run never meet those of another.
-fn unique() -> u128 {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since_epoch.unwrap_or_default().as_millis()
 }

@@ -5,27 +5,26 @@
 //! hold that one back until a record comes, so partitions whose records are processed meanwhile are
 //! fetched aside, over another connection: without it a word count stood still most of the time.
 
+mod answers;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::credit::Credit;
 use super::fetch_session::FetchSession;
 use super::offsets::wire_name;
-use super::read_committed::drop_aborted;
 use crate::config::{HostPort, StreamsConfig};
 use crate::error::StreamsError;
-use crate::net::{Backoff, Cluster, Outgoing, RequestError, RequestToken, Target};
+use crate::mutation::{Mutant, Mutation};
+use crate::net::{Backoff, Cluster, Outgoing, RequestToken, Target};
 use crate::rng::Rng;
 use crate::time::{Instant, WallClock};
-use crate::trace::{Level, LogEvent};
+use crate::trace::LogEvent;
 use crate::types::{AutoOffsetReset, BrokerId, TopicName, TopicPartition};
-use crate::wire::messages::fetch_response::PartitionData;
 use crate::wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use crate::wire::messages::{BrokerId as WireBrokerId, FetchResponse, ListOffsetsRequest};
-use crate::wire::{
-    ApiKey, RecordBatch, RecordError, Request, Response, decode_batches, error_name,
-};
+use crate::wire::messages::{BrokerId as WireBrokerId, ListOffsetsRequest};
+use crate::wire::{ApiKey, RecordBatch, Request};
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +69,6 @@ pub(crate) enum FetcherEvent {
     Log(LogEvent),
 }
 
-const OFFSET_OUT_OF_RANGE: i16 = 1;
-
 /// Special timestamps of ListOffsets.
 const EARLIEST: i64 = -2;
 const LATEST: i64 = -1;
@@ -97,7 +94,7 @@ struct PartitionState {
     restore: bool,
     started: bool,
     log_end: i64,
-    outstanding_bytes: usize,
+    credit: Credit,
     corrupt: u32,
     backoff: Backoff,
 }
@@ -114,12 +111,17 @@ enum InFlight {
     },
 }
 
-/// Answers with a wrong checksum before the log itself is held to be damaged.
-const CORRUPT_MAX: u32 = 5;
-
 /// How long a broker may hold a fetch aside: it is repeated until the session's fetch comes back and
 /// takes its partitions over, so this bounds both the requests and the wait for a new record.
 const ASIDE_MAX_WAIT_MS: i32 = 10;
+
+/// Partitions to ask about, by whom to ask.
+#[derive(Default)]
+struct Wanted {
+    /// Whether it is about the end of a changelog.
+    lists: BTreeMap<(BrokerId, bool), Vec<TopicPartition>>,
+    fetches: BTreeMap<BrokerId, Vec<TopicPartition>>,
+}
 
 /// All partitions that one client reads.
 pub(crate) struct Fetcher {
@@ -132,8 +134,11 @@ pub(crate) struct Fetcher {
     max_wait_ms: i32,
     max_bytes: i32,
     partition_max_bytes: i32,
+    /// Key: `buffered.records.per.partition`.
+    buffered_max: usize,
     /// Reads what is committed only (key: `isolation.level`).
     read_committed: bool,
+    mutant: Mutant,
     tokens: u64,
     generations: u64,
     partitions: BTreeMap<TopicPartition, PartitionState>,
@@ -154,7 +159,9 @@ impl Fetcher {
             max_wait_ms: i32::try_from(config.fetch_max_wait_ms()).unwrap_or(i32::MAX),
             max_bytes: config.fetch_max_bytes(),
             partition_max_bytes: config.max_partition_fetch_bytes(),
+            buffered_max: config.buffered_records_per_partition(),
             read_committed: config.is_exactly_once(),
+            mutant: config.mutant,
             tokens: 0,
             generations: 0,
             partitions: BTreeMap::new(),
@@ -206,7 +213,7 @@ impl Fetcher {
             restore: false,
             started: false,
             log_end: -1,
-            outstanding_bytes: 0,
+            credit: Credit::default(),
             corrupt: 0,
             backoff: self.backoff.clone(),
         };
@@ -245,7 +252,7 @@ impl Fetcher {
     /// So many bytes that were handed on are processed.
     pub(crate) fn consumed(&mut self, _now: Instant, partition: &TopicPartition, bytes: usize) {
         if let Some(state) = self.partitions.get_mut(partition) {
-            state.outstanding_bytes = state.outstanding_bytes.saturating_sub(bytes);
+            state.credit.give_back(bytes);
         }
     }
 
@@ -268,38 +275,13 @@ impl Fetcher {
 
     pub(crate) fn poll_request(&mut self, now: Instant, cluster: &Cluster) -> Option<Outgoing> {
         self.last_now = now;
-        let mut fetches: BTreeMap<BrokerId, Vec<TopicPartition>> = BTreeMap::new();
-        let mut lists: BTreeMap<(BrokerId, bool), Vec<TopicPartition>> = BTreeMap::new();
-        let mut leaderless = false;
-        let outstanding_max = self.outstanding_max();
-        for (partition, state) in &mut self.partitions {
-            if !state.backoff.is_over(now) {
-                continue;
-            }
-            let Some((leader, _)) = cluster.metadata().leader(partition) else {
-                state.backoff.failed(now, &mut self.rng);
-                leaderless = true;
-                continue;
-            };
-            match state.stage {
-                Stage::Fetching if state.outstanding_bytes < outstanding_max => {
-                    fetches.entry(leader).or_default().push(partition.clone());
-                }
-                Stage::Position { .. } | Stage::End if !state.listing => {
-                    let list = (leader, state.stage == Stage::End);
-                    lists.entry(list).or_default().push(partition.clone());
-                }
-                _ => {}
-            }
-        }
-        if leaderless {
-            self.events.push_back(FetcherEvent::RefreshMetadata);
-        }
+        let Wanted { lists, fetches } = self.wanted(now, cluster);
         for ((broker, is_end), partitions) in lists {
             if let Some(version) = cluster.version(Target::Broker(broker), ApiKey::ListOffsets) {
                 // A changelog ends where its log does: what is not committed yet may become so, and
                 // the offsets that belong to it with it. Reading gets there when it is decided.
-                let isolation_level = i8::from(self.read_committed && !is_end);
+                let is_stable = !is_end || self.mutant.is(Mutation::RestoreToStable);
+                let isolation_level = i8::from(self.read_committed && is_stable);
                 let mut request = self.list_request(broker, version, &partitions, cluster);
                 if let Request::ListOffsets(list) = &mut request.request {
                     list.isolation_level = isolation_level;
@@ -335,6 +317,45 @@ impl Fetcher {
             }
         }
         None
+    }
+
+    /// Who is to be asked what now; partitions without a leader wait a little.
+    fn wanted(&mut self, now: Instant, cluster: &Cluster) -> Wanted {
+        let mut wanted = Wanted::default();
+        let mut leaderless = false;
+        let (max_bytes, max_records) = (self.outstanding_max(), self.buffered_max);
+        for (partition, state) in &mut self.partitions {
+            if !state.backoff.is_over(now) {
+                continue;
+            }
+            let Some((leader, _)) = cluster.metadata().leader(partition) else {
+                state.backoff.failed(now, &mut self.rng);
+                leaderless = true;
+                continue;
+            };
+            match state.stage {
+                Stage::Fetching if state.credit.is_left(max_bytes, max_records) => {
+                    wanted
+                        .fetches
+                        .entry(leader)
+                        .or_default()
+                        .push(partition.clone());
+                }
+                Stage::Position { .. } | Stage::End if !state.listing => {
+                    let list = (leader, state.stage == Stage::End);
+                    wanted
+                        .lists
+                        .entry(list)
+                        .or_default()
+                        .push(partition.clone());
+                }
+                _ => {}
+            }
+        }
+        if leaderless {
+            self.events.push_back(FetcherEvent::RefreshMetadata);
+        }
+        wanted
     }
 
     fn token(&mut self) -> RequestToken {
@@ -457,354 +478,5 @@ impl Fetcher {
             version: Some(version),
             request: Request::Fetch(request),
         }
-    }
-
-    pub(crate) fn handle_response(
-        &mut self,
-        now: Instant,
-        token: RequestToken,
-        result: Result<Response, RequestError>,
-    ) {
-        match self.in_flight.remove(&token) {
-            None => {}
-            Some(InFlight::Fetch {
-                broker,
-                aside,
-                generations,
-            }) => match result {
-                Ok(Response::Fetch(response)) => {
-                    self.fetch_answered(now, broker, aside.as_ref(), &generations, response);
-                }
-                failed => {
-                    if aside.is_none() {
-                        self.sessions.remove(&broker);
-                    }
-                    self.request_failed(now, &generations, failed.err());
-                }
-            },
-            Some(InFlight::List { generations }) => {
-                for partition in generations.keys() {
-                    if let Some(state) = self.current(partition, &generations) {
-                        state.listing = false;
-                    }
-                }
-                match result {
-                    Ok(Response::ListOffsets(response)) => {
-                        for topic in &response.topics {
-                            for p in &topic.partitions {
-                                let name = topic.name.0.as_str();
-                                let partition = TopicPartition::new(name, p.partition_index);
-                                self.listed(now, partition, &generations, p.error_code, p.offset);
-                            }
-                        }
-                    }
-                    failed => self.request_failed(now, &generations, failed.err()),
-                }
-            }
-        }
-    }
-
-    /// The state of a partition that was not stopped or started again since.
-    fn current(
-        &mut self,
-        partition: &TopicPartition,
-        generations: &BTreeMap<TopicPartition, u64>,
-    ) -> Option<&mut PartitionState> {
-        let state = self.partitions.get_mut(partition)?;
-        (generations.get(partition) == Some(&state.generation)).then_some(state)
-    }
-
-    fn request_failed(
-        &mut self,
-        now: Instant,
-        generations: &BTreeMap<TopicPartition, u64>,
-        error: Option<RequestError>,
-    ) {
-        if let Some(RequestError::Unsupported(message)) = error {
-            let error = StreamsError::Unsupported(message);
-            return self.events.push_back(FetcherEvent::Failed(error));
-        }
-        for partition in generations.keys() {
-            self.wait(now, partition);
-        }
-        self.events.push_back(FetcherEvent::RefreshMetadata);
-    }
-
-    fn wait(&mut self, now: Instant, partition: &TopicPartition) {
-        if let Some(state) = self.partitions.get_mut(partition) {
-            state.backoff.failed(now, &mut self.rng);
-        }
-    }
-
-    fn listed(
-        &mut self,
-        now: Instant,
-        partition: TopicPartition,
-        generations: &BTreeMap<TopicPartition, u64>,
-        code: i16,
-        offset: i64,
-    ) {
-        let reset = self.policy(&partition.topic);
-        let Some(state) = self.current(&partition, generations) else {
-            return;
-        };
-        if code == 0
-            && offset < 0
-            && matches!(state.stage, Stage::Position { timestamp } if timestamp >= 0)
-        {
-            // No record is that young: what is wanted is still to come.
-            state.stage = Stage::Position { timestamp: LATEST };
-            return;
-        }
-        if code != 0 || offset < 0 {
-            return self.refused(now, &partition, code, None, &[]);
-        }
-        state.backoff.succeeded();
-        match state.stage {
-            Stage::Fetching => return,
-            Stage::End => {
-                state.end = Some(offset);
-                state.stage = Stage::Position {
-                    timestamp: EARLIEST,
-                };
-                return;
-            }
-            Stage::Position { .. } => {
-                let known = offset..=state.end.unwrap_or(-1);
-                if !(state.restore && !state.started && known.contains(&state.position)) {
-                    state.position = offset;
-                }
-                state.stage = Stage::Fetching;
-            }
-        }
-        let (offset, end, again) = (state.position, state.end, state.started);
-        state.started = true;
-        let is_restore = state.restore;
-        if again && !is_restore {
-            let message = format!(
-                "the position in {partition} was outside its log: reading goes on at {offset} \
-                 (auto.offset.reset is {reset:?})"
-            );
-            self.events
-                .push_back(FetcherEvent::Log(LogEvent::new(Level::Warn, message)));
-        } else {
-            self.events.push_back(FetcherEvent::Started {
-                partition,
-                offset,
-                end,
-            });
-        }
-    }
-
-    fn fetch_answered(
-        &mut self,
-        now: Instant,
-        broker: BrokerId,
-        aside: Option<&FetchSession>,
-        generations: &BTreeMap<TopicPartition, u64>,
-        response: FetchResponse,
-    ) {
-        let mut session = match aside {
-            Some(_) => None,
-            None => match self.sessions.get_mut(&broker) {
-                Some(session) => Some(session),
-                None => return,
-            },
-        };
-        if response.error_code != 0 {
-            // FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH, FETCH_SESSION_TOPIC_ID_ERROR:
-            // the next request opens another session, at once the first time.
-            let patient = session.as_mut().is_none_or(|session| session.refused());
-            if patient || !matches!(response.error_code, 70 | 71 | 106) {
-                for partition in generations.keys() {
-                    self.wait(now, partition);
-                }
-                self.events.push_back(FetcherEvent::RefreshMetadata);
-            }
-            return;
-        }
-        if let Some(session) = session {
-            session.answered(response.session_id);
-        }
-        let topics = response.responses;
-        for topic in topics {
-            let told = aside.or_else(|| self.sessions.get(&broker));
-            let name = match session_topic(told, topic.topic_id) {
-                Some(name) => name,
-                None => TopicName::new(topic.topic.0.as_str()),
-            };
-            for data in topic.partitions {
-                let partition = TopicPartition {
-                    topic: name.clone(),
-                    partition: data.partition_index,
-                };
-                let told = aside.or_else(|| self.sessions.get(&broker));
-                let asked = told.and_then(|told| told.position(&partition));
-                let position = self.partitions.get(&partition).map(|state| state.position);
-                // Another broker answered since, from before a new leader was known.
-                if data.error_code == OFFSET_OUT_OF_RANGE && asked != position {
-                    continue;
-                }
-                self.partition_answered(
-                    now,
-                    partition,
-                    generations,
-                    data,
-                    &response.node_endpoints,
-                );
-            }
-        }
-    }
-
-    fn partition_answered(
-        &mut self,
-        now: Instant,
-        partition: TopicPartition,
-        generations: &BTreeMap<TopicPartition, u64>,
-        data: PartitionData,
-        endpoints: &[crate::wire::messages::fetch_response::NodeEndpoint],
-    ) {
-        if self
-            .current(&partition, generations)
-            .is_none_or(|s| s.stage != Stage::Fetching)
-        {
-            return;
-        }
-        if data.error_code != 0 {
-            let leader = (
-                data.current_leader.leader_id.0,
-                data.current_leader.leader_epoch,
-            );
-            return self.refused(now, &partition, data.error_code, Some(leader), endpoints);
-        }
-        let decoded = decode_batches(data.records.unwrap_or_default());
-        let read_committed = self.read_committed;
-        let Some(state) = self.current(&partition, generations) else {
-            return;
-        };
-        let mut batches = match decoded {
-            Ok(batches) => batches,
-            Err(error) => return self.unreadable(now, &partition, error),
-        };
-        // What lies behind open transactions is not there for who reads what is committed.
-        let log_end = if read_committed {
-            data.last_stable_offset
-        } else {
-            data.high_watermark
-        };
-        (state.corrupt, state.log_end) = (0, log_end.max(state.log_end));
-        state.backoff.succeeded();
-        let before = state.position;
-        if let Some(last) = batches.last() {
-            state.position = before.max(last.header().last_offset + 1);
-        }
-        if read_committed {
-            drop_aborted(&mut batches, data.aborted_transactions.unwrap_or_default());
-        }
-        batches.retain(|batch| batch.header().last_offset >= before && !batch.header().is_control);
-        let bytes: usize = batches.iter().map(RecordBatch::size_bytes).sum();
-        state.outstanding_bytes += bytes;
-        let next_offset = state.position;
-        // Also without records: the log end tells the task whether there is more to wait for.
-        self.events.push_back(FetcherEvent::Records {
-            partition,
-            batches,
-            next_offset,
-            log_end,
-        });
-    }
-
-    fn unreadable(&mut self, now: Instant, partition: &TopicPartition, error: RecordError) {
-        let Some(state) = self.partitions.get_mut(partition) else {
-            return;
-        };
-        state.corrupt += 1;
-        let fatal = !matches!(error, RecordError::Corrupt { .. }) || state.corrupt > CORRUPT_MAX;
-        let message = format!("{partition}: {error}");
-        if fatal {
-            self.events
-                .push_back(FetcherEvent::Failed(StreamsError::Protocol(message)));
-        } else {
-            self.events
-                .push_back(FetcherEvent::Log(LogEvent::new(Level::Warn, message)));
-        }
-        self.wait(now, partition);
-    }
-
-    fn refused(
-        &mut self,
-        now: Instant,
-        partition: &TopicPartition,
-        code: i16,
-        leader: Option<(i32, i32)>,
-        endpoints: &[crate::wire::messages::fetch_response::NodeEndpoint],
-    ) {
-        match code {
-            OFFSET_OUT_OF_RANGE => return self.out_of_range(partition),
-            // TOPIC_AUTHORIZATION_FAILED, UNSUPPORTED_VERSION, INVALID_TOPIC
-            29 | 35 | 17 => {
-                let operation = format!("reading {partition}");
-                let message = error_name(code).to_owned();
-                let error = StreamsError::Broker {
-                    operation,
-                    code,
-                    message,
-                };
-                self.events.push_back(FetcherEvent::Failed(error));
-            }
-            // All others pass by themselves, most with new metadata.
-            _ => self.events.push_back(FetcherEvent::RefreshMetadata),
-        }
-        if let Some((id, leader_epoch)) = leader
-            && id >= 0
-        {
-            let endpoint = endpoints
-                .iter()
-                .filter(|e| e.node_id.0 == id)
-                .find_map(|e| {
-                    let port = u16::try_from(e.port).ok()?;
-                    Some(HostPort {
-                        host: e.host.as_str().to_owned(),
-                        port,
-                    })
-                });
-            let (partition, leader) = (partition.clone(), BrokerId(id));
-            let hint = FetcherEvent::LeaderHint {
-                partition,
-                leader,
-                leader_epoch,
-                endpoint,
-            };
-            self.events.push_back(hint);
-        }
-        self.wait(now, partition);
-    }
-
-    fn out_of_range(&mut self, partition: &TopicPartition) {
-        let by_policy = self.reset_timestamp(&partition.topic);
-        let Some(state) = self.partitions.get_mut(partition) else {
-            return;
-        };
-        // A changelog whose beginning was compacted away is read from what is left of it.
-        let timestamp = if state.restore {
-            Some(EARLIEST)
-        } else {
-            by_policy
-        };
-        match timestamp {
-            Some(timestamp) => state.stage = Stage::Position { timestamp },
-            None => {
-                let error = StreamsError::OffsetOutOfRange(partition.clone());
-                self.events.push_back(FetcherEvent::Failed(error));
-            }
-        }
-    }
-}
-
-fn session_topic(session: Option<&FetchSession>, id: crate::wire::Uuid) -> Option<TopicName> {
-    if id.is_nil() {
-        None
-    } else {
-        session?.topic(id).cloned()
     }
 }

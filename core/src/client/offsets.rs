@@ -6,7 +6,8 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::config::StreamsConfig;
-use crate::error::StreamsError;
+use crate::error::{Concerned, StreamsError};
+use crate::mutation::{Mutant, Mutation};
 use crate::net::{Backoff, Cluster, Outgoing, RequestError, RequestToken, Target};
 use crate::rng::Rng;
 use crate::thread::CommitFailure;
@@ -71,6 +72,7 @@ pub(crate) struct Offsets {
     commits: VecDeque<Commit>,
     committing: Option<RequestToken>,
     commit_backoff: Backoff,
+    mutant: Mutant,
     last_now: Instant,
     events: VecDeque<OffsetsEvent>,
 }
@@ -90,6 +92,7 @@ impl Offsets {
             commits: VecDeque::new(),
             committing: None,
             commit_backoff: backoff,
+            mutant: config.mutant,
             last_now: Instant::ZERO,
             events: VecDeque::new(),
         }
@@ -103,8 +106,12 @@ impl Offsets {
         self.member_epoch = member_epoch;
     }
 
-    /// Asks for the committed offset of a partition.
+    /// Asks for the committed offset of a partition: what it is from now on.
     pub(crate) fn fetch(&mut self, _now: Instant, partition: TopicPartition) {
+        if let Some((_, asked, _)) = &mut self.fetching {
+            // The answer that is on its way may be older.
+            asked.remove(&partition);
+        }
         self.wanted.insert(partition);
     }
 
@@ -223,7 +230,8 @@ impl Offsets {
         };
         let mut request = OffsetFetchRequest::default();
         if version >= 7 {
-            request = request.with_require_stable(true);
+            let is_stable = !self.mutant.is(Mutation::OffsetsUnstable);
+            request = request.with_require_stable(is_stable);
         }
         if version >= 8 {
             let topics = topics.iter().map(|(topic, partitions)| {
@@ -317,7 +325,7 @@ impl Offsets {
                 self.finish_commit(Err(CommitFailure::Migrated));
             }
             Some(code) => {
-                let error = broker_error("the offset commit", code);
+                let error = self.broker_error("the offset commit", code);
                 self.finish_commit(Err(CommitFailure::Fatal(error)));
             }
         }
@@ -358,7 +366,9 @@ impl Offsets {
                 let mut again = false;
                 for (partition, result) in fetched {
                     match result {
-                        Ok(committed) if self.wanted.remove(&partition) => {
+                        Ok(committed)
+                            if asked.contains(&partition) && self.wanted.remove(&partition) =>
+                        {
                             self.events.push_back(OffsetsEvent::Fetched {
                                 partition,
                                 committed,
@@ -408,8 +418,17 @@ impl Offsets {
 
     fn fetch_failed(&mut self, code: i16) {
         self.wanted.clear();
-        let error = broker_error("the fetch of committed offsets", code);
+        let error = self.broker_error("the fetch of committed offsets", code);
         self.events.push_back(OffsetsEvent::Failed(error));
+    }
+
+    fn broker_error(&self, operation: &str, code: i16) -> StreamsError {
+        let concerned = Concerned {
+            group: Some(&self.group_id),
+            permission: "Read",
+            ..Concerned::default()
+        };
+        StreamsError::refused(operation, code, "", concerned)
     }
 }
 
@@ -426,15 +445,6 @@ const fn is_coordinator_gone(code: i16) -> bool {
 /// Passes by itself: unknown topic (its creation spreads), time-outs, loading, unstable offsets.
 const fn is_retriable(code: i16) -> bool {
     matches!(code, 3 | 7 | 14 | 15 | 16 | 88 | 100)
-}
-
-fn broker_error(operation: &str, code: i16) -> StreamsError {
-    let message = error_name(code).to_owned();
-    StreamsError::Broker {
-        operation: operation.to_owned(),
-        code,
-        message,
-    }
 }
 
 /// The first error that decides over the whole commit; fatal ones before those that pass.

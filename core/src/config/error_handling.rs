@@ -20,7 +20,7 @@ impl StreamsConfig {
                 let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
                 if !topic.is_empty() && topic.len() <= 249 && topic.chars().all(legal) {
                     handlers.dead_letter_queue_topic = Some(TopicName::new(topic));
-                    handlers.keeps_raw = true;
+                    (handlers.keeps_raw, handlers.keeps_origins) = (true, true);
                     return Ok(());
                 }
                 "1 to 249 letters, digits, '.', '_' or '-'"
@@ -91,6 +91,7 @@ impl StreamsConfig {
     ) -> Self {
         self.error_handlers.production = Arc::new(handler);
         self.error_handlers.keeps_raw = true;
+        self.error_handlers.keeps_origins = true;
         self
     }
 

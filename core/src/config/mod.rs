@@ -12,19 +12,28 @@
 
 mod dsl_stores;
 mod error_handling;
+mod keys;
 mod optimization;
 mod processing_guarantee;
+mod properties;
+mod security;
+mod sources;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::error::ErrorHandlers;
+use crate::mutation::Mutant;
 use crate::types::AutoOffsetReset;
 use crate::wire::Compression;
 
 pub use self::dsl_stores::{DslStoreFormat, StoreType};
 pub use self::optimization::TopologyOptimization;
 pub use self::processing_guarantee::ProcessingGuarantee;
+pub use self::properties::parse_properties;
+pub use self::security::{
+    OAuthTokenProvider, Pem, SaslLogin, SaslMechanism, Secret, SecurityProtocol, TlsConfig,
+};
 
 /// A configuration that cannot be used: which key, which value, what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +52,29 @@ pub enum ConfigError {
     Unknown {
         /// The key given.
         key: String,
+    },
+    /// A key without a default was not given.
+    Missing {
+        /// The key wanted.
+        key: &'static str,
+    },
+}
+
+/// Something that was given and has no effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigWarning {
+    /// No such key: it may be misspelt, or for something else that reads the same map.
+    Unknown {
+        /// The key given.
+        key: String,
+    },
+    /// A key of Kafka Streams or its clients that means nothing here.
+    Ignored {
+        /// The key given.
+        key: String,
+        /// Why, and what to do instead.
+        reason: &'static str,
     },
 }
 
@@ -70,6 +102,7 @@ impl fmt::Display for ConfigError {
                 )
             }
             Self::Unknown { key } => write!(f, "configuration key {key:?} is not known"),
+            Self::Missing { key } => write!(f, "configuration key {key} is required"),
         }
     }
 }
@@ -107,6 +140,13 @@ impl HostPort {
             }),
             _ => Err(invalid()),
         }
+    }
+
+    /// As a broker says it; `None` where that is no port.
+    pub(crate) fn from_wire(host: &str, port: i32) -> Option<Self> {
+        let port = u16::try_from(port).ok().filter(|port| *port > 0)?;
+        let host = host.to_owned();
+        Some(Self { host, port })
     }
 }
 
@@ -232,14 +272,22 @@ macro_rules! streams_config {
             default_timestamp_extractor: DefaultTimestampExtractor,
             error_handlers: ErrorHandlers,
             topic_configs: BTreeMap<String, String>,
+            client_tags: BTreeMap<String, String>,
+            client_rack: Option<String>,
+            /// Keys that were set, and how much their prefixes weigh.
+            given: BTreeMap<String, i8>,
+            warnings: Vec<ConfigWarning>,
             rng_seed: Option<u64>,
             state_dir: Option<String>,
             topology_optimization: TopologyOptimization,
+            ensure_explicit_internal_resource_naming: bool,
             dsl_store_type: StoreType,
             dsl_store_format: DslStoreFormat,
             processing_guarantee: ProcessingGuarantee,
             commit_interval_ms: Option<u64>,
             compression_type: Compression,
+            pub(crate) mutant: Mutant,
+            security: security::SecurityConfig,
             $( $field: $type, )*
         }
 
@@ -254,14 +302,21 @@ macro_rules! streams_config {
                     default_timestamp_extractor: DefaultTimestampExtractor::default(),
                     error_handlers: ErrorHandlers::default(),
                     topic_configs: BTreeMap::new(),
+                    client_tags: BTreeMap::new(),
+                    client_rack: None,
+                    given: BTreeMap::new(),
+                    warnings: Vec::new(),
                     rng_seed: None,
                     state_dir: None,
                     topology_optimization: TopologyOptimization::default(),
+                    ensure_explicit_internal_resource_naming: false,
                     dsl_store_type: StoreType::default(),
                     dsl_store_format: DslStoreFormat::default(),
                     processing_guarantee: ProcessingGuarantee::default(),
                     commit_interval_ms: None,
                     compression_type: Compression::default(),
+                    mutant: Mutant::default(),
+                    security: security::SecurityConfig::default(),
                     $( $field: $default, )*
                 }
             }
@@ -303,11 +358,17 @@ streams_config! {
     /// wait in memory: above it a thread commits early, and above twice as many it processes no
     /// more until that commit is over, whatever the guarantee (KIP-892).
     statestore_uncommitted_max_bytes: usize = "statestore.uncommitted.max.bytes", 64 * 1024 * 1024, 1, isize::MAX as usize / 2;
+    /// Bytes of pages of persistent stores that are kept in memory, over all tasks of this instance;
+    /// the system caches the rest of their files. Each task takes an eighth of what is left when it
+    /// opens, 64 MB of the default for the first. (Java bounds RocksDB in a `RocksDBConfigSetter`, and
+    /// gives every store 98 MB without one.)
+    statestore_page_cache_max_bytes: usize = "statestore.page.cache.max.bytes", 512 * 1024 * 1024, 0, isize::MAX as usize;
     /// The longest that user code may keep a thread busy before the member leaves the group.
     max_poll_interval_ms: u64 = "max.poll.interval.ms", 300_000, 1, i32::MAX as u64;
     /// Most records processed before outputs and messages are looked at again.
     max_poll_records: usize = "max.poll.records", 1000, 1, i32::MAX as usize;
-    /// Buffered input records of one partition above which its fetching pauses.
+    /// Buffered input records of one partition above which its fetching pauses, beside those of the
+    /// last answer; whole batches count.
     buffered_records_per_partition: usize = "buffered.records.per.partition", 1000, 1, i32::MAX as usize;
     /// How long to wait for the answer to a request before the connection is given up.
     request_timeout_ms: u64 = "request.timeout.ms", 40_000, 1, i32::MAX as u64;
@@ -341,6 +402,8 @@ streams_config! {
     max_partition_fetch_bytes: i32 = "max.partition.fetch.bytes", 1024 * 1024, 1, i32::MAX;
     /// How long a broker may hold a fetch that finds nothing.
     fetch_max_wait_ms: u64 = "fetch.max.wait.ms", 500, 0, i32::MAX as u64;
+    /// How often records of repartition topics are deleted once they are committed.
+    repartition_purge_interval_ms: u64 = "repartition.purge.interval.ms", 30_000, 0, i64::MAX as u64;
     /// Replicas of internal topics; -1 takes the broker's default.
     replication_factor: i16 = "replication.factor", -1, -1, i16::MAX;
     /// How long a task with an empty input partition waits for it (-1: not at all).
@@ -381,67 +444,79 @@ impl StreamsConfig {
         Ok(Self::with_defaults(application_id, servers))
     }
 
-    /// This configuration with `key` set to `value`, both as in a Java properties file. The prefixes
-    /// `consumer.`, `main.consumer.` and `producer.` are accepted; `topic.KEY` sets a configuration
-    /// of internal topics.
+    /// This configuration with `key` set to `value`, both as in a Java properties file. Keys may have
+    /// the prefixes `consumer.`, `main.consumer.` (which weighs more) and `producer.`; `topic.KEY` sets
+    /// a configuration of internal topics, `client.tag.KEY` a tag of this client. A key of Java's that
+    /// means nothing here is [warned about](Self::warnings).
     ///
     /// # Errors
     /// [`ConfigError::Unknown`] for a key this version does not know, [`ConfigError::Invalid`] for a
     /// value out of range.
     pub fn set(mut self, key: &str, value: impl ToString) -> Result<Self, ConfigError> {
-        let value = value.to_string();
-        if let Some(topic_key) = key.strip_prefix("topic.") {
-            self.topic_configs.insert(topic_key.into(), value);
-            return Ok(self);
-        }
-        let plain = ["main.consumer.", "consumer.", "producer."]
-            .iter()
-            .find_map(|prefix| key.strip_prefix(prefix))
-            .unwrap_or(key);
-        match plain {
-            "bootstrap.servers" => self.bootstrap_servers = parse_servers(&value)?,
-            "client.id" => self.client_id = value,
-            "state.dir" if value.is_empty() => {
-                return Err(ConfigError::invalid(key, &value, "a directory"));
+        self.apply(key, &value.to_string())?;
+        Ok(self)
+    }
+
+    /// Sets a key without its prefix.
+    fn set_plain(&mut self, key: &str, value: &str) -> Result<(), ConfigError> {
+        match key {
+            "bootstrap.servers" => self.bootstrap_servers = parse_servers(value)?,
+            "client.id" => self.client_id = value.to_owned(),
+            "client.rack" => {
+                self.client_rack = Some(value.to_owned()).filter(|rack| !rack.is_empty())
             }
-            "state.dir" => self.state_dir = Some(value),
+            "state.dir" if value.is_empty() => {
+                return Err(ConfigError::invalid(key, value, "a directory"));
+            }
+            "state.dir" => self.state_dir = Some(value.to_owned()),
             "application.server" if value.is_empty() => self.application_server = None,
             "application.server" => {
-                let server = HostPort::parse(&value);
-                let invalid = |_| ConfigError::invalid(key, &value, "HOST:PORT");
+                let server = HostPort::parse(value);
+                let invalid = |_| ConfigError::invalid(key, value, "HOST:PORT");
                 self.application_server = Some(server.map_err(invalid)?);
             }
             "auto.offset.reset" => {
                 let allowed = "earliest, latest, none or by_duration:PnDTnHnMn.nS";
-                self.auto_offset_reset = AutoOffsetReset::parse(&value)
-                    .ok_or_else(|| ConfigError::invalid(key, &value, allowed))?;
+                self.auto_offset_reset = AutoOffsetReset::parse(value)
+                    .ok_or_else(|| ConfigError::invalid(key, value, allowed))?;
             }
             "errors.dead.letter.queue.topic.name"
             | "deserialization.exception.handler"
             | "processing.exception.handler"
-            | "production.exception.handler" => self.set_error_handling(plain, &value)?,
-            "compression.type" => self.compression_type = parse_compression(key, &value)?,
+            | "production.exception.handler" => self.set_error_handling(key, value)?,
+            "compression.type" => self.compression_type = parse_compression(key, value)?,
             "default.timestamp.extractor" => {
                 let allowed = "FailOnInvalidTimestamp, LogAndSkipOnInvalidTimestamp, \
                                UsePartitionTimeOnInvalidTimestamp or WallclockTimestampExtractor; \
                                give a source an extractor of your own where the topology is built";
-                self.default_timestamp_extractor = DefaultTimestampExtractor::parse(&value)
-                    .ok_or_else(|| ConfigError::invalid(key, &value, allowed))?;
+                self.default_timestamp_extractor = DefaultTimestampExtractor::parse(value)
+                    .ok_or_else(|| ConfigError::invalid(key, value, allowed))?;
             }
             "topology.optimization" => {
-                self.topology_optimization = TopologyOptimization::parse(key, &value)?;
+                self.topology_optimization = TopologyOptimization::parse(key, value)?;
+            }
+            "ensure.explicit.internal.resource.naming" => {
+                self.ensure_explicit_internal_resource_naming = value
+                    .parse()
+                    .map_err(|_| ConfigError::invalid(key, value, "true or false"))?;
             }
             "dsl.store.suppliers.class" | "default.dsl.store" => {
-                self.dsl_store_type = StoreType::parse(key, &value)?;
+                self.dsl_store_type = StoreType::parse(key, value)?;
             }
-            "dsl.store.format" => self.dsl_store_format = DslStoreFormat::parse(key, &value)?,
+            "dsl.store.format" => self.dsl_store_format = DslStoreFormat::parse(key, value)?,
             "processing.guarantee" => {
-                self.processing_guarantee = ProcessingGuarantee::parse(key, &value)?;
+                self.processing_guarantee = ProcessingGuarantee::parse(key, value)?;
             }
-            "commit.interval.ms" => self.set_commit_interval(key, &value)?,
-            _ => self.set_number(plain, &value)?,
+            _ if ["security.", "sasl.", "ssl."]
+                .iter()
+                .any(|p| key.starts_with(p)) =>
+            {
+                self.set_security(key, value)?;
+            }
+            "commit.interval.ms" => self.set_commit_interval(key, value)?,
+            _ => self.set_number(key, value)?,
         }
-        Ok(self)
+        Ok(())
     }
 
     /// This configuration with the seed of every random choice; by default the driver draws one.
@@ -495,9 +570,25 @@ impl StreamsConfig {
         &self.topic_configs
     }
 
+    /// Tags of this client, which the group is told (keys: `client.tag.KEY`).
+    pub const fn client_tags(&self) -> &BTreeMap<String, String> {
+        &self.client_tags
+    }
+
+    /// The rack of this client, which the group is told (key: `client.rack`).
+    pub fn client_rack(&self) -> Option<&str> {
+        self.client_rack.as_deref()
+    }
+
     /// Key: `topology.optimization`; see `StreamsBuilder::build_with`.
     pub const fn topology_optimization(&self) -> TopologyOptimization {
         self.topology_optimization
+    }
+
+    /// Whether stores and internal topics must have names given by the user (KIP-1111); see
+    /// `StreamsBuilder::build_with`. Key: `ensure.explicit.internal.resource.naming`.
+    pub const fn ensure_explicit_internal_resource_naming(&self) -> bool {
+        self.ensure_explicit_internal_resource_naming
     }
 
     /// Where the rows of DSL stores lie unless an operator says so. Keys:

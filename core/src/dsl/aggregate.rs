@@ -1,5 +1,6 @@
 //! Aggregations of streams into tables.
 
+use super::outcome::RowResult;
 use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::rc::Rc;
@@ -147,7 +148,7 @@ where
     V: Clone + 'static,
     A: Clone + 'static,
     I: Fn() -> Option<A>,
-    F: Fn(&K, V, Option<A>) -> Option<A>,
+    F: Fn(&K, V, Option<A>) -> RowResult<A>,
 {
     fn init(
         &mut self,
@@ -198,7 +199,7 @@ where
         } else {
             None
         };
-        let after = (self.fold)(&key, value, before);
+        let after = (self.fold)(&key, value, before)?;
         rows.put(task, key, (after, old), timestamp)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::graph::{GraphNode, GraphNodeId};
 use super::operators::Pass;
+use super::outcome::Outcome;
 use super::stream::KStream;
 use crate::processor::{Processor, ProcessorContext, ProcessorError, Record};
 
@@ -30,7 +31,7 @@ pub struct BranchedKStream<K, V> {
     predicates: Predicates<K, V>,
 }
 
-type Predicate<K, V> = Arc<dyn Fn(&K, &V) -> bool + Send + Sync>;
+type Predicate<K, V> = Arc<dyn Fn(&K, &V) -> Result<bool, ProcessorError> + Send + Sync>;
 type Predicates<K, V> = Rc<RefCell<Vec<Predicate<K, V>>>>;
 
 impl<K: Clone + 'static, V: Clone + 'static> BranchedKStream<K, V> {
@@ -56,19 +57,19 @@ impl<K: Clone + 'static, V: Clone + 'static> BranchedKStream<K, V> {
     }
 
     /// The records for which `takes` holds and none of the branches before took.
-    pub fn branch(
+    pub fn branch<R: Outcome<bool>>(
         &mut self,
-        takes: impl Fn(&K, &V) -> bool + Send + Sync + 'static,
+        takes: impl Fn(&K, &V) -> R + Send + Sync + 'static,
     ) -> KStream<K, V> {
         self.add(None, takes)
     }
 
     /// Like [`branch`](Self::branch), with a name that is put behind that of the split (Java:
     /// `Branched.as`).
-    pub fn branch_named(
+    pub fn branch_named<R: Outcome<bool>>(
         &mut self,
         name: &str,
-        takes: impl Fn(&K, &V) -> bool + Send + Sync + 'static,
+        takes: impl Fn(&K, &V) -> R + Send + Sync + 'static,
     ) -> KStream<K, V> {
         self.add(Some(name), takes)
     }
@@ -84,11 +85,12 @@ impl<K: Clone + 'static, V: Clone + 'static> BranchedKStream<K, V> {
         self.add_child(name)
     }
 
-    fn add(
+    fn add<R: Outcome<bool>>(
         &mut self,
         name: Option<&str>,
-        takes: impl Fn(&K, &V) -> bool + Send + Sync + 'static,
+        takes: impl Fn(&K, &V) -> R + Send + Sync + 'static,
     ) -> KStream<K, V> {
+        let takes = move |key: &K, value: &V| takes(key, value).into_result();
         self.predicates.borrow_mut().push(Arc::new(takes));
         let number = self.predicates.borrow().len().to_string();
         self.add_child(name.unwrap_or(&number))
@@ -116,9 +118,14 @@ impl<K: Clone + 'static, V: Clone + 'static> Processor<K, V, K, V> for Split<K, 
         context: &mut ProcessorContext<'_, K, V>,
         record: Record<K, V>,
     ) -> Result<(), ProcessorError> {
-        let mut predicates = self.0.iter();
-        let first = predicates.position(|takes| takes(&record.key, &record.value));
+        let mut branch = self.0.len();
+        for (at, takes) in self.0.iter().enumerate() {
+            if takes(&record.key, &record.value)? {
+                branch = at;
+                break;
+            }
+        }
         let (task, node) = context.parts();
-        task.forward_to_nth(node, first.unwrap_or(self.0.len()), record)
+        task.forward_to_nth(node, branch, record)
     }
 }

@@ -5,14 +5,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::aggregate::store_builder;
-use super::graph::{GraphNode, ROOT, Rows, SourceNodes, StreamsGraph, Writer};
+use super::graph::{GraphNode, Naming, ROOT, Rows, SourceNodes, StreamsGraph, Writer};
 use super::options::{Consumed, Materialized};
 use super::stream::KStream;
 use super::table::KTable;
 use super::table_operators::TableSource;
 use super::value_getter::StoreView;
 use crate::config::{StreamsConfig, TopologyOptimization};
-use crate::processor::{FailOnInvalidTimestamp, ProcessorNode, ProcessorSupplier};
+use crate::processor::{
+    FailOnInvalidTimestamp, ProcessorNode, ProcessorSupplier, ProcessorWrapper,
+};
 use crate::serde::{DefaultSerde, SerdeRef};
 use crate::state::StoreBuilder;
 use crate::topology::{NodeFactory, Source, TopicRef, Topics, Topology, TopologyError};
@@ -59,6 +61,13 @@ impl StreamsBuilder {
     /// An empty builder.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// This builder, where `wrapper` puts code around every processor of the topology (KIP-1112).
+    #[must_use]
+    pub fn with_processor_wrapper(self, wrapper: impl ProcessorWrapper + 'static) -> Self {
+        self.graph.borrow_mut().wrapper = Some(Arc::new(wrapper));
+        self
     }
 
     /// A stream of the records of a topic, of several, or of all that match, with the types' own
@@ -186,7 +195,7 @@ impl StreamsBuilder {
         supplier: impl ProcessorSupplier<K, V, (), ()> + 'static,
     ) -> &Self {
         let factory: NodeFactory =
-            Arc::new(move |_| ProcessorNode::<K, V, (), ()>::erased(supplier.processor()));
+            Arc::new(move |_| ProcessorNode::<_, (), ()>::erased::<K, V>(supplier.processor()));
         self.add_global_nodes(Arc::new(builder), topic.as_ref(), consumed, factory);
         self
     }
@@ -219,23 +228,29 @@ impl StreamsBuilder {
     /// # Errors
     /// The first mistake that was made in building it.
     pub fn build(&self) -> Result<Topology, TopologyError> {
-        self.build_optimized(TopologyOptimization::default())
+        self.build_as(TopologyOptimization::default(), Naming::Any)
     }
 
-    /// The finished topology with the optimisations of `config` (Java: `build(Properties)`). The
-    /// builder is empty afterwards.
+    /// The finished topology with the optimisations of `config` (Java: `build(Properties)`), and
+    /// with names for all stores and internal topics if it asks for them. The builder is empty
+    /// afterwards.
     ///
     /// # Errors
     /// The first mistake that was made in building it.
     pub fn build_with(&self, config: &StreamsConfig) -> Result<Topology, TopologyError> {
-        self.build_optimized(config.topology_optimization())
+        let naming = match config.ensure_explicit_internal_resource_naming() {
+            true => Naming::Explicit,
+            false => Naming::Any,
+        };
+        self.build_as(config.topology_optimization(), naming)
     }
 
-    fn build_optimized(
+    fn build_as(
         &self,
         optimization: TopologyOptimization,
+        naming: Naming,
     ) -> Result<Topology, TopologyError> {
-        std::mem::take(&mut *self.graph.borrow_mut()).build(optimization)
+        std::mem::take(&mut *self.graph.borrow_mut()).build(optimization, naming)
     }
 }
 

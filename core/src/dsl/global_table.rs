@@ -85,8 +85,8 @@ impl StreamsBuilder {
         let (supplied, supplied_keys) = (Arc::clone(&store), Arc::clone(&keys));
         let factory: NodeFactory = Arc::new(move |_| {
             let (store, keys) = (Arc::clone(&supplied), Arc::clone(&supplied_keys));
-            let processor = Box::new(TableSource::<K, V>::new(store, keys));
-            ProcessorNode::<K, Option<V>, K, Change<V>>::erased(processor)
+            let processor = TableSource::<K, V>::new(store, keys);
+            ProcessorNode::<_, K, Change<V>>::erased::<K, Option<V>>(processor)
         });
         self.add_global_nodes(builder, topic.as_ref(), consumed.nullable(), factory);
         GlobalKTable {

@@ -1,5 +1,6 @@
 //! [`KGroupedStream`]: records by key, ready to be aggregated.
 
+use super::outcome::{OptionalOutcome, RowResult};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -75,11 +76,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
 
     /// Counts the records of every key. Records without a value do not count.
     pub fn count(&self, materialized: Materialized<K, i64>) -> KTable<K, i64> {
-        if materialized.is_given && materialized.name.is_none() {
-            // Java draws a name that it does not use here.
-            let mut graph = self.builder().graph.borrow_mut();
-            graph.new_name("KSTREAM-AGGREGATE-STATE-STORE-");
-        }
+        self.draw_count_store_name(&materialized);
         self.aggregate(|| 0, |_, _, count| count + 1, materialized)
     }
 
@@ -93,13 +90,13 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
     where
         A: Clone + 'static,
         V: Into<Option<A>> + From<A>,
-        R: Into<Option<A>>,
+        R: OptionalOutcome<A>,
     {
         let values = materialized.values.clone();
         let values = values.unwrap_or_else(|| RowSerde::of(&self.grouped.values));
         let combine = move |_: &K, value: V, before: Option<A>| match (before, value.into()) {
-            (Some(before), Some(value)) => combine(before, value).into(),
-            (before, value) => value.or(before),
+            (Some(before), Some(value)) => combine(before, value).into_optional(),
+            (before, value) => Ok(value.or(before)),
         };
         self.build("KSTREAM-REDUCE-", || None, combine, values, materialized)
     }
@@ -114,19 +111,30 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
     ) -> KTable<K, A>
     where
         A: DefaultSerde + Clone + 'static,
-        R: Into<Option<A>>,
+        R: OptionalOutcome<A>,
     {
-        let fold = move |key: &K, value, before: Option<A>| add(key, value, before?).into();
+        let fold = move |key: &K, value, before: Option<A>| match before {
+            Some(before) => add(key, value, before).into_optional(),
+            None => Ok(None),
+        };
         let initialize = move || Some(initialize());
         let values = materialized.values.clone().unwrap_or_else(A::default_serde);
         self.build("KSTREAM-AGGREGATE-", initialize, fold, values, materialized)
+    }
+
+    /// Draws the name that Java does for a count whose store is given without one, and does not use.
+    pub(super) fn draw_count_store_name(&self, materialized: &Materialized<K, i64>) {
+        if materialized.is_given && materialized.name.is_none() {
+            let mut graph = self.builder().graph.borrow_mut();
+            graph.new_name("KSTREAM-AGGREGATE-STATE-STORE-");
+        }
     }
 
     fn build<A: Clone + 'static>(
         &self,
         prefix: &str,
         initialize: impl Fn() -> Option<A> + Send + Sync + 'static,
-        fold: impl Fn(&K, V, Option<A>) -> Option<A> + Send + Sync + 'static,
+        fold: impl Fn(&K, V, Option<A>) -> RowResult<A> + Send + Sync + 'static,
         values: SerdeRef<A>,
         materialized: Materialized<K, A>,
     ) -> KTable<K, A> {
@@ -166,7 +174,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
 
     /// Folds the values of every key, with those of other streams, with `add(key, value, before)`;
     /// `None` deletes the row: see [`CogroupedKStream::cogroup`].
-    pub fn cogroup<A: Clone + 'static, R: Into<Option<A>>>(
+    pub fn cogroup<A: Clone + 'static, R: OptionalOutcome<A>>(
         &self,
         add: impl Fn(&K, V, A) -> R + Send + Sync + 'static,
     ) -> CogroupedKStream<K, A> {

@@ -1,5 +1,6 @@
 //! [`KGroupedTable`]: rows by group, ready to be aggregated.
 
+use super::outcome::{OptionalOutcome, RowResult};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -71,14 +72,14 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedTable<K, V> {
     ) -> KTable<K, V>
     where
         V: DefaultSerde,
-        R: Into<Option<V>>,
-        S: Into<Option<V>>,
+        R: OptionalOutcome<V>,
+        S: OptionalOutcome<V>,
     {
         let add = move |_: &K, value, before: Option<V>| match before {
-            Some(before) => add(before, value).into(),
-            None => Some(value),
+            Some(before) => add(before, value).into_optional(),
+            None => Ok(Some(value)),
         };
-        let subtract = move |_: &K, value, before| subtract(before, value).into();
+        let subtract = move |_: &K, value, before| subtract(before, value).into_optional();
         // Reduced rows are of the group's type, and by its serde.
         let values = materialized.values.clone();
         let values = values.unwrap_or_else(|| Arc::clone(&self.grouped.values));
@@ -101,21 +102,21 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedTable<K, V> {
     ) -> KTable<K, A>
     where
         A: DefaultSerde + Clone + 'static,
-        R: Into<Option<A>>,
-        S: Into<Option<A>>,
+        R: OptionalOutcome<A>,
+        S: OptionalOutcome<A>,
     {
         let add = move |key: &K, value, before: Option<A>| {
-            add(key, value, before.unwrap_or_else(&initialize)).into()
+            add(key, value, before.unwrap_or_else(&initialize)).into_optional()
         };
-        let subtract = move |key: &K, value, before| subtract(key, value, before).into();
+        let subtract = move |key: &K, value, before| subtract(key, value, before).into_optional();
         self.build(AGGREGATE, add, subtract, materialized)
     }
 
     fn build<A: DefaultSerde + Clone + 'static>(
         &self,
         prefix: &str,
-        add: impl Fn(&K, V, Option<A>) -> Option<A> + Send + Sync + 'static,
-        subtract: impl Fn(&K, V, A) -> Option<A> + Send + Sync + 'static,
+        add: impl Fn(&K, V, Option<A>) -> RowResult<A> + Send + Sync + 'static,
+        subtract: impl Fn(&K, V, A) -> RowResult<A> + Send + Sync + 'static,
         materialized: Materialized<K, A>,
     ) -> KTable<K, A> {
         let mut graph = self.builder.graph.borrow_mut();

@@ -46,6 +46,15 @@
 //! **Serdes.** Types bring their [`DefaultSerde`](crate::serde::DefaultSerde); other serdes go into
 //! the options. An operator hands on the serdes of what it does not change.
 //!
+//! **Errors.** A closure may give a `Result` of what it is to give:
+//! `filter(|_, text| text.parse::<i64>().map(|number| number > 0))`. Where nothing else says the type of
+//! what is inside, name it: `table.map_values::<i64, _>(|_, text| text.parse::<i64>())`. The mappings of
+//! streams have twins that begin with `try_` and need no names. Initializers alone cannot fail. What
+//! fails goes to the processing exception handler (KIP-1033), which drops the record or stops the
+//! thread; rows and sessions stay as they were. A panic is a mistake in the program, and may leave
+//! behind half of what it was doing: it never reaches that handler, but stops the thread, whose tasks
+//! go back to what was committed (Java: any exception reaches the handler).
+//!
 //! **Stores.** [`Materialized`] says how a table is kept: under which name, cached and logged or
 //! not, in memory, on disk or with versions.
 
@@ -63,6 +72,7 @@ mod grouped_table;
 mod joins;
 mod operators;
 mod options;
+mod outcome;
 mod printed;
 mod repartition;
 mod row_serde;
@@ -82,11 +92,13 @@ pub use builder::StreamsBuilder;
 pub use cogroup::{
     CogroupedKStream, SessionWindowedCogroupedKStream, TimeWindowedCogroupedKStream,
 };
+pub use foreign_key::TableJoined;
 pub use global_table::GlobalKTable;
 pub use grouped::KGroupedStream;
 pub use grouped_table::KGroupedTable;
 pub use joins::{JoinWindows, Joined, StreamJoined};
 pub use options::{Consumed, Grouped, Materialized, Produced, Repartitioned};
+pub use outcome::{OptionalOutcome, Outcome};
 pub use printed::Printed;
 pub use stream::KStream;
 pub use suppress::{BufferConfig, EagerBufferConfig, StrictBufferConfig, Suppressed};

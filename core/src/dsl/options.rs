@@ -193,19 +193,13 @@ impl<K, V> Grouped<K, V> {
     }
 }
 
-impl<K: DefaultSerde, V: DefaultSerde> Grouped<K, V> {
-    /// With the types' own serdes, and this name for the repartition topic.
-    pub fn named(name: impl Into<String>) -> Self {
-        Self::with(K::default_serde(), V::default_serde()).with_name(name)
-    }
-}
-
 /// How records are moved through a topic (Java: `Repartitioned`).
 pub struct Repartitioned<K, V> {
     pub(super) name: Option<String>,
     pub(super) keys: SerdeRef<K>,
     pub(super) values: SerdeRef<V>,
     pub(super) partitions: Option<i32>,
+    pub(super) partitioner: Option<Arc<dyn StreamPartitioner<K, V>>>,
 }
 
 impl<K, V> Repartitioned<K, V> {
@@ -216,6 +210,7 @@ impl<K, V> Repartitioned<K, V> {
             keys,
             values,
             partitions: None,
+            partitioner: None,
         }
     }
 
@@ -232,13 +227,42 @@ impl<K, V> Repartitioned<K, V> {
         self.partitions = Some(partitions);
         self
     }
+
+    /// With partitions other than the key's hash chooses.
+    #[must_use]
+    pub fn with_stream_partitioner(
+        mut self,
+        partitioner: impl StreamPartitioner<K, V> + 'static,
+    ) -> Self {
+        self.partitioner = Some(Arc::new(partitioner));
+        self
+    }
 }
 
-impl<K: DefaultSerde, V: DefaultSerde> Repartitioned<K, V> {
-    /// With the types' own serdes, and this name for the topic.
-    pub fn named(name: impl Into<String>) -> Self {
-        Self::with(K::default_serde(), V::default_serde()).with_name(name)
-    }
+/// Options that begin with the types' own serdes, or with a name beside them (Java: `as`).
+macro_rules! with_own_serdes {
+    ($($options:ident: $named:literal;)*) => { $(
+        impl<K: DefaultSerde, V: DefaultSerde> Default for $options<K, V> {
+            /// With the types' own serdes.
+            fn default() -> Self {
+                Self::with(K::default_serde(), V::default_serde())
+            }
+        }
+
+        impl<K: DefaultSerde, V: DefaultSerde> $options<K, V> {
+            #[doc = concat!("With the types' own serdes, and this name for ", $named, ".")]
+            pub fn named(name: impl Into<String>) -> Self {
+                Self::default().with_name(name)
+            }
+        }
+    )* };
+}
+
+with_own_serdes! {
+    Consumed: "the source node";
+    Produced: "the sink node";
+    Grouped: "the repartition topic";
+    Repartitioned: "the topic";
 }
 
 /// How a table is kept (Java: `Materialized`): by default cached, logged, and where

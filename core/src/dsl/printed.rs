@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use super::outcome::Outcome;
 use crate::processor::{Processor, ProcessorContext, ProcessorError, Record};
 
 /// How a stream is printed, and where to (Java: `Printed`).
@@ -14,7 +15,7 @@ pub struct Printed<K, V> {
     format: Format<K, V>,
 }
 
-type Format<K, V> = Arc<dyn Fn(&K, &V) -> String + Send + Sync>;
+type Format<K, V> = Arc<dyn Fn(&K, &V) -> Result<String, ProcessorError> + Send + Sync>;
 
 impl<K: Display, V: Display> Printed<K, V> {
     /// As lines of `[label]: key, value`, to standard output (`std::io::stdout()`), a file or
@@ -27,15 +28,15 @@ impl<K: Display, V: Display> Printed<K, V> {
 impl<K, V> Printed<K, V> {
     /// Like [`to`](Self::to), with text that `format` makes behind the label (Java:
     /// `withKeyValueMapper`).
-    pub fn to_with(
+    pub fn to_with<R: Outcome<String>>(
         writer: impl Write + Send + 'static,
-        format: impl Fn(&K, &V) -> String + Send + Sync + 'static,
+        format: impl Fn(&K, &V) -> R + Send + Sync + 'static,
     ) -> Self {
         Self {
             name: None,
             label: None,
             writer: Arc::new(Mutex::new(writer)),
-            format: Arc::new(format),
+            format: Arc::new(move |key, value| format(key, value).into_result()),
         }
     }
 
@@ -77,7 +78,7 @@ impl<K, V> Processor<K, V, (), ()> for Print<K, V> {
         _: &mut ProcessorContext<'_, (), ()>,
         record: Record<K, V>,
     ) -> Result<(), ProcessorError> {
-        let text = (self.format)(&record.key, &record.value);
+        let text = (self.format)(&record.key, &record.value)?;
         // A writer that panicked in another task has lost at most a line of text.
         let mut writer = match self.writer.lock() {
             Ok(writer) => writer,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::builder::write_source;
 use super::graph::{RepartitionNames, StreamsGraph, Writer};
-use crate::processor::{Processor, ProcessorContext, ProcessorError, Record};
+use crate::processor::{Processor, ProcessorContext, ProcessorError, Record, StreamPartitioner};
 use crate::serde::SerdeRef;
 use crate::topology::Sink;
 
@@ -12,7 +12,17 @@ use crate::topology::Sink;
 pub(super) fn write_repartition<K: Clone + 'static, V: Clone + 'static>(
     writer: &mut Writer<'_>,
     names: &RepartitionNames,
+    serdes: (SerdeRef<K>, SerdeRef<V>),
+) {
+    write_partitioned(writer, names, serdes, None);
+}
+
+/// The same with partitions other than the key's hash chooses.
+pub(super) fn write_partitioned<K: Clone + 'static, V: Clone + 'static>(
+    writer: &mut Writer<'_>,
+    names: &RepartitionNames,
     (keys, values): (SerdeRef<K>, SerdeRef<V>),
+    partitioner: Option<Arc<dyn StreamPartitioner<K, V>>>,
 ) {
     let parents = writer.parents().to_vec();
     let filtered = writer.drops_null_keys().then(|| Arc::clone(&keys));
@@ -22,7 +32,10 @@ pub(super) fn write_repartition<K: Clone + 'static, V: Clone + 'static>(
         });
     let topic = StreamsGraph::internal_topic(&names.topic);
     let serdes = (Arc::clone(&keys), Arc::clone(&values));
-    let sink = Sink::reference(topic.clone());
+    let sink = Sink {
+        partitioner,
+        ..Sink::reference(topic.clone())
+    };
     writer
         .topology()
         .add_sink_node(&names.sink, sink, serdes, &[filter]);

@@ -1,5 +1,6 @@
 //! [`KStream`]: records as they come.
 
+use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,12 +10,12 @@ use super::builder::StreamsBuilder;
 use super::graph::{GraphNode, GraphNodeId, SourceNodes};
 use super::grouped::KGroupedStream;
 use super::operators::{
-    Filter, FlatMap, FlatMapValues, FlatMapValuesWithKey, ForEach, Map, MapValues,
-    MapValuesWithKey, Pass, Peek, SelectKey, TryMapValues,
+    Filter, FlatMap, FlatMapValues, ForEach, Map, MapValues, Pass, Peek, SelectKey,
 };
 use super::options::{Grouped, Produced, Repartitioned};
+use super::outcome::Outcome;
 use super::printed::{Print, Printed};
-use super::repartition::write_repartition;
+use super::repartition::{write_partitioned, write_repartition};
 use crate::processor::{
     FixedKeyNode, FixedKeyProcessorSupplier, Processor, ProcessorError, ProcessorNode,
     ProcessorSupplier, TopicNameExtractor,
@@ -173,6 +174,12 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
     }
 }
 
+/// What a closure gives that cannot fail.
+#[inline]
+const fn sure<T>(value: T) -> Result<T, Infallible> {
+    Ok(value)
+}
+
 /// What an operator does to records, as far as optimisations ask.
 #[derive(Clone, Copy)]
 enum Effect {
@@ -213,15 +220,21 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
     }
 
     /// The records for which `keep` holds.
-    pub fn filter(&self, keep: impl Fn(&K, &V) -> bool + Send + Sync + 'static) -> Self {
+    pub fn filter<R: Outcome<bool>>(
+        &self,
+        keep: impl Fn(&K, &V) -> R + Send + Sync + 'static,
+    ) -> Self {
         let keep = Arc::new(keep);
         let supply = move || Filter(Arc::clone(&keep));
         self.same_at(self.add("KSTREAM-FILTER-", supply, Effect::None))
     }
 
     /// The records for which `drop` does not hold.
-    pub fn filter_not(&self, drop: impl Fn(&K, &V) -> bool + Send + Sync + 'static) -> Self {
-        self.filter(move |key, value| !drop(key, value))
+    pub fn filter_not<R: Outcome<bool>>(
+        &self,
+        drop: impl Fn(&K, &V) -> R + Send + Sync + 'static,
+    ) -> Self {
+        self.filter(move |key, value| drop(key, value).into_result().map(|drops| !drops))
     }
 
     /// Every record with another value.
@@ -229,9 +242,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         &self,
         map: impl Fn(V) -> V2 + Send + Sync + 'static,
     ) -> KStream<K, V2> {
-        let map = Arc::new(map);
-        let supply = move || MapValues(Arc::clone(&map));
-        self.valued_at(self.add("KSTREAM-MAPVALUES-", supply, Effect::Values))
+        self.try_map_values_with_key(move |_, value| sure(map(value)))
     }
 
     /// Every record with another value, if there is one: what `map` fails with goes to the
@@ -240,9 +251,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         &self,
         map: impl Fn(V) -> Result<V2, E> + Send + Sync + 'static,
     ) -> KStream<K, V2> {
-        let map = Arc::new(map);
-        let supply = move || TryMapValues(Arc::clone(&map));
-        self.valued_at(self.add("KSTREAM-MAPVALUES-", supply, Effect::Values))
+        self.try_map_values_with_key(move |_, value| map(value))
     }
 
     /// Every record with another value, made of key and value.
@@ -250,15 +259,23 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         &self,
         map: impl Fn(&K, V) -> V2 + Send + Sync + 'static,
     ) -> KStream<K, V2> {
+        self.try_map_values_with_key(move |key, value| sure(map(key, value)))
+    }
+
+    /// Every record with another value, made of key and value, if there is one.
+    pub fn try_map_values_with_key<V2: Clone + 'static, E: Into<ProcessorError> + 'static>(
+        &self,
+        map: impl Fn(&K, V) -> Result<V2, E> + Send + Sync + 'static,
+    ) -> KStream<K, V2> {
         let map = Arc::new(map);
-        let supply = move || MapValuesWithKey(Arc::clone(&map));
+        let supply = move || MapValues(Arc::clone(&map));
         self.valued_at(self.add("KSTREAM-MAPVALUES-", supply, Effect::Values))
     }
 
     /// Every record with another key and value; grouping afterwards moves records.
-    pub fn map<K2: Clone + 'static, V2: Clone + 'static>(
+    pub fn map<K2: Clone + 'static, V2: Clone + 'static, R: Outcome<(K2, V2)>>(
         &self,
-        map: impl Fn(K, V) -> (K2, V2) + Send + Sync + 'static,
+        map: impl Fn(K, V) -> R + Send + Sync + 'static,
     ) -> KStream<K2, V2> {
         let map = Arc::new(map);
         let supply = move || Map(Arc::clone(&map));
@@ -273,6 +290,18 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
     where
         I: IntoIterator<Item = (K2, V2)> + 'static,
     {
+        self.try_flat_map(move |key, value| sure(map(key, value)))
+    }
+
+    /// Any number of records for every record, if `map` does not fail.
+    pub fn try_flat_map<K2: Clone + 'static, V2: Clone + 'static, I, E>(
+        &self,
+        map: impl Fn(K, V) -> Result<I, E> + Send + Sync + 'static,
+    ) -> KStream<K2, V2>
+    where
+        I: IntoIterator<Item = (K2, V2)> + 'static,
+        E: Into<ProcessorError> + 'static,
+    {
         let map = Arc::new(map);
         let supply = move || FlatMap(Arc::clone(&map));
         self.keyed_at(self.add("KSTREAM-FLATMAP-", supply, Effect::Keys))
@@ -286,9 +315,19 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
     where
         I: IntoIterator<Item = V2> + 'static,
     {
-        let map = Arc::new(map);
-        let supply = move || FlatMapValues(Arc::clone(&map));
-        self.valued_at(self.add("KSTREAM-FLATMAPVALUES-", supply, Effect::Values))
+        self.try_flat_map_values_with_key(move |_, value| sure(map(value)))
+    }
+
+    /// Any number of values, under the same key, for every record, if `map` does not fail.
+    pub fn try_flat_map_values<V2: Clone + 'static, I, E>(
+        &self,
+        map: impl Fn(V) -> Result<I, E> + Send + Sync + 'static,
+    ) -> KStream<K, V2>
+    where
+        I: IntoIterator<Item = V2> + 'static,
+        E: Into<ProcessorError> + 'static,
+    {
+        self.try_flat_map_values_with_key(move |_, value| map(value))
     }
 
     /// Any number of values, under the same key, for every record, made of key and value.
@@ -299,8 +338,21 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
     where
         I: IntoIterator<Item = V2> + 'static,
     {
+        self.try_flat_map_values_with_key(move |key, value| sure(map(key, value)))
+    }
+
+    /// Any number of values, under the same key, for every record, made of key and value, if `map`
+    /// does not fail.
+    pub fn try_flat_map_values_with_key<V2: Clone + 'static, I, E>(
+        &self,
+        map: impl Fn(&K, V) -> Result<I, E> + Send + Sync + 'static,
+    ) -> KStream<K, V2>
+    where
+        I: IntoIterator<Item = V2> + 'static,
+        E: Into<ProcessorError> + 'static,
+    {
         let map = Arc::new(map);
-        let supply = move || FlatMapValuesWithKey(Arc::clone(&map));
+        let supply = move || FlatMapValues(Arc::clone(&map));
         self.valued_at(self.add("KSTREAM-FLATMAPVALUES-", supply, Effect::Values))
     }
 
@@ -309,6 +361,14 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         &self,
         select: impl Fn(&K, &V) -> K2 + Send + Sync + 'static,
     ) -> KStream<K2, V> {
+        self.try_select_key(move |key, value| sure(select(key, value)))
+    }
+
+    /// Every record under another key, if there is one; grouping afterwards moves records.
+    pub fn try_select_key<K2: Clone + 'static, E: Into<ProcessorError> + 'static>(
+        &self,
+        select: impl Fn(&K, &V) -> Result<K2, E> + Send + Sync + 'static,
+    ) -> KStream<K2, V> {
         let select = Arc::new(select);
         let supply = move || SelectKey(Arc::clone(&select));
         let node = self.add("KSTREAM-KEY-SELECT-", supply, Effect::Keys);
@@ -316,14 +376,14 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
     }
 
     /// Looks at every record on its way.
-    pub fn peek(&self, look: impl Fn(&K, &V) + Send + Sync + 'static) -> Self {
+    pub fn peek<R: Outcome<()>>(&self, look: impl Fn(&K, &V) -> R + Send + Sync + 'static) -> Self {
         let look = Arc::new(look);
         let supply = move || Peek(Arc::clone(&look));
         self.same_at(self.add("KSTREAM-PEEK-", supply, Effect::None))
     }
 
     /// Takes every record; the stream ends here.
-    pub fn for_each(&self, take: impl Fn(K, V) + Send + Sync + 'static) {
+    pub fn for_each<R: Outcome<()>>(&self, take: impl Fn(K, V) -> R + Send + Sync + 'static) {
         let take = Arc::new(take);
         let supply = move || ForEach(Arc::clone(&take));
         self.add("KSTREAM-FOREACH-", supply, Effect::None);
@@ -378,6 +438,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
             keys,
             values,
             partitions,
+            partitioner,
         } = repartitioned;
         let mut graph = self.builder.graph.borrow_mut();
         let prefix = name.unwrap_or_else(|| graph.new_name("KSTREAM-REPARTITION-"));
@@ -387,7 +448,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
             if let Some(partitions) = partitions {
                 writer.topology().set_partitions(&names.topic, partitions);
             }
-            write_repartition(writer, names, serdes.clone());
+            write_partitioned(writer, names, serdes.clone(), partitioner.clone());
         });
         let sources = Rc::new(SourceNodes::from([Arc::clone(graph.name(node))]));
         drop(graph);
@@ -438,7 +499,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         stores: &[&str],
     ) -> KStream<K2, V2> {
         let factory: NodeFactory =
-            Arc::new(move |_| ProcessorNode::<K, V, K2, V2>::erased(supplier.processor()));
+            Arc::new(move |_| ProcessorNode::<_, K2, V2>::erased::<K, V>(supplier.processor()));
         let prefix = "KSTREAM-PROCESSOR-";
         self.keyed_at(self.add_user_processor(prefix, factory, stores))
     }
@@ -496,25 +557,26 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
     }
 
     /// Groups by another key: records move through a repartition topic.
-    pub fn group_by<K2>(
+    pub fn group_by<K2, R>(
         &self,
-        select: impl Fn(&K, &V) -> K2 + Send + Sync + 'static,
+        select: impl Fn(&K, &V) -> R + Send + Sync + 'static,
     ) -> KGroupedStream<K2, V>
     where
         K2: DefaultSerde + Clone + 'static,
         V: DefaultSerde,
+        R: Outcome<K2>,
     {
         let values = self.values.clone().unwrap_or_else(V::default_serde);
         self.group_by_with(select, Grouped::with(K2::default_serde(), values))
     }
 
     /// Groups by another key: records move through a repartition topic.
-    pub fn group_by_with<K2: Clone + 'static>(
+    pub fn group_by_with<K2: Clone + 'static, R: Outcome<K2>>(
         &self,
-        select: impl Fn(&K, &V) -> K2 + Send + Sync + 'static,
+        select: impl Fn(&K, &V) -> R + Send + Sync + 'static,
         grouped: Grouped<K2, V>,
     ) -> KGroupedStream<K2, V> {
-        let select = Arc::new(select);
+        let select = Arc::new(move |key: &K, value: &V| select(key, value).into_result());
         let mut graph = self.builder.graph.borrow_mut();
         let name = graph.name_or(grouped.name.as_deref(), "KSTREAM-KEY-SELECT-");
         let node = GraphNode::processor(name, move || SelectKey(Arc::clone(&select)));

@@ -9,11 +9,12 @@ use super::graph::{GraphNode, GraphNodeId, Rows, SourceNodes, StreamsGraph};
 use super::grouped_table::KGroupedTable;
 use super::operators::ToStream;
 use super::options::{Grouped, Materialized};
+use super::outcome::{OptionalOutcome, Outcome, RowResult};
 use super::stream::KStream;
 use super::table_operators::{Derive, RepartitionMap};
 use super::table_store::is_versioned;
 use super::value_getter::{DerivedView, MakeView, StoreView, View};
-use crate::processor::Change;
+use crate::processor::{Change, ProcessorError};
 use crate::serde::serdes::OptionSerde;
 use crate::serde::{DefaultSerde, SerdeRef};
 use crate::state::StoreBuilder;
@@ -141,29 +142,26 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
     }
 
     /// The changes of the table as records under other keys; `None` is a deleted row.
-    pub fn to_stream_with_key<K2: Clone + 'static>(
+    pub fn to_stream_with_key<K2: Clone + 'static, R: Outcome<K2>>(
         &self,
-        select: impl Fn(&K, &Option<V>) -> K2 + Send + Sync + 'static,
+        select: impl Fn(&K, &Option<V>) -> R + Send + Sync + 'static,
     ) -> KStream<K2, Option<V>> {
-        let stream = self.to_stream();
-        match &self.next_name {
-            // Java gives the node of the keys this name.
-            Some(name) => stream
-                .named(format!("{name}-select-key"))
-                .select_key(select),
-            None => stream.select_key(select),
-        }
+        let select = move |key: &K, value: &Option<V>| select(key, value).into_result();
+        self.to_stream().try_select_key(select)
     }
 
     /// The rows for which `keep` holds.
-    pub fn filter(&self, keep: impl Fn(&K, &V) -> bool + Send + Sync + 'static) -> Self {
+    pub fn filter<R: Outcome<bool>>(
+        &self,
+        keep: impl Fn(&K, &V) -> R + Send + Sync + 'static,
+    ) -> Self {
         self.filtered(keep, self.values.clone(), None)
     }
 
     /// The rows for which `keep` holds, in a store of their own if `materialized` names one.
-    pub fn filter_materialized(
+    pub fn filter_materialized<R: Outcome<bool>>(
         &self,
-        keep: impl Fn(&K, &V) -> bool + Send + Sync + 'static,
+        keep: impl Fn(&K, &V) -> R + Send + Sync + 'static,
         materialized: Materialized<K, V>,
     ) -> Self
     where
@@ -175,20 +173,23 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
     }
 
     /// The rows for which `drop` does not hold.
-    pub fn filter_not(&self, drop: impl Fn(&K, &V) -> bool + Send + Sync + 'static) -> Self {
-        self.filter(move |key, value| !drop(key, value))
+    pub fn filter_not<R: Outcome<bool>>(
+        &self,
+        drop: impl Fn(&K, &V) -> R + Send + Sync + 'static,
+    ) -> Self {
+        self.filter(not(drop))
     }
 
     /// The rows for which `drop` does not hold, in a store of their own if `materialized` names one.
-    pub fn filter_not_materialized(
+    pub fn filter_not_materialized<R: Outcome<bool>>(
         &self,
-        drop: impl Fn(&K, &V) -> bool + Send + Sync + 'static,
+        drop: impl Fn(&K, &V) -> R + Send + Sync + 'static,
         materialized: Materialized<K, V>,
     ) -> Self
     where
         V: DefaultSerde,
     {
-        self.filter_materialized(move |key, value| !drop(key, value), materialized)
+        self.filter_materialized(not(drop), materialized)
     }
 
     /// Every row with another value; `None` leaves it out.
@@ -198,9 +199,9 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
     ) -> KTable<K, V2>
     where
         V2: Clone + 'static,
-        R: Into<Option<V2>>,
+        R: OptionalOutcome<V2>,
     {
-        let map = move |key: &K, value| map(key, value).into();
+        let map = move |key: &K, value| map(key, value).into_optional();
         self.derive(MAP_VALUES, map, None, None)
     }
 
@@ -213,9 +214,9 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
     ) -> KTable<K, V2>
     where
         V2: DefaultSerde + Clone + 'static,
-        R: Into<Option<V2>>,
+        R: OptionalOutcome<V2>,
     {
-        let map = move |key: &K, value| map(key, value).into();
+        let map = move |key: &K, value| map(key, value).into_optional();
         let values = materialized.values.clone();
         let store = self.store(MAP_VALUES, &materialized, &values);
         self.derive(MAP_VALUES, map, values, store)
@@ -223,16 +224,21 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
 
     /// Groups rows by another key; records move through a repartition topic. A row for which `map`
     /// gives a null key or `None` as its value is in no group.
-    pub fn group_by<K2, V2, R>(
+    pub fn group_by<K2, V2, R, P>(
         &self,
-        map: impl Fn(&K, V) -> (K2, R) + Send + Sync + 'static,
+        map: impl Fn(&K, V) -> P + Send + Sync + 'static,
         grouped: Grouped<K2, V2>,
     ) -> KGroupedTable<K2, V2>
     where
         K2: Clone + PartialEq + 'static,
         V2: Clone + 'static,
-        R: Into<Option<V2>> + 'static,
+        R: Into<Option<V2>>,
+        P: Outcome<(K2, R)>,
     {
+        let map = move |key: &K, value| {
+            let (group, value) = map(key, value).into_result()?;
+            Ok(value.into().map(|value| (group, value)))
+        };
         let mut graph = self.builder.graph.borrow_mut();
         let name: Arc<str> = graph
             .name_or(grouped.name.as_deref(), "KTABLE-SELECT-")
@@ -251,13 +257,16 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         KGroupedTable::new(self.builder.clone(), node, grouped)
     }
 
-    fn filtered(
+    fn filtered<R: Outcome<bool>>(
         &self,
-        keep: impl Fn(&K, &V) -> bool + Send + Sync + 'static,
+        keep: impl Fn(&K, &V) -> R + Send + Sync + 'static,
         values: Option<SerdeRef<V>>,
         store: Option<Arc<dyn StoreBuilder>>,
     ) -> Self {
-        let change = move |key: &K, value: V| keep(key, &value).then_some(value);
+        let change = move |key: &K, value: V| {
+            let keeps = keep(key, &value).into_result()?;
+            Ok(keeps.then_some(value))
+        };
         self.derive(FILTER, change, values, store)
     }
 
@@ -283,7 +292,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
     fn derive<V2: Clone + 'static>(
         &self,
         prefix: &str,
-        change: impl Fn(&K, V) -> Option<V2> + Send + Sync + 'static,
+        change: impl Fn(&K, V) -> RowResult<V2> + Send + Sync + 'static,
         values: Option<SerdeRef<V2>>,
         store: Option<Arc<dyn StoreBuilder>>,
     ) -> KTable<K, V2> {
@@ -334,6 +343,13 @@ impl GraphNode {
             None => self.with_rows(Rows::Derived(parent)),
         }
     }
+}
+
+/// The predicate that holds where `drop` does not.
+fn not<K, V, R: Outcome<bool>>(
+    drop: impl Fn(&K, &V) -> R,
+) -> impl Fn(&K, &V) -> Result<bool, ProcessorError> {
+    move |key, value| Ok(!drop(key, value).into_result()?)
 }
 
 const FILTER: &str = "KTABLE-FILTER-";

@@ -1,5 +1,6 @@
 //! Processors of tables.
 
+use super::outcome::RowResult;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -95,7 +96,7 @@ where
     K: Clone + 'static,
     V: Clone + 'static,
     V2: Clone + 'static,
-    F: Fn(&K, V) -> Option<V2>,
+    F: Fn(&K, V) -> RowResult<V2>,
 {
     fn init(
         &mut self,
@@ -119,12 +120,16 @@ where
             timestamp,
         } = record;
         let (task, node) = context.parts();
-        let new = change.new.and_then(|value| (self.change)(&key, value));
+        let change_value = |value: Option<V>| match value {
+            Some(value) => (self.change)(&key, value),
+            None => Ok(None),
+        };
+        let new = change_value(change.new)?;
         let sends_old = task.sends_old_values(node);
         let old = match &self.rows {
             _ if !sends_old => None,
             Some(rows) => rows.get(task, &key)?.map(|row| row.value),
-            None => change.old.and_then(|value| (self.change)(&key, value)),
+            None => change_value(change.old)?,
         };
         if self.skip_nothing && sends_old && old.is_none() && new.is_none() {
             return Ok(());
@@ -160,14 +165,13 @@ impl<K, F> RepartitionMap<K, F> {
     }
 }
 
-impl<K, V, K2, V2, R, F> Processor<K, Change<V>, K2, Change<V2>> for RepartitionMap<K2, F>
+impl<K, V, K2, V2, F> Processor<K, Change<V>, K2, Change<V2>> for RepartitionMap<K2, F>
 where
     K: Clone + 'static,
     V: Clone + 'static,
     K2: Clone + PartialEq + 'static,
     V2: Clone + 'static,
-    R: Into<Option<V2>>,
-    F: Fn(&K, V) -> (K2, R),
+    F: Fn(&K, V) -> RowResult<(K2, V2)>,
 {
     fn process(
         &mut self,
@@ -183,11 +187,11 @@ where
             return Ok(());
         }
         let map = |value: Option<V>| {
-            let (group, value) = (self.map)(&key, value?);
-            let value: V2 = value.into()?;
-            (!self.keys.is_null(&group)).then_some((group, value))
+            let Some(value) = value else { return Ok(None) };
+            let row = (self.map)(&key, value)?;
+            Ok::<_, ProcessorError>(row.filter(|(group, _)| !self.keys.is_null(group)))
         };
-        match (map(change.new), map(change.old)) {
+        match (map(change.new)?, map(change.old)?) {
             (Some((group, new)), Some((left, old))) if group == left => {
                 let change = Change::new(Some(new), Some(old));
                 context.forward(Record::new(group, change, timestamp))
@@ -233,8 +237,8 @@ where
     K: Clone + 'static,
     V: Clone + 'static,
     A: Clone + 'static,
-    F: Fn(&K, V, Option<A>) -> Option<A>,
-    G: Fn(&K, V, A) -> Option<A>,
+    F: Fn(&K, V, Option<A>) -> RowResult<A>,
+    G: Fn(&K, V, A) -> RowResult<A>,
 {
     fn init(
         &mut self,
@@ -269,11 +273,11 @@ where
         let sent = old.clone().filter(|_| !rows.is_cached());
         // What a row was leaves the group before what it is now comes to it.
         let rest = match (change.old, old) {
-            (Some(value), Some(old)) => (self.subtract)(&key, value, old),
+            (Some(value), Some(old)) => (self.subtract)(&key, value, old)?,
             (_, old) => old,
         };
         let new = match change.new {
-            Some(value) => (self.add)(&key, value, rest),
+            Some(value) => (self.add)(&key, value, rest)?,
             None => rest,
         };
         rows.put(task, key, (new, sent), timestamp)

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::builder::source_rows;
 use super::graph::{GraphNode, SourceNodes};
-use super::options::Materialized;
+use super::options::{Grouped, Materialized};
 use super::repartition::write_repartition;
 use super::row_serde::RowSerde;
 use super::stream::KStream;
@@ -29,23 +29,26 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
     {
         let keys = self.key_serde().unwrap_or_else(K::default_serde);
         let values = self.value_serde().unwrap_or_else(V::default_serde);
-        self.to_table_with((keys, values), materialized)
+        self.to_table_with(Grouped::with(keys, values), materialized)
     }
 
-    /// The records as changes of a table, as [`to_table`](Self::to_table), with these serdes where
-    /// `materialized` has none.
+    /// The records as changes of a table, as [`to_table`](Self::to_table), with the serdes of
+    /// `grouped` where `materialized` has none. Its name is that of the node, and of the repartition
+    /// topic if keys changed before.
     pub fn to_table_with<T>(
         &self,
-        (keys, values): (SerdeRef<K>, SerdeRef<V>),
+        grouped: Grouped<K, V>,
         materialized: Materialized<K, T>,
     ) -> KTable<K, T>
     where
         V: Nullable<T>,
         T: Clone + 'static,
     {
+        let Grouped { name, keys, values } = grouped;
         let mut graph = self.builder().graph.borrow_mut();
         let graph = &mut *graph;
-        let name = graph.name_or(self.next_name(), "KSTREAM-TOTABLE-");
+        let given = name.as_deref().or(self.next_name());
+        let name = graph.name_or(given, "KSTREAM-TOTABLE-");
         let store = graph.store_name(&materialized, "KSTREAM-TOTABLE-");
         let keys = materialized.key_serde(&keys);
         let (values, moved) = match &materialized.values {

@@ -258,6 +258,7 @@ impl<K, V, VR> TransformedGetter<K, V, VR> {
             offset: -1,
             timestamp,
             headers: Headers::new(),
+            source_record: None,
         };
         let before = std::mem::replace(&mut task.context, context);
         let mut context = ProcessingContext::new(task, self.node);

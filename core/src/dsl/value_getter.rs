@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::graph::{GraphNodeId, StreamsGraph};
+use super::outcome::RowResult;
 use super::table_store::StoredRows;
 use crate::processor::{ProcessorError, TaskContext};
 use crate::state::ValueAndTimestamp;
@@ -137,7 +138,7 @@ pub(super) struct DerivedView<K, V, F> {
 impl<K: 'static, V: 'static, F> DerivedView<K, V, F> {
     pub(super) fn make<V2>(parent: &MakeView<K, V>, change: Arc<F>) -> MakeView<K, V2>
     where
-        F: Fn(&K, V) -> Option<V2> + Send + Sync + 'static,
+        F: Fn(&K, V) -> RowResult<V2> + Send + Sync + 'static,
     {
         let parent = Rc::clone(parent);
         Rc::new(move |graph| {
@@ -151,7 +152,7 @@ impl<K, V, V2, F> ValueGetterSupplier<K, V2> for DerivedView<K, V, F>
 where
     K: 'static,
     V: 'static,
-    F: Fn(&K, V) -> Option<V2> + Send + Sync + 'static,
+    F: Fn(&K, V) -> RowResult<V2> + Send + Sync + 'static,
 {
     fn getter(&self) -> Box<dyn ValueGetter<K, V2>> {
         Box::new(DerivedGetter {
@@ -170,9 +171,22 @@ struct DerivedGetter<K, V, F> {
     change: Arc<F>,
 }
 
+impl<K, V, F> DerivedGetter<K, V, F> {
+    fn changed<V2>(&self, key: &K, row: Option<ValueAndTimestamp<V>>) -> Row<V2>
+    where
+        F: Fn(&K, V) -> RowResult<V2>,
+    {
+        let Some(ValueAndTimestamp { value, timestamp }) = row else {
+            return Ok(None);
+        };
+        let value = (self.change)(key, value)?;
+        Ok(value.map(|value| ValueAndTimestamp::new(value, timestamp)))
+    }
+}
+
 impl<K, V, V2, F> ValueGetter<K, V2> for DerivedGetter<K, V, F>
 where
-    F: Fn(&K, V) -> Option<V2>,
+    F: Fn(&K, V) -> RowResult<V2>,
 {
     fn init(&mut self, task: &mut TaskContext, node: usize) -> Result<(), ProcessorError> {
         self.parent.init(task, node)
@@ -180,12 +194,12 @@ where
 
     fn get(&mut self, task: &mut TaskContext, key: &K) -> Row<V2> {
         let row = self.parent.get(task, key)?;
-        Ok(row.and_then(|row| row.filter_map(|value| (self.change)(key, value))))
+        self.changed(key, row)
     }
 
     fn get_as_of(&mut self, task: &mut TaskContext, key: &K, timestamp: i64) -> Row<V2> {
         let row = self.parent.get_as_of(task, key, timestamp)?;
-        Ok(row.and_then(|row| row.filter_map(|value| (self.change)(key, value))))
+        self.changed(key, row)
     }
 
     fn is_versioned(&self) -> bool {
@@ -239,7 +253,7 @@ where
     L: 'static,
     R: 'static,
     V: 'static,
-    F: Fn(Option<L>, Option<R>) -> Option<V> + Send + Sync + 'static,
+    F: Fn(Option<L>, Option<R>) -> RowResult<V> + Send + Sync + 'static,
 {
     fn getter(&self) -> Box<dyn ValueGetter<K, V>> {
         Box::new(JoinedGetter {
@@ -272,7 +286,7 @@ struct JoinedGetter<K, L, R, V, F> {
 
 impl<K, L, R, V, F> ValueGetter<K, V> for JoinedGetter<K, L, R, V, F>
 where
-    F: Fn(Option<L>, Option<R>) -> Option<V>,
+    F: Fn(Option<L>, Option<R>) -> RowResult<V>,
 {
     fn init(&mut self, task: &mut TaskContext, node: usize) -> Result<(), ProcessorError> {
         self.left.init(task, node)?;
@@ -293,7 +307,7 @@ where
             &right.as_ref().map(|row| row.timestamp),
         ];
         let timestamp = timestamps.into_iter().flatten().max().copied();
-        let value = (self.join)(left.map(|row| row.value), right.map(|row| row.value));
+        let value = (self.join)(left.map(|row| row.value), right.map(|row| row.value))?;
         let row = value.zip(timestamp);
         Ok(row.map(|(value, timestamp)| ValueAndTimestamp::new(value, timestamp)))
     }

@@ -25,8 +25,8 @@ pub struct ErrorHandlerContext<'a> {
     pub node: &'a str,
     /// The task.
     pub task: TaskId,
-    /// The key of the input record as it was read. It is gone below a punctuator, behind a cache,
-    /// and once something was written because of the record.
+    /// The key of the input record as it was read. It is gone below a punctuator, and once something
+    /// was written to a topic because of the record.
     pub source_raw_key: Option<&'a Bytes>,
     /// The value of the input record as it was read; see the key.
     pub source_raw_value: Option<&'a Bytes>,
@@ -100,23 +100,39 @@ impl ErrorHandlerContext<'_> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct HandlerResponse {
-    pub(crate) resumes: bool,
+    pub(crate) decision: Decision,
     pub(crate) dead_letters: Vec<DeadLetter>,
+}
+
+/// What becomes of the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    Resume,
+    Fail,
+    Retry,
 }
 
 impl HandlerResponse {
     /// Drop the record, count it and go on.
     pub const fn resume() -> Self {
-        Self {
-            resumes: true,
-            dead_letters: Vec::new(),
-        }
+        Self::of(Decision::Resume)
     }
 
     /// Stop the stream thread; the record is not committed.
     pub const fn fail() -> Self {
+        Self::of(Decision::Fail)
+    }
+
+    /// Try to write the record for another `delivery.timeout.ms`, before all that follow it in its
+    /// partition. For records that no broker took in time
+    /// ([`ProductionFailure::TimedOut`]); anything else fails.
+    pub const fn retry() -> Self {
+        Self::of(Decision::Retry)
+    }
+
+    const fn of(decision: Decision) -> Self {
         Self {
-            resumes: false,
+            decision,
             dead_letters: Vec::new(),
         }
     }
@@ -151,16 +167,55 @@ pub trait ProcessingExceptionHandler: Send + Sync {
     ) -> HandlerResponse;
 }
 
-/// Decides about records that cannot be written: serdes refuse them, or the topic does (Java:
-/// `ProductionExceptionHandler`). Closures of the topic that was written to are handlers too.
+/// Decides about records that cannot be written: serdes refuse them, or a broker does, at any time
+/// later (Java: `ProductionExceptionHandler`). Closures are handlers.
+///
+/// A record that a broker refuses is dropped alone: the others of its batch, and those behind it, are
+/// written. Dead letters that are refused stop the thread.
 pub trait ProductionExceptionHandler: Send + Sync {
     /// What is to be done.
     fn handle_error(
         &self,
         context: &ErrorHandlerContext<'_>,
-        topic: &TopicName,
-        error: HandledError<'_>,
+        error: &ProductionError<'_>,
     ) -> HandlerResponse;
+}
+
+/// A record that cannot be written.
+#[derive(Clone, Copy, Debug)]
+pub struct ProductionError<'a> {
+    /// The topic it is for.
+    pub topic: &'a TopicName,
+    /// The partition, where one was chosen.
+    pub partition: Option<i32>,
+    /// The key as it was written; `None` where a serde failed.
+    pub key: Option<&'a [u8]>,
+    /// The value as it was written; `None` where a serde failed.
+    pub value: Option<&'a [u8]>,
+    /// What is in the way.
+    pub failure: ProductionFailure,
+    /// The same in words.
+    pub error: HandledError<'a>,
+}
+
+/// Why a record cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProductionFailure {
+    /// The serde of its key (Java: `SerializationExceptionOrigin.KEY`).
+    SerializeKey,
+    /// The serde of its value (Java: `SerializationExceptionOrigin.VALUE`).
+    SerializeValue,
+    /// It was not sent: it is larger than `max.request.size`, or its partition does not exist.
+    Unsendable,
+    /// A broker refused it for good.
+    Refused {
+        /// Kafka's error code: 10 for a record that is too large, 29 for a topic that may not be
+        /// written, 32 for a timestamp, ...
+        code: i16,
+    },
+    /// No broker took it within `delivery.timeout.ms` (Java: a `RetriableException`).
+    TimedOut,
 }
 
 impl<F> DeserializationExceptionHandler for F
@@ -191,15 +246,14 @@ where
 
 impl<F> ProductionExceptionHandler for F
 where
-    F: Fn(&ErrorHandlerContext<'_>, &TopicName, HandledError<'_>) -> HandlerResponse + Send + Sync,
+    F: Fn(&ErrorHandlerContext<'_>, &ProductionError<'_>) -> HandlerResponse + Send + Sync,
 {
     fn handle_error(
         &self,
         context: &ErrorHandlerContext<'_>,
-        topic: &TopicName,
-        error: HandledError<'_>,
+        error: &ProductionError<'_>,
     ) -> HandlerResponse {
-        self(context, topic, error)
+        self(context, error)
     }
 }
 
@@ -236,10 +290,9 @@ impl ProductionExceptionHandler for LogAndFail {
     fn handle_error(
         &self,
         context: &ErrorHandlerContext<'_>,
-        _: &TopicName,
-        error: HandledError<'_>,
+        error: &ProductionError<'_>,
     ) -> HandlerResponse {
-        HandlerResponse::fail().with_dead_letter(context.dead_letter(error))
+        HandlerResponse::fail().with_dead_letter(context.dead_letter(error.error))
     }
 }
 
@@ -253,6 +306,8 @@ pub(crate) struct ErrorHandlers {
     /// A handler looks at the input records as they were read: they are kept while they are
     /// processed.
     pub(crate) keeps_raw: bool,
+    /// A handler is told whose a record is that a broker refuses: that is kept until it is written.
+    pub(crate) keeps_origins: bool,
 }
 
 impl Default for ErrorHandlers {
@@ -263,6 +318,7 @@ impl Default for ErrorHandlers {
             production: Arc::new(LogAndFail),
             dead_letter_queue_topic: None,
             keeps_raw: false,
+            keeps_origins: false,
         }
     }
 }

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use super::{
     HeartbeatFailure, MemberState, MembershipConfig, MembershipEvent, Tasks, heartbeat, task_ids,
 };
-use crate::error::StreamsError;
+use crate::error::{Concerned, StreamsError};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::trace::{Level, LogEvent};
@@ -114,6 +114,11 @@ impl Membership {
             tickets: 0,
             events: VecDeque::new(),
         }
+    }
+
+    /// The group, which is the application.
+    pub(crate) fn group_id(&self) -> &str {
+        &self.config.group_id
     }
 
     /// The member's id, fixed for its life.
@@ -627,12 +632,6 @@ impl Membership {
             }
             // COORDINATOR_LOAD_IN_PROGRESS
             14 => self.failed(now, true),
-            // TOPIC_AUTHORIZATION_FAILED
-            29 => {
-                self.failed(now, true);
-                let message = format!("heartbeat refused, and tried again: {words}");
-                self.log(Level::Warn, message);
-            }
             // UNKNOWN_MEMBER_ID, FENCED_MEMBER_EPOCH
             25 | 110 => self.fenced(now, code),
             _ => {
@@ -645,11 +644,16 @@ impl Membership {
                     };
                     self.fail(match code {
                         35 => StreamsError::Unsupported(no_streams_groups(&message)),
-                        _ => StreamsError::Broker {
-                            operation: format!("the heartbeat of group {}", self.config.group_id),
+                        _ => StreamsError::refused(
+                            format!("the heartbeat of group {}", self.config.group_id),
                             code,
-                            message,
-                        },
+                            &message,
+                            Concerned {
+                                group: Some(&self.config.group_id),
+                                permission: "Describe",
+                                ..Concerned::default()
+                            },
+                        ),
                     });
                 }
             }

@@ -1,5 +1,7 @@
 //! The grammar between a machine that talks to brokers and the driver that owns its sockets.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::config::HostPort;
@@ -18,6 +20,8 @@ pub enum Input {
     Connected(ConnectionId),
     /// It could not be made, and why.
     ConnectFailed(ConnectionId, String),
+    /// TLS cannot be agreed on with the broker, and why: the machine does not try again.
+    TlsFailed(ConnectionId, String),
     /// Bytes came, cut anywhere.
     Received(ConnectionId, Bytes),
     /// The other side closed it, or it broke.
@@ -27,7 +31,7 @@ pub enum Input {
 }
 
 /// What a machine wants of its driver.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Output {
     /// Connect to an address; answered by [`Input::Connected`] or [`Input::ConnectFailed`].
     Connect {
@@ -42,6 +46,23 @@ pub enum Output {
     Close(ConnectionId),
     /// Something for the listener.
     Event(ClientEvent),
+}
+
+impl fmt::Debug for Output {
+    /// Bytes may be those of a login: their number alone.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect {
+                connection,
+                address,
+            } => write!(f, "Connect({}, {address})", connection.0),
+            Self::Transmit(connection, bytes) => {
+                write!(f, "Transmit({}, {} bytes)", connection.0, bytes.len())
+            }
+            Self::Close(connection) => write!(f, "Close({})", connection.0),
+            Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
+        }
+    }
 }
 
 /// What a machine tells its listener.

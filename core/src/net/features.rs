@@ -50,10 +50,9 @@ impl BrokerFeatures {
         Some(finalized.get(feature).copied().unwrap_or(0))
     }
 
-    /// Whether the cluster has version 2 of transactions (KIP-890), as far as it tells.
-    pub fn has_transactions(&self) -> bool {
-        self.level("transaction.version")
-            .is_none_or(|level| level >= 2)
+    /// The version of transactions (KIP-890): the newest where the cluster does not tell.
+    pub fn transaction_version(&self) -> i16 {
+        self.level("transaction.version").unwrap_or(2)
     }
 
     /// Why streams groups (KIP-1071) cannot be used with this broker; `None` where they can.

@@ -7,6 +7,7 @@ mod driver;
 mod features;
 mod metadata;
 mod request;
+mod sasl;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -17,3 +18,5 @@ pub use driver::{ClientEvent, ConnectionId, Input, Output, ThreadState};
 pub use features::BrokerFeatures;
 pub use metadata::{Metadata, PartitionMetadata};
 pub use request::{Outgoing, RequestError, RequestToken, Target};
+#[doc(hidden)]
+pub use sasl::fuzzing;

@@ -6,17 +6,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::global::{self, GlobalStores};
-use super::handling::SourceRaw;
+use super::handling;
 use super::node::{ErasedNode, LoadError, RawRecord};
 use super::punctuation::{PunctuationQueue, PunctuationType};
 use super::{ProcessorError, ProcessorMetadata, RecordSink};
 use crate::config::{DefaultTimestampExtractor, StreamsConfig};
-use crate::error::StreamsError;
+use crate::error::{HandledError, StreamsError};
+use crate::query::{QueryFailure, QueryPage, RowPosition, StoreQuery};
 use crate::state::storage::{InMemoryStorageFactory, StorageFactory, TaskStorage};
 use crate::state::{CacheBudget, ChangelogRecord, StateStore};
 use crate::time::{Now, StreamTime, WallClock};
 use crate::topology::{TopicPattern, Topology};
-use crate::types::{Headers, RecordContext, TaskId, TopicName, TopicPartition};
+use crate::types::{Headers, RecordContext, SourceRecord, TaskId, TopicName, TopicPartition};
 use crate::wire;
 
 use super::task_context::{NodeSlot, StoreSlot, TaskContext, state_error, streams_error};
@@ -64,7 +65,7 @@ fn build_nodes(
         let children = definition.children.iter();
         NodeSlot {
             name: Arc::clone(&definition.name),
-            node: Some(definition.instantiate(application_id)),
+            node: Some(topology.instantiate(id, application_id)),
             children: children.map(|child| places[child]).collect(),
             stores: definition
                 .stores
@@ -127,6 +128,21 @@ struct Source {
     pattern: Option<TopicPattern>,
 }
 
+impl Source {
+    fn reads(&self, topic: &TopicName) -> bool {
+        let pattern = self.pattern.as_ref();
+        self.topics.contains(topic) || pattern.is_some_and(|p| p.matches(topic.as_str()))
+    }
+}
+
+/// What a graph is made of, beside what it is told.
+struct Parts {
+    members: Vec<usize>,
+    store_ids: Vec<usize>,
+    stores: Vec<StoreSlot>,
+    storage: Option<TaskStorage>,
+}
+
 /// An input partition, and what is known of its first record beside key and value.
 struct InputSlot {
     partition: TopicPartition,
@@ -136,7 +152,7 @@ struct InputSlot {
     offset: i64,
     timestamp: i64,
     headers: Headers,
-    raw: Option<Arc<SourceRaw>>,
+    source_record: Option<Arc<SourceRecord>>,
 }
 
 /// Names an input partition of a [`ProcessorGraph`].
@@ -213,11 +229,68 @@ impl ProcessorGraph {
         let store_ids = topology.stores_of(&members);
         let mut stores = build_stores(topology, &store_ids, config, budget);
         let storage = open_storage(&mut stores, task, application_id, storages)?;
+        let parts = Parts {
+            members,
+            store_ids,
+            stores,
+            storage,
+        };
+        let config = Arc::new(config.clone());
+        Ok(Self::assemble(topology, task, parts, config, sink))
+    }
+
+    /// The same task with its stores as they are and nodes that have not begun: for the next life
+    /// of a task that was committed (Java: `ProcessorStateManager.recycle`).
+    pub(crate) fn recycle(mut self, topology: &Topology) -> Self {
+        self.close_nodes();
+        let Self { task, storage, .. } = self;
+        let TaskContext {
+            id,
+            config,
+            sink,
+            mut stores,
+            globals,
+            ..
+        } = task;
+        for slot in &mut stores {
+            (slot.forwarder, slot.draining) = (None, false);
+            if let Some(store) = &mut slot.store {
+                // What comes from the changelog goes in below.
+                store.clear_cache();
+            }
+        }
+        let members = topology.nodes_of(&[id.subtopology]);
+        let parts = Parts {
+            store_ids: topology.stores_of(&members),
+            members,
+            stores,
+            storage,
+        };
+        let mut graph = Self::assemble(topology, id, parts, config, sink);
+        graph.task.globals = globals;
+        graph
+    }
+
+    fn assemble(
+        topology: &Topology,
+        task: TaskId,
+        parts: Parts,
+        config: Arc<StreamsConfig>,
+        sink: Rc<RefCell<dyn RecordSink>>,
+    ) -> Self {
+        let application_id = config.application_id();
+        let Parts {
+            members,
+            store_ids,
+            stores,
+            storage,
+        } = parts;
         let nodes = build_nodes(topology, &members, &store_ids, application_id);
         let sources = sources_of(topology, &members, application_id);
+        let default_extractor = config.default_timestamp_extractor();
         let task = TaskContext {
             id: task,
-            config: Arc::new(config.clone()),
+            config,
             context: RecordContext::punctuation(-1),
             now: Now::default(),
             system_time: WallClock(0),
@@ -231,19 +304,23 @@ impl ProcessorGraph {
             stores,
             shared: BTreeMap::new(),
             globals: GlobalStores::default(),
-            source_raw: None,
             deferred: VecDeque::new(),
             dropped_records: 0,
             last_drop: None,
         };
-        Ok(Self {
+        Self {
             task,
             storage,
             sources,
             inputs: Vec::new(),
             next_source: 0,
-            default_extractor: config.default_timestamp_extractor(),
-        })
+            default_extractor,
+        }
+    }
+
+    /// True for a topic that is an input.
+    pub(crate) fn reads(&self, topic: &TopicName) -> bool {
+        self.sources.iter().any(|source| source.reads(topic))
     }
 
     /// Adds an input partition; asked for again, it is the same.
@@ -255,11 +332,8 @@ impl ProcessorGraph {
         if let Some(known) = known {
             return Ok(Input(known));
         }
-        let name = partition.topic.as_str();
-        let named = self.sources.iter().find(|source| {
-            let named = source.topics.iter().any(|topic| topic.as_str() == name);
-            named || source.pattern.as_ref().is_some_and(|p| p.matches(name))
-        });
+        let mut sources = self.sources.iter();
+        let named = sources.find(|source| source.reads(&partition.topic));
         let node = named.map(|source| source.node);
         let slot = node.and_then(|node| {
             let source = self.task.nodes[node].node.as_mut()?.as_source()?;
@@ -276,7 +350,7 @@ impl ProcessorGraph {
             offset: -1,
             timestamp: -1,
             headers: Headers::new(),
-            raw: None,
+            source_record: None,
         });
         Ok(Input(self.inputs.len() - 1))
     }
@@ -368,8 +442,7 @@ impl ProcessorGraph {
             Ok(timestamp) if timestamp >= 0 => {
                 (slot.offset, slot.timestamp) = (record.offset, timestamp);
                 if task.config.error_handlers().keeps_raw {
-                    let (key, value) = (record.key, record.value);
-                    slot.raw = Some(Arc::new(SourceRaw { key, value }));
+                    slot.source_record = Some(Arc::new(handling::source_record(&record)));
                 }
                 slot.headers = record.headers;
                 Ok(Some(timestamp))
@@ -405,7 +478,7 @@ impl ProcessorGraph {
         context.offset = input.offset;
         context.timestamp = input.timestamp;
         context.headers = std::mem::take(&mut input.headers);
-        self.task.source_raw = input.raw.take();
+        context.source_record = input.source_record.take();
         let source = self.task.nodes[input.node].node.as_mut();
         if let Some(source) = source.and_then(|node| node.as_source()) {
             source.take(input.slot);
@@ -468,7 +541,6 @@ impl ProcessorGraph {
             any = true;
             self.task.begin(now);
             self.task.context = RecordContext::punctuation(time_ms);
-            self.task.source_raw = None;
             self.run(due.node, |running, task| {
                 let result = running.punctuate(task, due.node, due.id, time_ms);
                 result.or_else(|error| task.handle_failure(due.node, error))
@@ -506,6 +578,22 @@ impl ProcessorGraph {
             result = result.and(drained);
         }
         result
+    }
+
+    /// Evicts what has no room in the caches any more, forwarding and logging what was dirty.
+    ///
+    /// # Errors
+    /// Whatever a store or a processor downstream fails with.
+    pub(crate) fn shrink_caches(&mut self, now: Now) -> Result<(), StreamsError> {
+        self.task.now = now;
+        for store in 0..self.task.stores.len() {
+            if let Some(state) = &mut self.task.stores[store].store {
+                state.shrink_cache();
+            }
+            let drained = self.task.drain_flushed(store);
+            drained.map_err(|error| streams_error(self.task.id, error))?;
+        }
+        Ok(())
     }
 
     /// What processors keep with committed offsets.
@@ -555,11 +643,7 @@ impl ProcessorGraph {
     /// Closes the processors and drops the stores with what was not committed of them. A clean
     /// close sees to it that no crash takes anything from the storage afterwards.
     pub fn close(&mut self, clean: bool) {
-        for slot in &mut self.task.nodes {
-            if let Some(node) = &mut slot.node {
-                node.close();
-            }
-        }
+        self.close_nodes();
         for slot in &mut self.task.stores {
             slot.store = None;
         }
@@ -571,9 +655,26 @@ impl ProcessorGraph {
         }
     }
 
+    fn close_nodes(&mut self) {
+        for slot in &mut self.task.nodes {
+            if let Some(node) = &mut slot.node {
+                node.close();
+            }
+        }
+    }
+
     /// Records that no operator could take, so far (Java: `dropped-records-total`).
     pub fn dropped_records(&self) -> u64 {
         self.task.dropped_records
+    }
+
+    /// Counts a record that was produced and cannot be written.
+    pub(crate) fn drop_produced(&mut self, topic: &TopicName, error: HandledError<'_>) {
+        self.task.dropped_records += 1;
+        let id = self.task.id;
+        self.task.last_drop.get_or_insert_with(|| {
+            format!("task {id} drops a record that cannot be written to {topic}: {error}")
+        });
     }
 
     /// What the first record dropped since the last call was dropped for.
@@ -612,6 +713,30 @@ impl ProcessorGraph {
     /// True for the name of a store of the task, or of a global one.
     pub fn has_store(&self, name: &str) -> bool {
         self.find_store(name).is_some()
+    }
+
+    /// True for the name of a store of the task.
+    pub(crate) fn has_own_store(&self, name: &str) -> bool {
+        let mut stores = self.stores();
+        stores.any(|(store, _)| store.name() == name)
+    }
+
+    /// Answers a query of one of the task's stores.
+    pub(crate) fn query(
+        &self,
+        store: &str,
+        query: &StoreQuery,
+        after: Option<&RowPosition>,
+        max_rows: usize,
+    ) -> Result<QueryPage, QueryFailure> {
+        let mut stores = self.stores();
+        match stores.find(|(known, _)| known.name() == store) {
+            Some((store, _)) => store.query(query, after, max_rows),
+            None => Err(QueryFailure::NotPresent {
+                store: store.to_owned(),
+                partition: Some(self.task.id.partition),
+            }),
+        }
     }
 
     fn find_store(&self, name: &str) -> Option<usize> {

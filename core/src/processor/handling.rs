@@ -4,28 +4,33 @@ use std::sync::Arc;
 
 use super::task_context::TaskContext;
 use super::{Failure, OutgoingRecord, ProcessorError};
-use crate::error::{DeadLetter, ErrorHandlerContext, HandledError, HandlerResponse, StreamsError};
+use crate::error::{
+    DeadLetter, Decision, ErrorHandlerContext, HandledError, HandlerResponse, ProductionError,
+    StreamsError,
+};
 use crate::serde::SerdeError;
-use crate::types::{TaskId, TopicName, TopicPartition};
+use crate::types::{SourceRecord, TaskId, TopicPartition};
 use crate::wire;
 
-/// Key and value of an input record as they were read.
-#[derive(Debug)]
-pub(super) struct SourceRaw {
-    pub(super) key: Option<bytes::Bytes>,
-    pub(super) value: Option<bytes::Bytes>,
+/// Key and value of a record. They are copied: the batch that it came in is not kept.
+pub(super) fn source_record(record: &wire::Record) -> SourceRecord {
+    let copy = |bytes: &Option<bytes::Bytes>| bytes.as_deref().map(bytes::Bytes::copy_from_slice);
+    SourceRecord {
+        key: copy(&record.key),
+        value: copy(&record.value),
+    }
 }
 
 impl TaskContext {
     /// Asks the processing handler about an error of `node`'s own. What happened further down was
     /// handled there: it passes.
     #[cold]
-    pub(super) fn handle_failure(
+    pub(crate) fn handle_failure(
         &mut self,
         node: usize,
         error: ProcessorError,
     ) -> Result<(), ProcessorError> {
-        let (kind, message) = match &error.0 {
+        let (kind, message) = match &*error.0 {
             Failure::User { kind, message } => (*kind, message.clone()),
             Failure::Located(StreamsError::State { message, .. }) => {
                 (std::any::type_name::<StreamsError>(), message.clone())
@@ -40,27 +45,27 @@ impl TaskContext {
         let name = Arc::clone(self.node_name(node));
         let response = handler.handle_error(&self.handler_context(&name), failed);
         self.send_dead_letters(&name, &response.dead_letters)?;
-        if response.resumes {
+        if response.decision == Decision::Resume {
             self.drop_record(&format!("processor {name} failed: {message}"));
             return Ok(());
         }
         Err(self.locate(node, error))
     }
 
-    /// Asks the production handler about a record that sink `node` cannot write to `topic`; what it
-    /// lets pass is an error of the sink.
+    /// Asks the production handler about a record that sink `node` cannot write; what it does not
+    /// let pass is an error of the sink.
     #[cold]
     pub(super) fn handle_production(
         &mut self,
         node: usize,
-        topic: &TopicName,
-        error: HandledError<'_>,
+        error: &ProductionError<'_>,
     ) -> Result<(), ProcessorError> {
         let handler = Arc::clone(&self.config.error_handlers().production);
         let name = Arc::clone(self.node_name(node));
-        let response = handler.handle_error(&self.handler_context(&name), topic, error);
+        let response = handler.handle_error(&self.handler_context(&name), error);
         self.send_dead_letters(&name, &response.dead_letters)?;
-        if response.resumes {
+        let (topic, error) = (error.topic, error.error);
+        if response.decision == Decision::Resume {
             self.drop_record(&format!("it cannot be written to {topic}: {error}"));
             return Ok(());
         }
@@ -98,11 +103,11 @@ impl TaskContext {
             message: &message,
         };
         let HandlerResponse {
-            resumes,
+            decision,
             dead_letters,
         } = handlers.deserialization.handle_error(&context, failed);
         self.send_dead_letters(&name, &dead_letters)?;
-        if resumes {
+        if decision == Decision::Resume {
             self.drop_input(partition, record.offset, &message);
             return Ok(());
         }
@@ -114,7 +119,8 @@ impl TaskContext {
     }
 
     fn handler_context<'a>(&'a self, node: &'a str) -> ErrorHandlerContext<'a> {
-        let (context, raw) = (&self.context, self.source_raw.as_ref());
+        let context = &self.context;
+        let source = context.source_record.as_ref();
         ErrorHandlerContext {
             topic: context.topic.as_ref(),
             partition: context.partition,
@@ -123,8 +129,8 @@ impl TaskContext {
             headers: &context.headers,
             node,
             task: self.id,
-            source_raw_key: raw.and_then(|raw| raw.key.as_ref()),
-            source_raw_value: raw.and_then(|raw| raw.value.as_ref()),
+            source_raw_key: source.and_then(|source| source.key.as_ref()),
+            source_raw_value: source.and_then(|source| source.value.as_ref()),
             dead_letter_queue_topic: self
                 .config
                 .error_handlers()
@@ -135,29 +141,41 @@ impl TaskContext {
 
     fn send_dead_letters(&self, node: &str, letters: &[DeadLetter]) -> Result<(), StreamsError> {
         for letter in letters {
-            if letter.timestamp < 0 {
-                return Err(refused(self.id, node, letter));
-            }
-            self.sink.borrow_mut().send(OutgoingRecord {
-                topic: &letter.topic,
-                partition: letter.partition,
-                key: letter.key.as_deref(),
-                value: letter.value.as_deref(),
-                timestamp: letter.timestamp,
-                headers: &letter.headers,
-            })?;
+            let letter = letter.record(self.id, node)?;
+            self.sink.borrow_mut().send(letter)?;
         }
         Ok(())
     }
 }
 
-fn refused(task: TaskId, node: &str, letter: &DeadLetter) -> StreamsError {
-    StreamsError::ErrorHandler {
-        task,
-        node: node.to_owned(),
-        message: format!(
-            "its record for topic {} has the timestamp {}: only 0 and later can be written",
-            letter.topic, letter.timestamp
-        ),
+impl DeadLetter {
+    /// The letter on its way.
+    ///
+    /// # Errors
+    /// When its time cannot be written.
+    pub(crate) fn record(
+        &self,
+        task: TaskId,
+        node: &str,
+    ) -> Result<OutgoingRecord<'_>, StreamsError> {
+        if self.timestamp < 0 {
+            return Err(StreamsError::ErrorHandler {
+                task,
+                node: node.to_owned(),
+                message: format!(
+                    "its record for topic {} has the timestamp {}: only 0 and later can be written",
+                    self.topic, self.timestamp
+                ),
+            });
+        }
+        Ok(OutgoingRecord {
+            topic: &self.topic,
+            partition: self.partition,
+            key: self.key.as_deref(),
+            value: self.value.as_deref(),
+            timestamp: self.timestamp,
+            headers: &self.headers,
+            origin: None,
+        })
     }
 }

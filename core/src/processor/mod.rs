@@ -14,6 +14,7 @@ mod punctuation;
 mod sink;
 mod task_context;
 mod timestamp;
+mod wrapper;
 
 use std::any::Any;
 use std::error::Error;
@@ -31,7 +32,8 @@ pub(crate) use metadata::ProcessorMetadata;
 pub(crate) use node::{ErasedNode, ProcessorNode, SourceNode, SourceOptions};
 pub use punctuation::{Cancellable, PunctuationType};
 pub use sink::{
-    ChoosePartitions, OutgoingRecord, Partitions, RecordSink, StreamPartitioner, TopicNameExtractor,
+    ChoosePartitions, OutgoingRecord, Partitions, RecordOrigin, RecordSink, StreamPartitioner,
+    TopicNameExtractor,
 };
 pub(crate) use sink::{SinkNode, SinkOptions, SinkTopic};
 pub(crate) use task_context::{ForwardFlushed, TaskContext};
@@ -39,6 +41,7 @@ pub use timestamp::{
     ConsumerRecord, FailOnInvalidTimestamp, LogAndSkipOnInvalidTimestamp, TimestampExtractor,
     UsePartitionTimeOnInvalidTimestamp, WallclockTimestampExtractor,
 };
+pub use wrapper::{ProcessorWrapper, Wrapped, WrappedProcessor, WrappedRecord};
 
 /// A record between two processors (Java: `api.Record`). Its headers are in the context, where
 /// siblings share them.
@@ -128,7 +131,7 @@ pub trait Processor<KIn, VIn, KOut, VOut> {
         record: Record<KIn, VIn>,
     ) -> Result<(), ProcessorError>;
 
-    /// Called for a punctuator that [`ProcessorContext::schedule`] set up.
+    /// Called for a punctuator that [`schedule`](ProcessingContext::schedule) set up.
     ///
     /// # Errors
     /// Whatever stops the task.
@@ -144,6 +147,39 @@ pub trait Processor<KIn, VIn, KOut, VOut> {
 
     /// Called when the task closes.
     fn close(&mut self) {}
+}
+
+impl<P, KIn, VIn, KOut, VOut> Processor<KIn, VIn, KOut, VOut> for Box<P>
+where
+    P: Processor<KIn, VIn, KOut, VOut> + ?Sized,
+{
+    fn init(
+        &mut self,
+        context: &mut ProcessorContext<'_, KOut, VOut>,
+    ) -> Result<(), ProcessorError> {
+        (**self).init(context)
+    }
+
+    fn process(
+        &mut self,
+        context: &mut ProcessorContext<'_, KOut, VOut>,
+        record: Record<KIn, VIn>,
+    ) -> Result<(), ProcessorError> {
+        (**self).process(context, record)
+    }
+
+    fn punctuate(
+        &mut self,
+        context: &mut ProcessorContext<'_, KOut, VOut>,
+        punctuator: Cancellable,
+        timestamp: i64,
+    ) -> Result<(), ProcessorError> {
+        (**self).punctuate(context, punctuator, timestamp)
+    }
+
+    fn close(&mut self) {
+        (**self).close();
+    }
 }
 
 /// Makes a processor for every task (Java: `api.ProcessorSupplier`).
@@ -162,9 +198,12 @@ where
     }
 }
 
-/// Why a processor failed: any error of the user's, or one of the library's further down.
-pub struct ProcessorError(pub(crate) Failure);
+/// Why a processor failed: any error of the user's, or one of the library's further down. Boxed: every
+/// hop of every record returns room for one.
+#[derive(Clone)]
+pub struct ProcessorError(pub(crate) Box<Failure>);
 
+#[derive(Clone)]
 pub(crate) enum Failure {
     /// Already says where it happened.
     Located(StreamsError),
@@ -178,8 +217,12 @@ impl ProcessorError {
         Self::of_kind(std::any::type_name::<Self>(), message.into())
     }
 
-    const fn of_kind(kind: &'static str, message: String) -> Self {
-        Self(Failure::User { kind, message })
+    fn of_kind(kind: &'static str, message: String) -> Self {
+        Self(Box::new(Failure::User { kind, message }))
+    }
+
+    pub(crate) fn located(error: StreamsError) -> Self {
+        Self(Box::new(Failure::Located(error)))
     }
 }
 
@@ -187,7 +230,7 @@ impl<E: Error + 'static> From<E> for ProcessorError {
     fn from(error: E) -> Self {
         let located = (&error as &dyn Any).downcast_ref::<StreamsError>().cloned();
         match located {
-            Some(located) => Self(Failure::Located(located)),
+            Some(located) => Self::located(located),
             None => Self::of_kind(std::any::type_name::<E>(), error.to_string()),
         }
     }
@@ -195,7 +238,7 @@ impl<E: Error + 'static> From<E> for ProcessorError {
 
 impl fmt::Display for ProcessorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &*self.0 {
             Failure::Located(error) => error.fmt(f),
             Failure::User { message, .. } => f.write_str(message),
         }
@@ -204,7 +247,7 @@ impl fmt::Display for ProcessorError {
 
 impl fmt::Debug for ProcessorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &*self.0 {
             Failure::Located(error) => error.fmt(f),
             Failure::User { message, .. } => f.write_str(message),
         }

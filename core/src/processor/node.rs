@@ -1,13 +1,15 @@
 //! The nodes of a running task: typed inside, erased in their slots.
 
 use std::any::Any;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::punctuation::Cancellable;
 use super::task_context::TaskContext;
+use super::wrapper::wrapped_node;
 use super::{
     ConsumerRecord, Processor, ProcessorContext, ProcessorError, Record, TimestampExtractor,
-    timestamp,
+    WrappedProcessor, timestamp,
 };
 use crate::config::DefaultTimestampExtractor;
 use crate::serde::{SerdeError, SerdeRef};
@@ -17,8 +19,7 @@ use crate::types::TopicName;
 use crate::wire;
 
 /// A node as its slot holds it.
-pub(crate) trait ErasedNode {
-    fn as_any_mut(&mut self) -> &mut dyn Any;
+pub(crate) trait ErasedNode: Any {
     fn init(&mut self, task: &mut TaskContext, node: usize) -> Result<(), ProcessorError>;
     fn punctuate(
         &mut self,
@@ -28,6 +29,8 @@ pub(crate) trait ErasedNode {
         timestamp: i64,
     ) -> Result<(), ProcessorError>;
     fn close(&mut self);
+    /// The node with code around it; one that takes no records stays as it is.
+    fn wrapped(self: Box<Self>, around: Box<dyn WrappedProcessor>) -> Box<dyn ErasedNode>;
     /// Source nodes alone take records from outside.
     fn as_source(&mut self) -> Option<&mut dyn TakeSource> {
         None
@@ -85,9 +88,6 @@ impl<K: 'static, V: 'static> TypedNode<K, V> {
 }
 
 impl<K: 'static, V: 'static> ErasedNode for TypedNode<K, V> {
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
-    }
     fn init(&mut self, task: &mut TaskContext, node: usize) -> Result<(), ProcessorError> {
         self.0.init(task, node)
     }
@@ -103,28 +103,34 @@ impl<K: 'static, V: 'static> ErasedNode for TypedNode<K, V> {
     fn close(&mut self) {
         self.0.close();
     }
-}
-
-/// A processor in the graph.
-pub(crate) struct ProcessorNode<KIn, VIn, KOut, VOut> {
-    processor: Box<dyn Processor<KIn, VIn, KOut, VOut>>,
-}
-
-impl<KIn, VIn, KOut, VOut> ProcessorNode<KIn, VIn, KOut, VOut>
-where
-    KIn: 'static,
-    VIn: 'static,
-    KOut: 'static,
-    VOut: 'static,
-{
-    pub(crate) fn erased(
-        processor: Box<dyn Processor<KIn, VIn, KOut, VOut>>,
-    ) -> Box<dyn ErasedNode> {
-        TypedNode::<KIn, VIn>::erased(Self { processor })
+    fn wrapped(self: Box<Self>, around: Box<dyn WrappedProcessor>) -> Box<dyn ErasedNode> {
+        wrapped_node(self.0, around)
     }
 }
 
-impl<KIn, VIn, KOut, VOut> Run<KIn, VIn> for ProcessorNode<KIn, VIn, KOut, VOut> {
+/// A processor in the graph: those of the library are known by their types here, which saves a hop
+/// an indirect call.
+pub(crate) struct ProcessorNode<P, KOut, VOut> {
+    processor: P,
+    out: PhantomData<fn(KOut, VOut)>,
+}
+
+impl<P: 'static, KOut: 'static, VOut: 'static> ProcessorNode<P, KOut, VOut> {
+    pub(crate) fn erased<KIn: 'static, VIn: 'static>(processor: P) -> Box<dyn ErasedNode>
+    where
+        P: Processor<KIn, VIn, KOut, VOut>,
+    {
+        TypedNode::<KIn, VIn>::erased(Self {
+            processor,
+            out: PhantomData,
+        })
+    }
+}
+
+impl<P, KIn, VIn, KOut, VOut> Run<KIn, VIn> for ProcessorNode<P, KOut, VOut>
+where
+    P: Processor<KIn, VIn, KOut, VOut>,
+{
     fn init(&mut self, task: &mut TaskContext, node: usize) -> Result<(), ProcessorError> {
         self.processor.init(&mut ProcessorContext::new(task, node))
     }
@@ -209,9 +215,6 @@ impl<K: Clone + 'static, V: Clone + 'static> SourceNode<K, V> {
 }
 
 impl<K: Clone + 'static, V: Clone + 'static> ErasedNode for SourceNode<K, V> {
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
-    }
     fn init(&mut self, _: &mut TaskContext, _: usize) -> Result<(), ProcessorError> {
         Ok(())
     }
@@ -225,6 +228,9 @@ impl<K: Clone + 'static, V: Clone + 'static> ErasedNode for SourceNode<K, V> {
         Ok(())
     }
     fn close(&mut self) {}
+    fn wrapped(self: Box<Self>, _: Box<dyn WrappedProcessor>) -> Box<dyn ErasedNode> {
+        self
+    }
     fn as_source(&mut self) -> Option<&mut dyn TakeSource> {
         Some(self)
     }

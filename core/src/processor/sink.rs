@@ -7,10 +7,10 @@ use super::Record;
 use super::node::{ErasedNode, Run, TypedNode};
 use super::punctuation::Cancellable;
 use super::task_context::TaskContext;
-use crate::error::{HandledError, StreamsError};
+use crate::error::{HandledError, ProductionError, ProductionFailure, StreamsError};
 use crate::serde::{SerdeError, SerdeRef};
 use crate::topology::NodeFactory;
-use crate::types::{Headers, RecordContext, TopicName, TopicPartition};
+use crate::types::{Headers, RecordContext, TaskId, TopicName, TopicPartition};
 use crate::wire::partition_for_key;
 
 /// A serialised record on its way to a topic.
@@ -28,6 +28,19 @@ pub struct OutgoingRecord<'a> {
     pub timestamp: i64,
     /// The headers.
     pub headers: &'a Headers,
+    /// Whose it is, for the handler of its refusal; `None` for dead letters, which have none.
+    pub origin: Option<RecordOrigin<'a>>,
+}
+
+/// Where an outgoing record comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordOrigin<'a> {
+    /// The task.
+    pub task: TaskId,
+    /// The sink, or the store whose changelog it is for.
+    pub node: &'a Arc<str>,
+    /// The input record that led to it.
+    pub context: &'a RecordContext,
 }
 
 /// Chooses the partitions of a record out of so many.
@@ -270,12 +283,16 @@ impl<K, V> SinkOptions<K, V> {
         scratch.clear();
         let key = match self.keys.serialize_nullable(name, &record.key, scratch) {
             Ok(key) => key,
-            Err(error) => return refused(task, node, topic, "key", &error),
+            Err(error) => {
+                return refused(task, node, topic, ProductionFailure::SerializeKey, &error);
+            }
         };
         let key_end = scratch.len();
         let value = match self.values.serialize_nullable(name, &record.value, scratch) {
             Ok(value) => value,
-            Err(error) => return refused(task, node, topic, "value", &error),
+            Err(error) => {
+                return refused(task, node, topic, ProductionFailure::SerializeValue, &error);
+            }
         };
         if record.timestamp < 0 {
             let message = format!(
@@ -326,7 +343,7 @@ impl TaskContext {
         written: Written,
         route: Route,
     ) -> Result<(), ProcessorError> {
-        self.source_raw = None;
+        self.context.source_record = None;
         let (key, value) = self.scratch.split_at(written.key_end);
         let record = OutgoingRecord {
             topic,
@@ -335,6 +352,11 @@ impl TaskContext {
             value: written.value.then_some(value),
             timestamp: written.timestamp,
             headers: &self.context.headers,
+            origin: Some(RecordOrigin {
+                task: self.id,
+                node: &self.nodes[node].name,
+                context: &self.context,
+            }),
         };
         let mut sink = self.sink.borrow_mut();
         let sent = match route {
@@ -346,10 +368,22 @@ impl TaskContext {
         };
         drop(sink);
         match sent {
-            Err(StreamsError::Delivery { message, .. }) => {
+            Err(StreamsError::Delivery { partition, message }) => {
+                let (key, value) = self.scratch.split_at(written.key_end);
+                let (key, value) = (key.to_vec(), value.to_vec());
                 let kind = std::any::type_name::<StreamsError>();
-                let message = &message;
-                self.handle_production(node, topic, HandledError { kind, message })
+                let error = ProductionError {
+                    topic,
+                    partition: Some(partition.partition).filter(|partition| *partition >= 0),
+                    key: written.key.then_some(&key),
+                    value: written.value.then_some(&value),
+                    failure: ProductionFailure::Unsendable,
+                    error: HandledError {
+                        kind,
+                        message: &message,
+                    },
+                };
+                self.handle_production(node, &error)
             }
             sent => Ok(sent?),
         }
@@ -362,11 +396,23 @@ fn refused(
     task: &mut TaskContext,
     node: usize,
     topic: &TopicName,
-    part: &str,
+    failure: ProductionFailure,
     error: &SerdeError,
 ) -> Result<Option<Written>, ProcessorError> {
-    let kind = std::any::type_name::<SerdeError>();
+    let part = match failure {
+        ProductionFailure::SerializeKey => "key",
+        _ => "value",
+    };
     let message = &format!("its {part}: {error}");
-    task.handle_production(node, topic, HandledError { kind, message })?;
+    let kind = std::any::type_name::<SerdeError>();
+    let error = ProductionError {
+        topic,
+        partition: None,
+        key: None,
+        value: None,
+        failure,
+        error: HandledError { kind, message },
+    };
+    task.handle_production(node, &error)?;
     Ok(None)
 }

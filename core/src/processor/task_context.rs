@@ -7,10 +7,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::global::{GlobalStores, is_global};
-use super::handling::SourceRaw;
 use super::node::{ErasedNode, TypedNode};
 use super::punctuation::PunctuationQueue;
-use super::{Failure, OutgoingRecord, ProcessorError, ProcessorMetadata, Record, RecordSink};
+use super::{
+    Failure, OutgoingRecord, ProcessorError, ProcessorMetadata, Record, RecordOrigin, RecordSink,
+};
 use crate::config::StreamsConfig;
 use crate::error::StreamsError;
 use crate::state::{FlushedEntry, StateError, StateStore};
@@ -31,7 +32,7 @@ pub(super) struct NodeSlot {
     pub(super) name: Arc<str>,
     /// Empty while the node runs, so that the rest of the task can be borrowed.
     pub(super) node: Option<Box<dyn ErasedNode>>,
-    pub(super) children: Rc<[usize]>,
+    pub(super) children: Box<[usize]>,
     pub(super) stores: Vec<usize>,
     pub(super) fills_global_store: bool,
     pub(super) send_old_values: bool,
@@ -70,9 +71,6 @@ pub(crate) struct TaskContext {
     pub(super) stores: Vec<StoreSlot>,
     pub(super) shared: BTreeMap<Arc<str>, Rc<dyn Any>>,
     pub(super) globals: GlobalStores,
-    /// The input record as it was read, for handlers of errors: until something is written because
-    /// of it (Java: `freeRawRecord`).
-    pub(super) source_raw: Option<Arc<SourceRaw>>,
     pub(super) deferred: VecDeque<(usize, Deferred)>,
     pub(super) dropped_records: u64,
     pub(super) last_drop: Option<String>,
@@ -135,16 +133,14 @@ impl TaskContext {
     }
 
     pub(super) fn locate(&self, node: usize, error: ProcessorError) -> ProcessorError {
-        match error.0 {
-            located @ Failure::Located(_) => ProcessorError(located),
-            Failure::User { message, .. } => {
-                ProcessorError(Failure::Located(StreamsError::Processing {
-                    task: self.id,
-                    node: self.nodes[node].name.to_string(),
-                    input: self.input(),
-                    message,
-                }))
-            }
+        match *error.0 {
+            Failure::Located(error) => ProcessorError::located(error),
+            Failure::User { message, .. } => ProcessorError::located(StreamsError::Processing {
+                task: self.id,
+                node: self.nodes[node].name.to_string(),
+                input: self.input(),
+                message,
+            }),
         }
     }
 
@@ -155,10 +151,11 @@ impl TaskContext {
         from: usize,
         record: Record<K, V>,
     ) -> Result<(), ProcessorError> {
-        let (headers, raw) = (self.context.headers.clone(), self.source_raw.clone());
+        let headers = self.context.headers.clone();
+        let source_record = self.context.source_record.clone();
         let result = self.forward_same(from, record);
         self.context.headers = headers;
-        self.source_raw = raw;
+        self.context.source_record = source_record;
         result
     }
 
@@ -170,15 +167,13 @@ impl TaskContext {
         from: usize,
         record: Record<K, V>,
     ) -> Result<(), ProcessorError> {
-        let children = Rc::clone(&self.nodes[from].children);
-        let Some((&last, earlier)) = children.split_last() else {
+        let Some(last) = self.nodes[from].children.len().checked_sub(1) else {
             return Ok(());
         };
         let before = std::mem::replace(&mut self.context.timestamp, record.timestamp);
-        let earlier = earlier
-            .iter()
-            .try_for_each(|&child| self.deliver(child, record.clone()));
-        let result = earlier.and_then(|()| self.deliver(last, record));
+        let earlier = (0..last)
+            .try_for_each(|at| self.deliver(self.nodes[from].children[at], record.clone()));
+        let result = earlier.and_then(|()| self.deliver(self.nodes[from].children[last], record));
         self.context.timestamp = before;
         result
     }
@@ -197,10 +192,11 @@ impl TaskContext {
                 "{child} is not a child of {from}"
             )));
         };
-        let (headers, raw) = (self.context.headers.clone(), self.source_raw.clone());
+        let headers = self.context.headers.clone();
+        let source_record = self.context.source_record.clone();
         let result = self.forward_to_nth(from, at, record);
         self.context.headers = headers;
-        self.source_raw = raw;
+        self.context.source_record = source_record;
         result
     }
 
@@ -235,7 +231,8 @@ impl TaskContext {
             self.defer(node, record);
             return Ok(());
         };
-        let result = match running.as_any_mut().downcast_mut::<TypedNode<K, V>>() {
+        let any: &mut dyn Any = running.as_mut();
+        let result = match any.downcast_mut::<TypedNode<K, V>>() {
             Some(typed) => typed.process(self, node, record),
             None => {
                 let message = "its parent forwards records of another type";
@@ -258,9 +255,9 @@ impl TaskContext {
         let context = self.context.clone();
         let again: Deferred = Box::new(move |task| {
             let before = std::mem::replace(&mut task.context, context);
-            task.deliver(node, record)?;
+            let delivered = task.deliver(node, record);
             task.context = before;
-            Ok(())
+            delivered
         });
         self.deferred.push_back((node, again));
     }
@@ -395,6 +392,11 @@ impl TaskContext {
         }
         let mut result = Ok(());
         let (sink, partition) = (&self.sink, self.id.partition);
+        let origin = RecordOrigin {
+            task: self.id,
+            node: &slot.name,
+            context: &self.context,
+        };
         state.visit_changelog(&mut |entry| {
             let record = OutgoingRecord {
                 topic,
@@ -403,6 +405,7 @@ impl TaskContext {
                 value: entry.value,
                 timestamp: entry.timestamp,
                 headers: entry.headers,
+                origin: Some(origin),
             };
             if result.is_ok() {
                 result = sink.borrow_mut().send(record);
@@ -414,6 +417,12 @@ impl TaskContext {
     /// Moves flushed entries down one by one and forwards each with the store back in its place.
     pub(super) fn drain_flushed(&mut self, store: usize) -> Result<(), ProcessorError> {
         self.stores[store].draining = true;
+        let drained = self.forward_flushed(store);
+        self.stores[store].draining = false;
+        drained
+    }
+
+    fn forward_flushed(&mut self, store: usize) -> Result<(), ProcessorError> {
         while let Some(state) = &mut self.stores[store].store {
             let next = state.next_flushed();
             let next = next.map_err(|error| state_error(self.id, error))?;
@@ -424,11 +433,10 @@ impl TaskContext {
             };
             let context = std::mem::replace(&mut entry.context, RecordContext::punctuation(-1));
             let before = std::mem::replace(&mut self.context, context);
-            let raw = self.source_raw.take();
-            forwarder.forward(self, node, entry)?;
-            (self.context, self.source_raw) = (before, raw);
+            let forwarded = forwarder.forward(self, node, entry);
+            self.context = before;
+            forwarded?;
         }
-        self.stores[store].draining = false;
         Ok(())
     }
 }
@@ -444,7 +452,7 @@ pub(super) fn state_error(task: TaskId, error: StateError) -> StreamsError {
 
 /// Takes a processor's failure apart.
 pub(super) fn streams_error(task: TaskId, error: ProcessorError) -> StreamsError {
-    match error.0 {
+    match *error.0 {
         Failure::Located(error) => error,
         Failure::User { message, .. } => StreamsError::Processing {
             task,

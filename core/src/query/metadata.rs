@@ -34,3 +34,22 @@ pub struct KeyQueryMetadata {
     /// The partition of the key.
     pub partition: i32,
 }
+
+/// How far a store is with its changelog (Java: `LagInfo`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LagInfo {
+    /// The next offset of the changelog that the store has not.
+    pub current_offset_position: i64,
+    /// One past the last record of the changelog, as far as it is known here.
+    pub end_offset_position: i64,
+}
+
+impl LagInfo {
+    /// How many offsets the store is behind.
+    pub fn offset_lag(&self) -> u64 {
+        let lag = self
+            .end_offset_position
+            .saturating_sub(self.current_offset_position);
+        u64::try_from(lag).unwrap_or(0)
+    }
+}

@@ -20,7 +20,7 @@ use std::fmt;
 use crate::serde::SerdeError;
 use crate::types::TaskId;
 
-pub use self::metadata::{HostInfo, KeyQueryMetadata, StreamsMetadata};
+pub use self::metadata::{HostInfo, KeyQueryMetadata, LagInfo, StreamsMetadata};
 pub use self::page::{PartitionPage, QueryPage, QueryRow, RowPosition};
 pub use self::position::{Position, PositionBound};
 pub use self::request::StoreQuery;

@@ -52,6 +52,8 @@ pub struct QueryPage {
 pub struct PartitionPage {
     /// The task that owns it.
     pub task: TaskId,
+    /// False when the task is a standby.
+    pub is_active: bool,
     /// What the store has seen.
     pub position: Position,
     /// The rows, or why there are none.

@@ -1,11 +1,13 @@
 //! The record cache of one store (Java: `NamedCache`, one name of a `ThreadCache`).
 
+use std::sync::Arc;
+
 use super::budget::CacheBudget;
 use super::byte_store::{ByteBounds, Direction};
 use super::bytes::StoreBytes;
-use super::list::{List, NIL};
 use super::slab::{Payload, Slab, SlotRange};
-use crate::types::{Headers, RecordContext, TopicName};
+use super::slot_queue::SlotQueue;
+use crate::types::{Headers, RecordContext, SourceRecord, TopicName};
 
 /// The last writes and reads of one store, with the context of the records that wrote.
 ///
@@ -23,10 +25,10 @@ use crate::types::{Headers, RecordContext, TopicName};
 #[derive(Debug)]
 pub struct RecordCache {
     entries: Slab<Entry>,
-    /// Most recently used first.
-    recent: List,
+    /// Most recently used last.
+    recent: SlotQueue,
     /// Queued entries and then dirty ones, each part in order of last write.
-    dirty: List,
+    dirty: SlotQueue,
     /// Linked entries that bear this number are dirty, those with another one are queued.
     epoch: u32,
     /// What was evicted dirty counts until the flush that it began is over.
@@ -37,6 +39,7 @@ pub struct RecordCache {
     is_evicting: bool,
     size_bytes: usize,
     topics: Topics,
+    source_records: SourceRecords,
     budget: CacheBudget,
 }
 
@@ -104,14 +107,15 @@ impl RecordCache {
     pub fn new(budget: CacheBudget) -> Self {
         Self {
             entries: Slab::new(),
-            recent: List::new(),
-            dirty: List::new(),
+            recent: SlotQueue::default(),
+            dirty: SlotQueue::default(),
             epoch: 0,
             leaving_bytes: 0,
             flushed_tombstones: Vec::new(),
             is_evicting: false,
             size_bytes: 0,
             topics: Topics::default(),
+            source_records: SourceRecords::default(),
             budget,
         }
     }
@@ -123,7 +127,7 @@ impl RecordCache {
 
     /// True when no entry counts against the budget.
     pub fn is_empty(&self) -> bool {
-        self.recent.back() == NIL
+        self.recent.is_empty()
     }
 
     /// True when [`pop_queued`](Self::pop_queued) has something to do: a flush is not over.
@@ -138,7 +142,7 @@ impl RecordCache {
     #[inline]
     fn has_queued(&self) -> bool {
         let front = self.dirty.front();
-        front != NIL && self.entries.slot(front).payload.epoch != self.epoch
+        front.is_some_and(|slot| self.entries.slot(slot).payload.epoch != self.epoch)
     }
 
     /// What is known of `key`: `None` nothing, `Some(None)` that it was deleted. Promotes it.
@@ -167,6 +171,7 @@ impl RecordCache {
         entry.timestamp = context.timestamp;
         entry.partition = context.partition;
         entry.topic = topic;
+        self.source_records.set(slot, &context.source_record);
         self.shrink();
     }
 
@@ -202,13 +207,12 @@ impl RecordCache {
             }
             self.end_flush();
         }
-        let slot = self.dirty.front();
-        self.dirty.remove(slot);
+        let slot = self.dirty.pop_front()?;
         let entry = self.entries.slot_mut(slot);
         entry.is_linked = false;
         let (state, is_tombstone) = (entry.state, entry.value.is_none());
         let key = self.entries.slot(slot).key.clone();
-        let (value, context) = match state {
+        let (value, mut context) = match state {
             State::Free => unreachable!("a free slot is in no list"),
             State::Resident => {
                 if is_tombstone {
@@ -228,6 +232,7 @@ impl RecordCache {
                 (entry.value, context)
             }
         };
+        context.source_record = self.source_records.take(slot);
         Some(CachedEntry {
             key,
             value,
@@ -239,8 +244,10 @@ impl RecordCache {
     /// then it goes on when that is over.
     #[inline]
     pub fn shrink(&mut self) {
-        while self.budget.is_exceeded() && !self.is_empty() {
-            if self.evict() {
+        while self.budget.is_exceeded()
+            && let Some(eldest) = self.recent.front()
+        {
+            if self.evict(eldest) {
                 self.is_evicting = true;
                 return;
             }
@@ -255,6 +262,7 @@ impl RecordCache {
         self.flushed_tombstones.clear();
         self.is_evicting = false;
         self.entries.clear();
+        self.source_records.clear();
         self.recent.clear();
         self.dirty.clear();
     }
@@ -267,11 +275,10 @@ impl RecordCache {
         }
     }
 
-    /// Evicts the least recently used entry; true when that begins a flush: it is dirty, and goes
+    /// Evicts `slot`, the least recently used entry; true when that begins a flush: it is dirty, and goes
     /// first. While an earlier flush is not over it keeps its place, behind the older values of its
     /// key.
-    fn evict(&mut self) -> bool {
-        let slot = self.recent.back();
+    fn evict(&mut self, slot: u32) -> bool {
         self.recent.remove(slot);
         let is_flushing = self.is_flushing();
         let epoch = self.epoch;
@@ -290,7 +297,7 @@ impl RecordCache {
         }
         self.leaving_bytes += size_bytes;
         if !is_flushing {
-            self.dirty.move_to_front(slot);
+            self.dirty.push_front(slot);
         }
         self.begin_flush();
         !is_flushing
@@ -328,22 +335,18 @@ impl RecordCache {
                 ..Entry::free()
             };
             let slot = self.entries.insert(StoreBytes::new(key), payload);
-            self.recent.reserve(slot);
-            self.dirty.reserve(slot);
-            self.recent.push_front(slot);
+            self.recent.push_back(slot);
             self.count(0, size_bytes);
             return slot;
         };
         let entry = self.entries.slot_mut(slot);
         let mut counted = entry.size_bytes as usize;
         entry.size_bytes = size_bytes as u32;
-        if entry.state == State::Resident {
-            self.recent.move_to_front(slot);
-        } else {
+        if entry.state != State::Resident {
             entry.state = State::Resident;
             counted = 0;
-            self.recent.push_front(slot);
         }
+        self.recent.push_back(slot);
         self.count(counted, size_bytes);
         slot
     }
@@ -360,14 +363,10 @@ impl RecordCache {
     fn mark_dirty(&mut self, slot: u32) {
         let epoch = self.epoch;
         let entry = self.entries.slot_mut(slot);
-        if entry.is_linked && entry.epoch == epoch {
-            self.dirty.move_to_back(slot);
-        } else {
-            if entry.is_linked {
-                self.leave_ghost(slot);
-            }
-            self.dirty.push_back(slot);
+        if entry.is_linked && entry.epoch != epoch {
+            self.leave_ghost(slot);
         }
+        self.dirty.push_back(slot);
         let entry = self.entries.slot_mut(slot);
         entry.is_linked = true;
         entry.epoch = epoch;
@@ -384,16 +383,16 @@ impl RecordCache {
             ..*entry
         };
         let ghost = self.entries.insert_hidden(key, ghost);
-        self.recent.reserve(ghost);
-        self.dirty.reserve(ghost);
         self.dirty.replace(slot, ghost);
+        let source_record = self.source_records.take(slot);
+        self.source_records.set(ghost, &source_record);
     }
 
     #[inline]
     fn read(&self, slot: u32) -> Option<&StoreBytes> {
         let entry = &self.entries.slot(slot).payload;
         if entry.state == State::Resident {
-            self.recent.move_to_front(slot);
+            self.recent.push_back(slot);
         }
         entry.value.as_ref()
     }
@@ -405,6 +404,7 @@ impl RecordCache {
             offset: entry.offset,
             timestamp: entry.timestamp,
             headers: entry.headers.clone(),
+            source_record: None,
         }
     }
 }
@@ -468,6 +468,34 @@ impl Topics {
     fn name(&self, number: u32) -> Option<TopicName> {
         let at = number.checked_sub(1)?;
         Some(self.names[at as usize].0.clone())
+    }
+}
+
+/// The source records of dirty and queued entries by their slots, beside them: nearly always there is
+/// none.
+#[derive(Debug, Default)]
+struct SourceRecords(Vec<Option<Arc<SourceRecord>>>);
+
+impl SourceRecords {
+    #[inline]
+    fn set(&mut self, slot: u32, source_record: &Option<Arc<SourceRecord>>) {
+        let slot = slot as usize;
+        if slot >= self.0.len() {
+            if source_record.is_none() {
+                return;
+            }
+            self.0.resize(slot + 1, None);
+        }
+        self.0[slot].clone_from(source_record);
+    }
+
+    #[inline]
+    fn take(&mut self, slot: u32) -> Option<Arc<SourceRecord>> {
+        self.0.get_mut(slot as usize)?.take()
+    }
+
+    fn clear(&mut self) {
+        self.0.clear();
     }
 }
 

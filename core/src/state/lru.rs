@@ -5,16 +5,16 @@ use std::collections::VecDeque;
 use super::StateError;
 use super::byte_store::{ByteBounds, ByteKeyValueStore, ByteRows, Direction, WriteBatch};
 use super::bytes::StoreBytes;
-use super::list::{List, NIL};
 use super::slab::{Payload, Slab};
+use super::slot_queue::SlotQueue;
 
 /// At most so many rows in memory: a further one pushes out the one that was read or written longest
 /// ago. Ranges do not count as reads.
 #[derive(Debug)]
 pub struct LruMap {
     rows: Slab<Row>,
-    /// Most recently used first.
-    recent: List,
+    /// Most recently used last.
+    recent: SlotQueue,
     max_entries: usize,
     evicted: VecDeque<StoreBytes>,
 }
@@ -37,7 +37,7 @@ impl LruMap {
     pub fn new(max_entries: usize) -> Self {
         Self {
             rows: Slab::new(),
-            recent: List::new(),
+            recent: SlotQueue::default(),
             max_entries,
             evicted: VecDeque::new(),
         }
@@ -54,7 +54,7 @@ impl ByteKeyValueStore for LruMap {
         let Some(slot) = self.rows.find(key) else {
             return Ok(None);
         };
-        self.recent.move_to_front(slot);
+        self.recent.push_back(slot);
         Ok(self.rows.slot(slot).payload.0.clone())
     }
 
@@ -62,15 +62,15 @@ impl ByteKeyValueStore for LruMap {
         if let Some(slot) = self.rows.find(key) {
             let own = &mut self.rows.slot_mut(slot).0;
             own.get_or_insert(StoreBytes::EMPTY).assign(value);
-            self.recent.move_to_front(slot);
+            self.recent.push_back(slot);
             return Ok(());
         }
         let row = Row(Some(StoreBytes::new(value)));
         let slot = self.rows.insert(StoreBytes::new(key), row);
-        self.recent.reserve(slot);
-        self.recent.push_front(slot);
-        while self.rows.len() > self.max_entries && self.recent.back() != NIL {
-            let eldest = self.recent.back();
+        self.recent.push_back(slot);
+        while self.rows.len() > self.max_entries
+            && let Some(eldest) = self.recent.front()
+        {
             self.evicted.push_back(self.rows.slot(eldest).key.clone());
             self.remove(eldest);
         }

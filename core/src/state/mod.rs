@@ -28,11 +28,11 @@ pub mod fuzzing;
 mod handle;
 mod key_value;
 mod layers;
-mod list;
 mod lru;
 mod merged;
 mod serdes;
 mod slab;
+mod slot_queue;
 mod stack;
 pub mod storage;
 mod typed;
@@ -171,6 +171,9 @@ pub trait StateStore: Any {
     /// Evicts until the budget of the thread holds or the cache of this store is empty: to be
     /// called for one store after the other when the budget was made smaller.
     fn shrink_cache(&mut self) {}
+
+    /// Drops the cache, of which nothing is dirty (Java: `CachedStateStore.clearCache`).
+    fn clear_cache(&mut self) {}
 
     /// Drops cache, rows and changelog buffer.
     fn clear(&mut self) -> Result<(), StateError>;

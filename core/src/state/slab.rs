@@ -3,6 +3,7 @@
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 use std::collections::btree_map;
+use std::ops::{Index, IndexMut};
 
 use super::byte_store::{ByteBounds, Direction, is_empty_range};
 use super::bytes::StoreBytes;
@@ -28,7 +29,7 @@ pub(crate) struct Slot<T> {
 /// the ordered index (about as much memory again) comes into being with the first scan.
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
-    slots: Vec<Slot<T>>,
+    slots: Chunks<Slot<T>>,
     free: Vec<u32>,
     index: SlotIndex,
     ordered: OnceCell<BTreeMap<StoreBytes, u32>>,
@@ -40,7 +41,7 @@ pub(crate) struct Slab<T> {
 impl<T: Payload> Slab<T> {
     pub(crate) fn new() -> Self {
         Self {
-            slots: Vec::new(),
+            slots: Chunks::new(),
             free: Vec::new(),
             index: SlotIndex::default(),
             ordered: OnceCell::new(),
@@ -146,12 +147,80 @@ impl<T: Payload> Slab<T> {
         SlotRange { range, direction }
     }
 
+    /// The slots of entries that can be found by key, in no order that means anything.
+    pub(crate) fn visible(&self) -> impl Iterator<Item = u32> {
+        let slots = self.slots.iter().zip(0..);
+        slots
+            .filter(|(slot, _)| !slot.payload.is_hidden())
+            .map(|(_, at)| at)
+    }
+
     fn order(&self) -> BTreeMap<StoreBytes, u32> {
-        let visible = self.slots.iter().enumerate();
+        let visible = self.visible();
         visible
-            .filter(|(_, slot)| !slot.payload.is_hidden())
-            .map(|(at, slot)| (slot.key.clone(), at as u32))
+            .map(|slot| (self.slot(slot).key.clone(), slot))
             .collect()
+    }
+}
+
+/// Elements in pieces that never move: what grows by doubling has up to half of its memory empty, and
+/// holds it twice while it moves.
+#[derive(Debug)]
+struct Chunks<T> {
+    chunks: Vec<Vec<T>>,
+    len: usize,
+}
+
+/// About 100 kB of the rows of a store.
+const CHUNK_LEN: usize = 2048;
+
+impl<T> Chunks<T> {
+    const fn new() -> Self {
+        Self {
+            chunks: Vec::new(),
+            len: 0,
+        }
+    }
+
+    const fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    fn get(&self, at: usize) -> Option<&T> {
+        self.chunks.get(at / CHUNK_LEN)?.get(at % CHUNK_LEN)
+    }
+
+    fn push(&mut self, element: T) {
+        if self.len.is_multiple_of(CHUNK_LEN) {
+            // A small store has one chunk, which grows as it needs.
+            let capacity = if self.len == 0 { 0 } else { CHUNK_LEN };
+            self.chunks.push(Vec::with_capacity(capacity));
+        }
+        if let Some(last) = self.chunks.last_mut() {
+            last.push(element);
+        }
+        self.len += 1;
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &T> {
+        self.chunks.iter().flatten()
+    }
+}
+
+impl<T> Index<usize> for Chunks<T> {
+    type Output = T;
+
+    #[inline]
+    fn index(&self, at: usize) -> &T {
+        &self.chunks[at / CHUNK_LEN][at % CHUNK_LEN]
+    }
+}
+
+impl<T> IndexMut<usize> for Chunks<T> {
+    #[inline]
+    fn index_mut(&mut self, at: usize) -> &mut T {
+        &mut self.chunks[at / CHUNK_LEN][at % CHUNK_LEN]
     }
 }
 
@@ -170,5 +239,58 @@ impl Iterator for SlotRange<'_> {
             Direction::Backward => self.range.next_back(),
         };
         entry.map(|(_, slot)| *slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Bound;
+
+    use super::*;
+
+    impl Payload for Option<u32> {
+        fn is_hidden(&self) -> bool {
+            self.is_none()
+        }
+
+        fn free() -> Self {
+            None
+        }
+    }
+
+    /// Of many lengths, short and long ones, some the beginning of others.
+    fn key(number: u32) -> Vec<u8> {
+        let mut key = vec![0; number as usize % 24];
+        key.extend((number / 24).to_be_bytes());
+        key
+    }
+
+    #[test]
+    fn entries_of_several_chunks_are_found_and_walked_in_order() {
+        let mut slab = Slab::new();
+        let count = 2 * CHUNK_LEN as u32 + 7;
+        let all = (Bound::Unbounded, Bound::Unbounded);
+        for number in 0..count {
+            slab.insert(StoreBytes::new(&key(number)), Some(number));
+            if number == count / 2 {
+                assert_eq!(slab.range(all, Direction::Forward).count(), slab.len());
+            }
+        }
+        for number in (0..count).step_by(3) {
+            let slot = slab.find(&key(number)).expect("is there");
+            assert_eq!(slab.remove(slot), Some(number));
+        }
+        let mut kept: Vec<Vec<u8>> = (0..count).filter(|n| n % 3 != 0).map(key).collect();
+        kept.sort_unstable();
+        let walk = |direction| -> Vec<Vec<u8>> {
+            let slots = slab.range(all, direction);
+            slots.map(|slot| slab.slot(slot).key.to_vec()).collect()
+        };
+        assert_eq!(walk(Direction::Forward), kept);
+        kept.reverse();
+        assert_eq!(walk(Direction::Backward), kept);
+        let from = Bound::Excluded(&*kept[9]);
+        let found = slab.range((from, Bound::Unbounded), Direction::Forward);
+        assert_eq!(found.count(), 9);
     }
 }

@@ -265,6 +265,13 @@ impl KeyValueBytesStore {
         self.layers.shrink_cache();
     }
 
+    /// See [`StateStore::clear_cache`](super::StateStore::clear_cache).
+    pub fn clear_cache(&mut self) {
+        if let Some(cache) = &mut self.layers.cache {
+            cache.clear();
+        }
+    }
+
     /// See [`StateStore::clear`](super::StateStore::clear).
     pub fn clear(&mut self) -> Result<(), StateError> {
         self.layers.clear();

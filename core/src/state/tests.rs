@@ -15,6 +15,7 @@ fn context(offset: i64) -> RecordContext {
         offset,
         timestamp: 100 + offset,
         headers: Headers::new(),
+        source_record: None,
     }
 }
 

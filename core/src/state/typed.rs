@@ -74,6 +74,10 @@ macro_rules! typed_state_store {
                 self.bytes.shrink_cache();
             }
 
+            fn clear_cache(&mut self) {
+                self.bytes.clear_cache();
+            }
+
             fn clear(&mut self) -> Result<(), StateError> {
                 self.bytes.clear()
             }

@@ -198,15 +198,6 @@ impl<V> ValueAndTimestamp<V> {
     pub const fn new(value: V, timestamp: i64) -> Self {
         Self { value, timestamp }
     }
-
-    /// Another value as of the same time, if `map` gives one.
-    pub(crate) fn filter_map<V2>(
-        self,
-        map: impl FnOnce(V) -> Option<V2>,
-    ) -> Option<ValueAndTimestamp<V2>> {
-        let value = map(self.value)?;
-        Some(ValueAndTimestamp::new(value, self.timestamp))
-    }
 }
 
 /// A value with the timestamp and the headers of the record that made it (KIP-1271; Java:

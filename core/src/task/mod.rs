@@ -8,19 +8,26 @@
 //! ([`prepare_commit`](StreamTask::prepare_commit)), and take what it produces out of its
 //! [`RecordCollector`], or out of any other [`RecordSink`](crate::processor::RecordSink).
 
+mod changelogs;
 mod global_task;
+#[cfg(test)]
+mod idle_tests;
 mod offset_metadata;
 mod partition_group;
 mod record_collector;
 mod record_queue;
+mod standby_task;
 #[cfg(test)]
 mod storage_tests;
 mod stream_task;
 mod unresolved;
 
+pub use changelogs::{ChangelogPosition, RestoreProgress};
 pub use global_task::GlobalTask;
+pub(crate) use record_collector::OwnedOrigin;
 pub use record_collector::{RecordCollector, Sealed};
-pub use stream_task::{RestoreProgress, StreamTask};
+pub use standby_task::StandbyTask;
+pub use stream_task::StreamTask;
 
 use std::fmt;
 

@@ -1,10 +1,10 @@
 //! The input partitions of one task, merged by timestamp (Java: `PartitionGroup`).
 
-use super::record_queue::{Head, RecordQueue};
+use super::record_queue::{Head, Readiness, RecordQueue};
 use crate::collections::JavaHeap;
 use crate::error::StreamsError;
 use crate::processor::{ProcessorGraph, ProcessorMetadata};
-use crate::time::{Now, StreamTime};
+use crate::time::{Instant, Now, StreamTime};
 use crate::types::{OffsetAndMetadata, TopicPartition};
 use crate::wire::RecordBatch;
 
@@ -14,7 +14,11 @@ pub(super) struct PartitionGroup {
     /// The queues that are not empty, by the time of their first record.
     by_time: JavaHeap<usize>,
     stream_time: StreamTime,
-    max_task_idle_ms: i64,
+    /// How long to wait for empty partitions; `None` for those that merge as it comes, and where
+    /// there is nothing to merge.
+    max_task_idle_ms: Option<u64>,
+    /// The task has records and waits until then for others.
+    idle_until: Option<Instant>,
 }
 
 impl PartitionGroup {
@@ -30,11 +34,13 @@ impl PartitionGroup {
             let input = graph.input(&partition)?;
             queues.push(RecordQueue::new(partition, input));
         }
+        let merges = queues.len() > 1;
         Ok(Self {
             queues,
             by_time: JavaHeap::default(),
             stream_time: StreamTime::UNKNOWN,
-            max_task_idle_ms,
+            max_task_idle_ms: u64::try_from(max_task_idle_ms).ok().filter(|_| merges),
+            idle_until: None,
         })
     }
 
@@ -84,15 +90,33 @@ impl PartitionGroup {
         Ok(())
     }
 
-    /// Whether a record may be taken now.
-    pub(super) fn has_next(&self) -> bool {
-        if self.by_time.is_empty() {
+    /// Whether a record may be taken now. A partition that has more on the broker is waited for, or
+    /// records would be merged out of order; one that has not, for `max.task.idle.ms` (KIP-695; Java:
+    /// `PartitionGroup.readyToProcess`).
+    pub(super) fn is_ready(&mut self, now: Instant) -> bool {
+        self.idle_until = None;
+        let Some(max_idle_ms) = self.max_task_idle_ms else {
+            return !self.by_time.is_empty();
+        };
+        let mut is_fetching = false;
+        let mut idle_until = None;
+        for queue in &mut self.queues {
+            match queue.readiness(now, max_idle_ms) {
+                Readiness::Buffered => {}
+                Readiness::WaitsForFetch => is_fetching = true,
+                Readiness::IdleUntil(until) => idle_until = idle_until.max(Some(until)),
+            }
+        }
+        if is_fetching || self.by_time.is_empty() {
             return false;
         }
-        // A partition that has more on the broker is waited for, or records would be merged out of
-        // order (KIP-695); -1 turns that off.
-        let idle = self.max_task_idle_ms >= 0 && self.queues.len() > 1;
-        !(idle && self.queues.iter().any(RecordQueue::is_waiting_for_fetch))
+        self.idle_until = idle_until.filter(|until| *until > now);
+        self.idle_until.is_none()
+    }
+
+    /// Until when the task waits for partitions that are empty although it has records of others.
+    pub(super) const fn idle_until(&self) -> Option<Instant> {
+        self.idle_until
     }
 
     /// Takes the next record into the graph and loads the one behind it; stream time advances.
@@ -101,7 +125,7 @@ impl PartitionGroup {
         now: Now,
         graph: &mut ProcessorGraph,
     ) -> Result<Option<Head>, StreamsError> {
-        if !self.has_next() {
+        if !self.is_ready(now.instant) {
             return Ok(None);
         }
         let Self {

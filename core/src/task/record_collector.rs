@@ -2,13 +2,15 @@
 //! accumulator): records go straight into the open batch of their partition.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use super::unresolved::Unresolved;
 use crate::config::StreamsConfig;
 use crate::error::StreamsError;
-use crate::processor::{ChoosePartitions, OutgoingRecord, RecordSink};
+use crate::mutation::{Mutant, Mutation};
+use crate::processor::{ChoosePartitions, OutgoingRecord, RecordOrigin, RecordSink};
 use crate::time::{Instant, Now};
-use crate::types::{NO_TIMESTAMP, TopicName, TopicPartition};
+use crate::types::{NO_TIMESTAMP, RecordContext, TaskId, TopicName, TopicPartition};
 use crate::wire::{Compression, RecordBatchBuilder, SealedBatch, partition_for_key};
 
 /// Most bytes a record takes beside its key, value and headers: six varints and an attribute.
@@ -19,6 +21,8 @@ struct OpenBatch {
     opened_at: Instant,
     /// Sealed batches of the partition that were not answered.
     unacked: usize,
+    /// Whose its records are, where handlers are told.
+    origins: Vec<Option<OwnedOrigin>>,
 }
 
 struct Topic {
@@ -26,6 +30,37 @@ struct Topic {
     partitions: Vec<OpenBatch>,
     /// Where records without a key go until the batch there is sealed.
     sticky: usize,
+}
+
+/// Where a record comes from, for as long as its batch is under way.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnedOrigin {
+    pub(crate) task: TaskId,
+    pub(crate) node: Arc<str>,
+    pub(crate) context: RecordContext,
+}
+
+impl From<RecordOrigin<'_>> for OwnedOrigin {
+    fn from(origin: RecordOrigin<'_>) -> Self {
+        Self {
+            task: origin.task,
+            node: Arc::clone(origin.node),
+            context: RecordContext {
+                source_record: None,
+                ..origin.context.clone()
+            },
+        }
+    }
+}
+
+impl OwnedOrigin {
+    pub(crate) const fn borrowed(&self) -> RecordOrigin<'_> {
+        RecordOrigin {
+            task: self.task,
+            node: &self.node,
+            context: &self.context,
+        }
+    }
 }
 
 /// A batch on its way to the client.
@@ -43,6 +78,7 @@ struct Unacked {
     records: i32,
     topic: usize,
     partition: usize,
+    origins: Vec<Option<OwnedOrigin>>,
 }
 
 /// The open and the unanswered batches of one thread.
@@ -52,7 +88,9 @@ pub struct RecordCollector {
     max_request_size: usize,
     buffer_memory: usize,
     is_exactly_once: bool,
+    keeps_origins: bool,
     compression: Compression,
+    mutant: Mutant,
     now: Now,
     topics: Vec<Topic>,
     last_topic: usize,
@@ -80,7 +118,9 @@ impl RecordCollector {
             max_request_size: config.max_request_size(),
             buffer_memory: config.buffer_memory(),
             is_exactly_once: config.is_exactly_once(),
+            keeps_origins: config.error_handlers().keeps_origins,
             compression: config.compression_type(),
+            mutant: config.mutant,
             now: Now::default(),
             topics: Vec::new(),
             last_topic: 0,
@@ -123,6 +163,7 @@ impl RecordCollector {
                 builder,
                 opened_at,
                 unacked: 0,
+                origins: Vec::new(),
             });
         }
         self.resolve();
@@ -168,6 +209,7 @@ impl RecordCollector {
         let room = open.builder.size_bytes().min(self.batch_size);
         let builder = std::mem::replace(&mut open.builder, RecordBatchBuilder::with_capacity(room));
         open.unacked += 1;
+        let origins = std::mem::take(&mut open.origins);
         if entry.sticky == partition {
             entry.sticky = (partition + 1) % entry.partitions.len();
         }
@@ -181,6 +223,7 @@ impl RecordCollector {
                 records: batch.record_count(),
                 topic,
                 partition,
+                origins,
             },
         );
         self.unacked_bytes += bytes;
@@ -256,11 +299,20 @@ impl RecordCollector {
         true
     }
 
-    /// A batch was written, its first record at `base_offset`; `false` for one that was forgotten.
+    /// Whose the records of a batch are, if handlers are told and the batch was not forgotten.
+    pub(crate) fn origins(&self, ticket: u64) -> Option<&[Option<OwnedOrigin>]> {
+        Some(&self.unacked.get(&ticket)?.origins)
+    }
+
+    /// A batch was written, its first record at `base_offset`, or nobody knows where (-1); `false`
+    /// for one that was forgotten.
     pub fn written(&mut self, ticket: u64, base_offset: i64) -> bool {
         let Some(unacked) = self.unacked.get(&ticket) else {
             return false;
         };
+        if base_offset < 0 {
+            return self.acknowledged(ticket);
+        }
         let partition = TopicPartition {
             topic: self.topics[unacked.topic].name.clone(),
             partition: unacked.partition as i32,
@@ -285,6 +337,11 @@ impl RecordCollector {
     /// The last offset that was written to `partition` by this thread, of what belongs to the
     /// commit that is under way (Java: `RecordCollector.offsets`).
     pub(crate) fn last_written(&self, partition: &TopicPartition) -> Option<i64> {
+        if self.mutant.is(Mutation::StoredAhead)
+            && let Some(last) = self.written_behind.get(partition)
+        {
+            return Some(*last);
+        }
         self.written.get(partition).copied()
     }
 
@@ -321,6 +378,7 @@ impl RecordCollector {
             .flat_map(|topic| &mut topic.partitions)
         {
             open.builder = RecordBatchBuilder::new();
+            open.origins.clear();
             open.unacked = 0;
         }
         self.sealed.clear();
@@ -386,6 +444,9 @@ impl RecordSink for RecordCollector {
             NO_TIMESTAMP => self.now.wall_clock.0,
             timestamp => timestamp,
         };
+        if self.keeps_origins {
+            open.origins.push(record.origin.map(OwnedOrigin::from));
+        }
         open.builder
             .append(timestamp, record.key, record.value, record.headers);
         Ok(())

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::offset_metadata;
 use crate::error::StreamsError;
 use crate::processor::{Input, ProcessorGraph, ProcessorMetadata};
-use crate::time::{Now, StreamTime};
+use crate::time::{Instant, Now, StreamTime};
 use crate::types::{OffsetAndMetadata, TopicPartition};
 use crate::wire::{Record, RecordBatch, Records};
 
@@ -35,6 +35,20 @@ pub(super) struct RecordQueue {
     partition_time: StreamTime,
     leader_epoch: Option<i32>,
     consumed_bytes: usize,
+    /// It is empty, as its log was last seen: until then the task waits for more (key:
+    /// `max.task.idle.ms`).
+    idle_until: Option<Instant>,
+}
+
+/// Whether a task may process without a record of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readiness {
+    /// There is a record.
+    Buffered,
+    /// The log has more, or may have: it is on its way.
+    WaitsForFetch,
+    /// The log had no more; until then it is waited for.
+    IdleUntil(Instant),
 }
 
 impl RecordQueue {
@@ -52,6 +66,7 @@ impl RecordQueue {
             partition_time: StreamTime::UNKNOWN,
             leader_epoch: None,
             consumed_bytes: 0,
+            idle_until: None,
         }
     }
 
@@ -173,9 +188,19 @@ impl RecordQueue {
         std::mem::replace(&mut self.consumed_bytes, 0)
     }
 
-    /// True when nothing is buffered although the log is known, or may be, to have more.
-    pub(super) const fn is_waiting_for_fetch(&self) -> bool {
-        self.head.is_none() && (self.log_end < 0 || self.next_offset < self.log_end)
+    /// Whether the task may process without this partition. The first time the log is seen to have no
+    /// more, a wait of `max_idle_ms` begins; it ends for good when a record comes, or is known to.
+    pub(super) fn readiness(&mut self, now: Instant, max_idle_ms: u64) -> Readiness {
+        if self.head.is_some() {
+            self.idle_until = None;
+            Readiness::Buffered
+        } else if self.log_end < 0 || self.next_offset < self.log_end {
+            self.idle_until = None;
+            Readiness::WaitsForFetch
+        } else {
+            let until = self.idle_until.get_or_insert(now.plus_ms(max_idle_ms));
+            Readiness::IdleUntil(*until)
+        }
     }
 
     /// What to commit: the first offset that was not processed, and what processors keep.

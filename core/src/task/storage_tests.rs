@@ -8,49 +8,13 @@ use crate::config::StreamsConfig;
 use crate::dsl::{Materialized, StreamsBuilder};
 use crate::processor::{OutgoingRecord, ProcessorGraph, RecordSink};
 use crate::state::CacheBudget;
-use crate::state::storage::{
-    InMemoryStorage, Storage, StorageBatch, StorageError, StorageFactory, StorageRows,
-};
-use crate::state::{ByteBounds, Direction, StoreBytes};
+use crate::state::fuzzing::Disk;
 use crate::time::Now;
 use crate::types::{Headers, TaskId, TopicPartition};
 use crate::wire::{RecordBatch, RecordBatchBuilder, assign_offsets, decode_batches};
 
 const TASK: TaskId = TaskId::new(0, 0);
 const CACHE_BYTES: usize = 1 << 20;
-
-/// One storage that outlives its tasks.
-#[derive(Clone, Default)]
-struct Shared(Rc<RefCell<InMemoryStorage>>);
-
-impl StorageFactory for Shared {
-    fn open(&self, _task: TaskId) -> Result<Box<dyn Storage>, StorageError> {
-        Ok(Box::new(self.clone()))
-    }
-}
-
-impl Storage for Shared {
-    fn get(&self, space: u16, key: &[u8]) -> Result<Option<StoreBytes>, StorageError> {
-        self.0.borrow().get(space, key)
-    }
-
-    fn range(&self, space: u16, bounds: ByteBounds<'_>, direction: Direction) -> StorageRows<'_> {
-        let rows: Vec<_> = self.0.borrow().range(space, bounds, direction).collect();
-        Box::new(rows.into_iter())
-    }
-
-    fn approximate_len(&self, space: u16) -> Result<u64, StorageError> {
-        self.0.borrow().approximate_len(space)
-    }
-
-    fn write(&mut self, batch: &StorageBatch) -> Result<(), StorageError> {
-        self.0.borrow_mut().write(batch)
-    }
-
-    fn flush(&mut self) -> Result<(), StorageError> {
-        Ok(())
-    }
-}
 
 /// What is produced goes nowhere: the test says how far it was written.
 struct Nowhere;
@@ -61,7 +25,7 @@ impl RecordSink for Nowhere {
     }
 }
 
-fn task(storage: &Shared) -> StreamTask {
+fn task(storage: &Disk) -> StreamTask {
     let builder = StreamsBuilder::new();
     let words = builder.stream::<String, String>("in");
     words.group_by_key().count(Materialized::as_store("counts"));
@@ -129,7 +93,7 @@ fn rows(task: &StreamTask) -> Vec<(Vec<u8>, i64)> {
 
 #[test]
 fn a_task_goes_on_from_what_it_committed() {
-    let storage = Shared::default();
+    let storage = Disk::default();
     let mut first = task(&storage);
     first
         .started(&changelog(), 0, Some(0), "")
@@ -169,7 +133,7 @@ fn a_task_goes_on_from_what_it_committed() {
 /// What the store has may not be in the changelog any more, in whole or in part.
 #[test]
 fn a_store_that_its_changelog_does_not_go_on_from_is_emptied() {
-    let storage = Shared::default();
+    let storage = Disk::default();
     let mut first = task(&storage);
     first
         .started(&changelog(), 0, Some(0), "")
@@ -201,7 +165,7 @@ fn a_store_that_its_changelog_does_not_go_on_from_is_emptied() {
 
 #[test]
 fn a_refused_commit_goes_with_the_next_one() {
-    let storage = Shared::default();
+    let storage = Disk::default();
     let mut first = task(&storage);
     first
         .started(&changelog(), 0, Some(0), "")

@@ -1,69 +1,16 @@
 //! One task: its graph, its input, its restoring (Java: `StreamTask`).
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-
-use super::TaskState;
+use super::changelogs::{ChangelogPosition, Changelogs, RestoreProgress};
 use super::partition_group::PartitionGroup;
-use crate::error::StreamsError;
+use super::{StandbyTask, TaskState};
+use crate::error::{HandledError, StreamsError};
 use crate::processor::{ProcessorGraph, PunctuationType};
 use crate::query::{Position, QueryFailure, QueryPage, RowPosition, StoreQuery};
-use crate::state::ChangelogRecord;
 use crate::state::storage::TaskStorage;
-use crate::time::{Now, WallClock};
-use crate::types::{OffsetAndMetadata, TaskId, TopicPartition};
-use crate::wire::{RecordBatch, Records};
-
-/// A changelog on its way into a store.
-struct Changelog {
-    store: usize,
-    store_name: Arc<str>,
-    partition: TopicPartition,
-    /// The log end when restoring began; `None` before that.
-    end: Option<i64>,
-    position: i64,
-    next_offset: i64,
-    batches: VecDeque<RecordBatch>,
-    current: Option<(Records, usize)>,
-    restored: u64,
-    done: bool,
-    /// Reading began elsewhere than the store ends: it is emptied first.
-    must_clear: bool,
-    /// Bytes of batches that were dropped unread.
-    dropped_bytes: usize,
-    /// Where the changelog is an input, too: the last record of the commit that is under way.
-    input_offset: Option<i64>,
-}
-
-impl Changelog {
-    fn start(&mut self, offset: i64, end: i64) -> Result<(), String> {
-        let reached = std::mem::replace(&mut self.position, offset);
-        (self.end, self.next_offset) = (Some(end), offset);
-        if reached == 0 || reached == offset {
-            return Ok(());
-        }
-        self.must_clear = true;
-        let current = self.current.take().map(|(_, bytes)| bytes);
-        let waiting = self.batches.drain(..).map(|batch| batch.size_bytes());
-        self.dropped_bytes += waiting.chain(current).sum::<usize>();
-        Err(format!(
-            "{} has no offset {reached} any more, up to which store {} was restored: it is restored \
-             from the beginning, at {offset}",
-            self.partition, self.store_name
-        ))
-    }
-}
-
-/// What a step of restoring did.
-#[derive(Debug, Default)]
-pub struct RestoreProgress {
-    /// Records applied.
-    pub records: usize,
-    /// Bytes of used-up batches.
-    pub consumed: Vec<(TopicPartition, usize)>,
-    /// Changelogs that are complete now, with how many records they had.
-    pub completed: Vec<(TopicPartition, u64)>,
-}
+use crate::time::{Instant, Now, WallClock};
+use crate::topology::Topology;
+use crate::types::{OffsetAndMetadata, TaskId, TopicName, TopicPartition};
+use crate::wire::RecordBatch;
 
 /// A task that processes (Java: `StreamTask`).
 pub struct StreamTask {
@@ -73,51 +20,73 @@ pub struct StreamTask {
     pub state: TaskState,
     graph: ProcessorGraph,
     group: PartitionGroup,
-    changelogs: Vec<Changelog>,
+    changelogs: Changelogs,
     commit_needed: bool,
-    /// Persistent stores wait for the end of a commit.
+    /// Since when there has been nothing to process.
+    idling_since: Option<WallClock>,
+    /// A commit is under way that has to do with this task.
     is_sealed: bool,
+    /// Its stores may have what no commit made sure of: they are nobody's to go on from.
+    is_dirty: bool,
 }
 
 impl StreamTask {
     /// A task that reads `partitions`; it is restored first. An empty partition is waited for as
     /// `max_task_idle_ms` says (key: `max.task.idle.ms`).
+    ///
+    /// # Errors
+    /// When the task has no source for a partition.
     pub fn new(
         id: TaskId,
-        mut graph: ProcessorGraph,
+        graph: ProcessorGraph,
         partitions: &[TopicPartition],
         max_task_idle_ms: i64,
     ) -> Result<Self, StreamsError> {
-        let changelogs = graph.changelogs().into_iter().map(|(store, partition)| {
-            let store_name = graph.store_name(store);
-            let kept = graph.committed_offset(&store_name);
-            Changelog {
-                store,
-                store_name,
-                partition,
-                end: None,
-                position: kept.map_or(0, |offset| offset + 1),
-                next_offset: 0,
-                batches: VecDeque::new(),
-                current: None,
-                restored: 0,
-                done: false,
-                must_clear: false,
-                dropped_bytes: 0,
-                input_offset: None,
-            }
-        });
-        let changelogs = changelogs.collect();
+        Self::promote(StandbyTask::new(id, graph), partitions, max_task_idle_ms)
+    }
+
+    /// A task that goes on from the state that a standby has: what that lacks is restored first
+    /// (Java: `ActiveTaskCreator.createActiveTaskFromStandby`).
+    ///
+    /// # Errors
+    /// When the task has no source for a partition.
+    pub(crate) fn promote(
+        standby: StandbyTask,
+        partitions: &[TopicPartition],
+        max_task_idle_ms: i64,
+    ) -> Result<Self, StreamsError> {
+        let StandbyTask {
+            id,
+            mut graph,
+            changelogs,
+        } = standby;
         let group = PartitionGroup::new(&mut graph, partitions, max_task_idle_ms)?;
         Ok(Self {
             id,
             state: TaskState::Created,
-            changelogs,
+            changelogs: changelogs.begin_again(),
             graph,
             group,
             commit_needed: false,
+            idling_since: None,
             is_sealed: false,
+            is_dirty: false,
         })
+    }
+
+    /// Whether its stores may have what no commit made sure of.
+    pub(crate) const fn is_dirty(&self) -> bool {
+        self.is_dirty
+    }
+
+    /// Ends the task and keeps its stores, which are not [dirty](Self::is_dirty), for a standby or
+    /// for the task to come back (Java: `prepareRecycle`).
+    pub(crate) fn demote(self, topology: &Topology) -> StandbyTask {
+        StandbyTask {
+            id: self.id,
+            graph: self.graph.recycle(topology),
+            changelogs: self.changelogs.begin_again(),
+        }
     }
 
     /// The partitions it reads.
@@ -127,32 +96,40 @@ impl StreamTask {
 
     /// The changelogs of its stores.
     pub fn changelog_partitions(&self) -> Vec<TopicPartition> {
-        self.changelogs
-            .iter()
-            .map(|changelog| changelog.partition.clone())
-            .collect()
+        self.changelogs.partitions()
     }
 
     /// Where reading of each changelog has to begin: behind what the stores kept of it.
     pub fn restore_positions(&self) -> Vec<(TopicPartition, i64)> {
-        self.changelogs
-            .iter()
-            .map(|changelog| (changelog.partition.clone(), changelog.position))
-            .collect()
+        self.changelogs.positions()
     }
 
-    fn changelog(&mut self, partition: &TopicPartition) -> Option<&mut Changelog> {
-        self.changelogs
-            .iter_mut()
-            .find(|changelog| changelog.partition == *partition)
+    /// How far its stores are with their changelogs; those of a running task are ahead of what is
+    /// told here.
+    pub(crate) fn progress(&self) -> impl Iterator<Item = ChangelogPosition> {
+        self.changelogs.progress()
+    }
+
+    /// The changelogs that are being restored, with how many records they had.
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = (ChangelogPosition, u64)> {
+        self.changelogs.unfinished()
+    }
+
+    /// The store of a changelog.
+    pub(crate) fn store_of(&self, partition: &TopicPartition) -> Option<std::sync::Arc<str>> {
+        let mut all = self.changelogs.progress();
+        all.find(|c| c.partition == *partition).map(|c| c.store)
+    }
+
+    /// The offset that a store was restored up to, or has kept.
+    pub(crate) fn restored_to(&self, partition: &TopicPartition) -> Option<i64> {
+        let mut positions = self.changelogs.positions().into_iter();
+        let known = positions.find(|(changelog, _)| changelog == partition);
+        known.map(|(_, position)| position)
     }
 
     pub(crate) fn has_partition(&self, partition: &TopicPartition) -> bool {
-        self.group.partitions().any(|input| input == partition)
-            || self
-                .changelogs
-                .iter()
-                .any(|changelog| changelog.partition == *partition)
+        self.group.partitions().any(|input| input == partition) || self.changelogs.has(partition)
     }
 
     /// Reading of an input, or of a changelog that ends at `end`, begins at `offset`; `metadata` was
@@ -169,9 +146,9 @@ impl StreamTask {
         metadata: &str,
     ) -> Result<(), String> {
         if let Some(end) = end
-            && let Some(changelog) = self.changelog(partition)
+            && self.changelogs.has(partition)
         {
-            return changelog.start(offset, end);
+            return self.changelogs.start(partition, offset, end);
         }
         let processors = self.group.start(partition, offset, metadata)?;
         self.graph.update_metadata(processors);
@@ -191,13 +168,9 @@ impl StreamTask {
         next_offset: i64,
         log_end: i64,
     ) -> Result<(), StreamsError> {
-        if let Some(changelog) = self.changelog(partition)
-            && !changelog.done
-        {
-            if changelog.end.is_some() {
-                changelog.batches.extend(batches);
-                changelog.next_offset = changelog.next_offset.max(next_offset);
-            }
+        if self.changelogs.is_reading(partition) {
+            self.changelogs
+                .push(partition, batches, next_offset, log_end);
             return Ok(());
         }
         let Self { group, graph, .. } = self;
@@ -209,83 +182,10 @@ impl StreamTask {
     /// # Errors
     /// When a record cannot be read, or a store cannot take it.
     pub fn restore(&mut self, max_records: usize) -> Result<RestoreProgress, StreamsError> {
-        let mut progress = RestoreProgress::default();
-        let Self {
-            changelogs, graph, ..
-        } = self;
-        for changelog in changelogs.iter_mut().filter(|c| !c.done) {
-            let Some(end) = changelog.end else { continue };
-            if std::mem::take(&mut changelog.must_clear) {
-                graph.clear_store(changelog.store)?;
-            }
-            let mut consumed = std::mem::take(&mut changelog.dropped_bytes);
-            while progress.records < max_records && changelog.position < end {
-                let Some((records, bytes)) = &mut changelog.current else {
-                    let Some(batch) = changelog.batches.pop_front() else {
-                        break;
-                    };
-                    changelog.current = Some((batch.records(), batch.size_bytes()));
-                    continue;
-                };
-                let Some(record) = records.next() else {
-                    consumed += *bytes;
-                    changelog.current = None;
-                    continue;
-                };
-                let record = record.map_err(|error| {
-                    StreamsError::Protocol(format!("{}: {error}", changelog.partition))
-                })?;
-                if record.offset < changelog.position || record.offset >= end {
-                    continue;
-                }
-                changelog.position = record.offset + 1;
-                changelog.restored += 1;
-                progress.records += 1;
-                // Records without a key cannot belong to a store.
-                if let Some(key) = record.key {
-                    let (value, timestamp) = (record.value, record.timestamp);
-                    let headers = record.headers;
-                    graph.restore(
-                        changelog.store,
-                        ChangelogRecord {
-                            key,
-                            value,
-                            timestamp,
-                            headers,
-                        },
-                    )?;
-                }
-            }
-            if changelog.batches.is_empty() && changelog.current.is_none() {
-                // Over what compaction removed, and over control batches.
-                changelog.position = changelog.position.max(changelog.next_offset);
-            }
-            if changelog.position >= end {
-                changelog.done = true;
-                changelog.current = None;
-                changelog.batches.clear();
-                progress
-                    .completed
-                    .push((changelog.partition.clone(), changelog.restored));
-            } else if consumed > 0 {
-                progress
-                    .consumed
-                    .push((changelog.partition.clone(), consumed));
-            }
-        }
+        let progress = self.changelogs.restore(&mut self.graph, max_records)?;
         let is_complete = !progress.completed.is_empty();
-        if let Some(storage) = self.graph.storage()
-            && (is_complete || storage.uncommitted_bytes() >= RESTORED_BYTES_MAX)
-        {
-            storage.commit_restored(|store| self.restored_offset(store))?;
-        }
+        self.changelogs.commit(&self.graph, is_complete)?;
         Ok(progress)
-    }
-
-    /// The last changelog record that `store` was restored from.
-    fn restored_offset(&self, store: &str) -> Option<i64> {
-        let changelog = self.changelogs.iter().find(|c| &*c.store_name == store)?;
-        (changelog.position > 0).then(|| changelog.position - 1)
     }
 
     /// Its nodes and stores.
@@ -300,13 +200,12 @@ impl StreamTask {
 
     /// True when every changelog was read to its end.
     pub fn is_restored(&self) -> bool {
-        self.changelogs.iter().all(|changelog| changelog.done)
+        self.changelogs.is_complete()
     }
 
     /// True when it has a store of this name.
     pub(crate) fn has_store(&self, name: &str) -> bool {
-        let mut stores = self.graph.stores();
-        stores.any(|(store, _)| store.name() == name)
+        self.graph.has_own_store(name)
     }
 
     /// Answers a query of one of its stores.
@@ -317,14 +216,7 @@ impl StreamTask {
         after: Option<&RowPosition>,
         max_rows: usize,
     ) -> Result<QueryPage, QueryFailure> {
-        let mut stores = self.graph.stores();
-        match stores.find(|(known, _)| known.name() == store) {
-            Some((store, _)) => store.query(query, after, max_rows),
-            None => Err(QueryFailure::NotPresent {
-                store: store.to_owned(),
-                partition: Some(self.id.partition),
-            }),
-        }
+        self.graph.query(store, query, after, max_rows)
     }
 
     /// The last offset of each input that it has processed.
@@ -338,8 +230,7 @@ impl StreamTask {
 
     /// True when [`StreamTask::restore`] has something to apply right away.
     pub(crate) fn can_restore(&self) -> bool {
-        let fed = |c: &Changelog| !c.done && (c.current.is_some() || !c.batches.is_empty());
-        self.state == TaskState::Restoring && self.changelogs.iter().any(fed)
+        self.state == TaskState::Restoring && self.changelogs.can_restore()
     }
 
     /// Initialises the processors, once it is restored. It is for the caller to put the task into
@@ -348,12 +239,32 @@ impl StreamTask {
     /// # Errors
     /// Whatever a processor fails with.
     pub fn init(&mut self, now: Now) -> Result<(), StreamsError> {
+        // A processor may write as it begins.
+        self.is_dirty = true;
         self.graph.init(now)
     }
 
     /// True when there is a record that may be processed now.
-    pub fn can_process(&self) -> bool {
-        self.state == TaskState::Running && self.group.has_next()
+    pub fn can_process(&mut self, now: Now) -> bool {
+        if self.state != TaskState::Running {
+            return false;
+        }
+        let is_ready = self.group.is_ready(now.instant);
+        let since = self.idling_since.unwrap_or(now.wall_clock);
+        self.idling_since = (!is_ready).then_some(since);
+        is_ready
+    }
+
+    /// Since when it has had nothing to process, as of the last question whether it has (Java:
+    /// `timeCurrentIdlingStarted`).
+    pub(crate) const fn idling_since(&self) -> Option<WallClock> {
+        self.idling_since
+    }
+
+    /// When a task that waits for empty partitions processes without them (key: `max.task.idle.ms`).
+    pub(crate) fn idle_until(&self) -> Option<Instant> {
+        let running = self.state == TaskState::Running;
+        self.group.idle_until().filter(|_| running)
     }
 
     /// Processes up to `max_records`; gives how many there were.
@@ -367,7 +278,7 @@ impl StreamTask {
                 break;
             };
             // Set first: a record that fails leaves nothing that looks committed.
-            self.commit_needed = true;
+            (self.commit_needed, self.is_dirty) = (true, true);
             if head.timestamp.is_some() {
                 self.graph.process(now, self.group.stream_time())?;
             }
@@ -383,7 +294,9 @@ impl StreamTask {
     pub fn punctuate(&mut self, kind: PunctuationType, now: Now) -> Result<(), StreamsError> {
         if self.state == TaskState::Running {
             let stream_time = self.group.stream_time();
-            self.commit_needed |= self.graph.punctuate(kind, now, stream_time)?;
+            let punctuated = self.graph.punctuate(kind, now, stream_time)?;
+            self.commit_needed |= punctuated;
+            self.is_dirty |= punctuated;
         }
         Ok(())
     }
@@ -420,13 +333,9 @@ impl StreamTask {
         let positions = self.group.positions(self.graph.metadata());
         if let Some(storage) = self.graph.storage() {
             storage.seal();
-            for changelog in &mut self.changelogs {
-                let mut inputs = positions.iter();
-                let input = inputs.find(|(partition, _)| *partition == changelog.partition);
-                changelog.input_offset = input.map(|(_, position)| position.offset - 1);
-            }
-            self.is_sealed = true;
         }
+        self.changelogs.seal(&positions);
+        self.is_sealed = true;
         Ok(positions)
     }
 
@@ -439,14 +348,11 @@ impl StreamTask {
         &mut self,
         last_written: impl Fn(&TopicPartition) -> Option<i64>,
     ) -> Result<(), StreamsError> {
-        if let Some(storage) = self.graph.storage()
-            && std::mem::take(&mut self.is_sealed)
-        {
-            storage.commit(|store| {
-                let changelog = self.changelogs.iter().find(|c| &*c.store_name == store)?;
-                last_written(&changelog.partition).max(changelog.input_offset)
-            })?;
+        if !std::mem::take(&mut self.is_sealed) {
+            return Ok(());
         }
+        self.changelogs.committed(&self.graph, last_written)?;
+        self.is_dirty = self.commit_needed;
         Ok(())
     }
 
@@ -465,6 +371,11 @@ impl StreamTask {
         self.group.take_consumed()
     }
 
+    /// Counts a record that was produced and cannot be written.
+    pub(crate) fn drop_produced(&mut self, topic: &TopicName, error: HandledError<'_>) {
+        self.graph.drop_produced(topic, error);
+    }
+
     pub(crate) fn take_drop_reason(&mut self) -> Option<String> {
         self.graph.take_drop_reason()
     }
@@ -475,6 +386,3 @@ impl StreamTask {
         self.state = TaskState::Closed;
     }
 }
-
-/// Restored bytes in memory above which they go to the storage.
-const RESTORED_BYTES_MAX: usize = 16 << 20;

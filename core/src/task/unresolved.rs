@@ -11,6 +11,7 @@ use crate::time::Instant;
 use crate::types::{Headers, TopicName};
 
 use super::RecordCollector;
+use super::record_collector::OwnedOrigin;
 
 /// A record that waits for its topic.
 struct Waiting {
@@ -21,6 +22,7 @@ struct Waiting {
     value: Option<Bytes>,
     timestamp: i64,
     headers: Headers,
+    origin: Option<OwnedOrigin>,
 }
 
 /// The records that wait, in the order they were sent.
@@ -54,6 +56,7 @@ impl Unresolved {
             value: owned(record.value),
             timestamp: record.timestamp,
             headers: record.headers.clone(),
+            origin: record.origin.map(OwnedOrigin::from),
         });
     }
 
@@ -93,6 +96,7 @@ impl RecordCollector {
                     value: record.value.as_deref(),
                     timestamp: record.timestamp,
                     headers: &record.headers,
+                    origin: record.origin.as_ref().map(OwnedOrigin::borrowed),
                 });
                 if let Err(error) = sent {
                     self.unresolved.failure.get_or_insert(error);
@@ -158,6 +162,7 @@ mod tests {
             value: Some(value),
             timestamp: 7,
             headers: &headers,
+            origin: None,
         };
         collector.send(record(b"one")).expect("it waits");
         let both: ChoosePartitions = Box::new(|count| Partitions::Many((0..count).rev().collect()));
@@ -193,6 +198,7 @@ mod tests {
             value: None,
             timestamp: 7,
             headers: &headers,
+            origin: None,
         };
         collector.send(record).expect("it waits");
         assert_eq!(collector.take_failure(), None);

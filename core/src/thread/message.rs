@@ -1,6 +1,7 @@
 //! What the two machines of a stream thread say to each other. A driver carries these messages
 //! unopened and in order: through a channel between two OS threads, or within one loop.
 
+use crate::client::{Refusal, Verdict};
 use crate::error::StreamsError;
 use crate::group::Assignment;
 use crate::types::{OffsetAndMetadata, TaskId, TopicName, TopicPartition};
@@ -32,6 +33,8 @@ pub(crate) enum StartFrom {
     /// A changelog to what is its end now, from an offset or, where that is outside the log, from
     /// the first record there is.
     Restore { from: i64 },
+    /// A changelog from an offset as there, and on for good.
+    Follow { from: i64 },
 }
 
 #[derive(Debug)]
@@ -66,11 +69,16 @@ pub(crate) enum RunnerMessage {
         next_offset: i64,
         log_end: i64,
     },
-    /// A produced batch was written (`Ok`: its base offset) or never will be.
-    Produced {
-        ticket: Ticket,
-        result: Result<i64, StreamsError>,
+    /// The group has processed an input up to `offset`, which a standby follows as a changelog.
+    Limit {
+        partition: TopicPartition,
+        offset: i64,
     },
+    /// A produced batch is done with: written, but for records that `Resolve` dropped. The base
+    /// offset is -1 where none was written, or only that it was written is known.
+    Produced { ticket: Ticket, base_offset: i64 },
+    /// A produced batch, or a record of it, can never be written: answered by `Resolve`.
+    Refused { ticket: Ticket, refusal: Refusal },
     /// Offsets were committed, or the group refused them (`Migrated`), or retrying is useless.
     Committed {
         ticket: Ticket,
@@ -120,6 +128,12 @@ pub(crate) enum ClientMessage {
         ticket: Ticket,
         partition: TopicPartition,
         batch: SealedBatch,
+    },
+    /// What becomes of a refused batch; `Produced` follows.
+    Resolve {
+        ticket: Ticket,
+        partition: TopicPartition,
+        verdict: Verdict,
     },
     /// Find out how many partitions a topic has that a sink chose; told by `PartitionCounts`.
     WantTopic(TopicName),

@@ -10,7 +10,9 @@ mod runner;
 
 pub use crate::net::{ClientEvent, ConnectionId, Input, Output, ThreadState};
 pub use crate::task::TaskState;
-pub use client::{ClientMachine, GroupReport, MemberEndpoint, PartitionProgress};
+pub use client::{
+    ClientMachine, GroupReport, MemberEndpoint, PartitionProgress, TaskMetadata, ThreadMetadata,
+};
 pub(crate) use message::CommitFailure;
 pub use message::{ToClient, ToRunner};
-pub use runner::{Budget, RunnerEvent, TaskQuery, TaskRunner};
+pub use runner::{Budget, RunnerEvent, SuspendReason, TaskQuery, TaskRunner};

@@ -9,7 +9,8 @@ use super::{
     NodeDefinition, NodeFactory, NodeKind, StoreDefinition, TopicRef, Topology, TopologyError,
 };
 use crate::processor::{
-    ProcessorNode, ProcessorSupplier, SinkNode, SinkOptions, SinkTopic, SourceNode, SourceOptions,
+    ProcessorNode, ProcessorSupplier, ProcessorWrapper, SinkNode, SinkOptions, SinkTopic,
+    SourceNode, SourceOptions,
 };
 use crate::serde::SerdeRef;
 use crate::state::StoreBuilder;
@@ -53,6 +54,7 @@ pub struct TopologyBuilder {
     copartition_groups: Vec<Vec<usize>>,
     /// Of internal topics that are declared with a number of them.
     partitions: BTreeMap<Arc<str>, i32>,
+    wrapper: Option<Arc<dyn ProcessorWrapper>>,
     error: Option<TopologyError>,
 }
 
@@ -76,6 +78,17 @@ impl TopologyBuilder {
     /// An empty builder.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Lets `wrapper` put code around every processor (KIP-1112).
+    #[must_use]
+    pub fn with_processor_wrapper(mut self, wrapper: impl ProcessorWrapper + 'static) -> Self {
+        self.wrapper = Some(Arc::new(wrapper));
+        self
+    }
+
+    pub(crate) fn set_wrapper(&mut self, wrapper: Option<Arc<dyn ProcessorWrapper>>) {
+        self.wrapper = wrapper;
     }
 
     /// Adds a source with the serdes of keys and values. `source` is the name of a topic, several
@@ -132,8 +145,9 @@ impl TopologyBuilder {
         VOut: 'static,
     {
         let parents = self.parents(name, RecordType::of::<KIn, VIn>(), parents);
-        let factory: NodeFactory =
-            Arc::new(move |_| ProcessorNode::<KIn, VIn, KOut, VOut>::erased(supplier.processor()));
+        let factory: NodeFactory = Arc::new(move |_| {
+            ProcessorNode::<_, KOut, VOut>::erased::<KIn, VIn>(supplier.processor())
+        });
         let node = self.add_node(name, NodeKind::Processor, &parents, factory);
         self.outputs.insert(node, RecordType::of::<KOut, VOut>());
         self
@@ -202,7 +216,7 @@ impl TopologyBuilder {
         supplier: impl ProcessorSupplier<K, V, (), ()> + 'static,
     ) -> &mut Self {
         let factory: NodeFactory =
-            Arc::new(move |_| ProcessorNode::<K, V, (), ()>::erased(supplier.processor()));
+            Arc::new(move |_| ProcessorNode::<_, (), ()>::erased::<K, V>(supplier.processor()));
         self.add_global_nodes(Arc::new(builder), source, topic, serdes, processor, factory);
         self
     }
@@ -484,7 +498,8 @@ impl TopologyBuilder {
     ///
     /// # Errors
     /// The first mistake that was made in building it.
-    pub fn build(self) -> Result<Topology, TopologyError> {
+    pub fn build(mut self) -> Result<Topology, TopologyError> {
+        self.connect_wrapper_stores();
         if let Some(error) = self.error {
             return Err(error);
         }
@@ -499,11 +514,30 @@ impl TopologyBuilder {
             groups,
             copartition_groups: self.copartition_groups,
             partitions: self.partitions,
+            wrapper: self.wrapper,
         })
     }
 }
 
 impl TopologyBuilder {
+    /// Gives processors the stores that the wrapper wants for them.
+    fn connect_wrapper_stores(&mut self) {
+        let Some(wrapper) = self.wrapper.clone() else {
+            return;
+        };
+        for node in 0..self.nodes.len() {
+            if !self.nodes[node].is_wrapped(&self.stores) {
+                continue;
+            }
+            let name = Arc::clone(&self.nodes[node].name);
+            for store in wrapper.stores(&name) {
+                let store_name = store.name().to_owned();
+                self.add_store_once(store);
+                self.connect(node, &store_name);
+            }
+        }
+    }
+
     /// Topics that must have equally many partitions cannot be declared with different numbers.
     fn check_copartitioned(&self) -> Result<(), TopologyError> {
         for group in &self.copartition_groups {

@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::config::StreamsConfig;
-use crate::processor::ErasedNode;
+use crate::processor::{ErasedNode, ProcessorWrapper};
 use crate::state::{CacheBudget, StoreBuilder};
 use crate::types::{AutoOffsetReset, TopicName};
 
@@ -102,6 +102,14 @@ pub enum TopologyError {
     },
     /// Topics that must have equally many partitions are declared with different numbers.
     NotCopartitioned(String),
+    /// Stores and internal topics with generated names, where
+    /// `ensure.explicit.internal.resource.naming` asks for names (KIP-1111).
+    UnnamedResources {
+        /// The stores; those that are logged name a changelog topic too.
+        stores: Vec<String>,
+        /// The topics that records are moved through, without the application id.
+        topics: Vec<String>,
+    },
     /// Windows that cannot be, or results of windows that never come.
     InvalidWindows(String),
     /// A store whose settings do not go together.
@@ -195,6 +203,18 @@ impl fmt::Display for TopologyError {
                 "topics that are joined or grouped together need equally many partitions, and are \
                  declared with {topics}"
             ),
+            Self::UnnamedResources { stores, topics } => {
+                let listed = [("stores", stores), ("repartition topics", topics)];
+                let listed = listed.into_iter().filter(|(_, names)| !names.is_empty());
+                let listed = listed.map(|(what, names)| format!("{what} {}", names.join(", ")));
+                write!(
+                    f,
+                    "ensure.explicit.internal.resource.naming is set, and these names are \
+                     generated: {}: name the operators' Materialized, Grouped, StreamJoined, Joined, \
+                     TableJoined, Repartitioned or Suppressed",
+                    listed.collect::<Vec<_>>().join("; ")
+                )
+            }
             Self::InvalidWindows(message) | Self::InvalidStore(message) => f.write_str(message),
             Self::Empty => f.write_str("the topology has no source: begin with a stream or table"),
         }
@@ -277,12 +297,21 @@ impl NodeDefinition {
         }
     }
 
-    pub(crate) fn instantiate(&self, application_id: &str) -> Box<dyn ErasedNode> {
+    fn instantiate(&self, application_id: &str) -> Box<dyn ErasedNode> {
         let topic = match &self.kind {
             NodeKind::Sink(topic) => Some(topic.resolve(application_id)),
             _ => None,
         };
         (self.factory)(topic)
+    }
+
+    fn fills_global_store(&self, stores: &[StoreDefinition]) -> bool {
+        self.stores.iter().any(|&store| stores[store].is_global)
+    }
+
+    /// True for a node that a [`ProcessorWrapper`] is asked about.
+    fn is_wrapped(&self, stores: &[StoreDefinition]) -> bool {
+        matches!(self.kind, NodeKind::Processor) && !self.fills_global_store(stores)
     }
 }
 
@@ -323,6 +352,7 @@ pub struct Topology {
     copartition_groups: Vec<Vec<usize>>,
     /// Of internal topics that are declared with a number of them.
     partitions: BTreeMap<Arc<str>, i32>,
+    wrapper: Option<Arc<dyn ProcessorWrapper>>,
 }
 
 impl fmt::Debug for Topology {
@@ -365,9 +395,7 @@ impl Topology {
     }
 
     pub(crate) fn fills_global_store(&self, node: &NodeDefinition) -> bool {
-        node.stores
-            .iter()
-            .any(|&store| self.stores[store].is_global)
+        node.fills_global_store(&self.stores)
     }
 
     pub(crate) fn global_stores(&self) -> impl Iterator<Item = &StoreDefinition> {
@@ -403,8 +431,28 @@ impl Topology {
         found
     }
 
+    pub(crate) fn nodes(&self) -> &[NodeDefinition] {
+        &self.nodes
+    }
+
+    pub(crate) fn stores(&self) -> &[StoreDefinition] {
+        &self.stores
+    }
+
     pub(crate) fn node(&self, node: usize) -> &NodeDefinition {
         &self.nodes[node]
+    }
+
+    /// The node for a task, with what the wrapper puts around it.
+    pub(crate) fn instantiate(&self, node: usize, application_id: &str) -> Box<dyn ErasedNode> {
+        let definition = &self.nodes[node];
+        let node = definition.instantiate(application_id);
+        let wrapper = self.wrapper.as_ref();
+        let wrapper = wrapper.filter(|_| definition.is_wrapped(&self.stores));
+        match wrapper.and_then(|wrapper| wrapper.wrap(&definition.name)) {
+            Some(around) => node.wrapped(around),
+            None => node,
+        }
     }
 
     pub(crate) fn store(&self, store: usize) -> &StoreDefinition {

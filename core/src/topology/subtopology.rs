@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::java_order::{JavaHashSet, hash_table_order, sized_capacity};
-use super::{NodeKind, Topology};
+use super::{NodeKind, StoreDefinition, Topology};
 use crate::config::StreamsConfig;
 use crate::types::{AutoOffsetReset, TopicName};
 use crate::wire::streams_group as message;
@@ -19,6 +19,24 @@ pub struct InternalTopic {
     pub replication_factor: i16,
     /// Its configuration.
     pub configs: BTreeMap<String, String>,
+}
+
+impl InternalTopic {
+    /// Java's order of configurations: the library's, then `topic.*`; a store's own come last.
+    fn new(name: TopicName, library: &[(&str, &str)], config: &StreamsConfig) -> Self {
+        let library = library
+            .iter()
+            .chain(&[("message.timestamp.type", "CreateTime")]);
+        let library = library.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let mut configs: BTreeMap<String, String> = library.collect();
+        configs.extend(config.topic_configs().clone());
+        Self {
+            name,
+            partitions: None,
+            replication_factor: config.replication_factor(),
+            configs,
+        }
+    }
 }
 
 /// A part of a topology that runs as tasks of its own, one for each partition.
@@ -119,110 +137,109 @@ impl Topology {
     }
 
     fn subtopology(&self, id: i32, config: &StreamsConfig) -> Subtopology {
-        let application_id = config.application_id();
         let nodes = self.nodes_of(&[id]);
-        let mut sources = BTreeSet::new();
-        let mut repartition_sources = BTreeSet::new();
-        let mut patterns = BTreeSet::new();
-        let mut offset_resets = BTreeMap::new();
-        let mut sinks = BTreeSet::new();
-        let mut repartition_sinks = BTreeSet::new();
-        for &node in &nodes {
-            match &self.nodes[node].kind {
-                NodeKind::Source(topics) => {
-                    for topic in topics {
-                        if let Some(policy) = self.nodes[node].offset_reset {
-                            offset_resets.insert(topic.resolve(application_id), policy);
-                        }
-                        let set = if topic.internal {
-                            &mut repartition_sources
-                        } else {
-                            &mut sources
-                        };
-                        set.insert(topic.resolve(application_id));
-                    }
-                }
-                NodeKind::Sink(topic) => {
-                    let set = if topic.internal {
-                        &mut repartition_sinks
-                    } else {
-                        &mut sinks
-                    };
-                    set.insert(topic.resolve(application_id));
-                }
-                NodeKind::PatternSource(pattern) => {
-                    patterns.insert(pattern.as_str().to_owned());
-                }
-                NodeKind::Processor | NodeKind::DynamicSink(_) => {}
-            }
-        }
-        let internal = |name: TopicName, configs: BTreeMap<String, String>| InternalTopic {
-            name,
-            partitions: None,
-            replication_factor: config.replication_factor(),
-            configs,
-        };
+        let topics = self.topics_of(&nodes, config.application_id());
+        let repartition_sources = topics.repartition_sources.into_iter();
         let stores = self.stores_of(&nodes);
-        let stores = stores.into_iter().map(|store| &self.stores[store]);
-        let mut names: Vec<String> = stores.clone().map(|store| store.name.to_string()).collect();
+        let mut names: Vec<String> = stores
+            .iter()
+            .map(|&store| self.stores[store].name.to_string())
+            .collect();
         names.sort();
         let mut changelog_topics: Vec<_> = stores
-            .filter_map(|store| {
-                let name = store.changelog_topic(application_id)?;
-                // Java's order: the library's, then `topic.*`, then the store's own.
-                let mut configs = library_config(&[("cleanup.policy", "compact")]);
-                configs.extend(config.topic_configs().clone());
-                configs.extend(store.builder.changelog_config().clone());
-                if let Some(retention_ms) = store.builder.retention_ms() {
-                    let additional_ms = config.windowstore_changelog_additional_retention_ms();
-                    let retention_ms = retention_ms.saturating_add_unsigned(additional_ms);
-                    configs.insert("retention.ms".to_owned(), retention_ms.to_string());
-                }
-                Some(internal(name, configs))
-            })
+            .iter()
+            .filter_map(|&store| changelog_topic(&self.stores[store], config))
             .collect();
         changelog_topics.sort_by(|a, b| a.name.cmp(&b.name));
-        let repartition_source_topics = repartition_sources.into_iter().map(|name| {
-            let mut configs = library_config(&[
-                ("cleanup.policy", "delete"),
-                ("retention.ms", "-1"),
-                ("segment.bytes", "52428800"),
-            ]);
-            configs.extend(config.topic_configs().clone());
-            InternalTopic {
-                partitions: self.declared_partitions(&name, application_id),
-                ..internal(name, configs)
-            }
-        });
         Subtopology {
             id,
-            source_topics: sources.into_iter().collect(),
-            source_patterns: patterns.into_iter().collect(),
-            offset_resets,
-            repartition_source_topics: repartition_source_topics.collect(),
-            repartition_sink_topics: repartition_sinks.into_iter().collect(),
-            sink_topics: sinks.into_iter().collect(),
+            source_topics: topics.sources.into_iter().collect(),
+            source_patterns: topics.patterns.into_iter().collect(),
+            offset_resets: topics.offset_resets,
+            repartition_source_topics: repartition_sources
+                .map(|name| self.repartition_topic(name, config))
+                .collect(),
+            repartition_sink_topics: topics.repartition_sinks.into_iter().collect(),
+            sink_topics: topics.sinks.into_iter().collect(),
             stores: names,
             changelog_topics,
             copartition_groups: Vec::new(),
         }
     }
-}
 
-impl Topology {
-    fn declared_partitions(&self, topic: &TopicName, application_id: &str) -> Option<i32> {
-        let prefix = format!("{application_id}-");
-        let name = topic.as_str().strip_prefix(&prefix)?;
-        self.partitions.get(name).copied()
+    fn topics_of(&self, nodes: &[usize], application_id: &str) -> Topics {
+        let mut found = Topics::default();
+        for &node in nodes {
+            match &self.nodes[node].kind {
+                NodeKind::Source(topics) => {
+                    for topic in topics {
+                        let name = topic.resolve(application_id);
+                        if let Some(policy) = self.nodes[node].offset_reset {
+                            found.offset_resets.insert(name.clone(), policy);
+                        }
+                        match topic.internal {
+                            true => found.repartition_sources.insert(name),
+                            false => found.sources.insert(name),
+                        };
+                    }
+                }
+                NodeKind::Sink(topic) => {
+                    let name = topic.resolve(application_id);
+                    match topic.internal {
+                        true => found.repartition_sinks.insert(name),
+                        false => found.sinks.insert(name),
+                    };
+                }
+                NodeKind::PatternSource(pattern) => {
+                    found.patterns.insert(pattern.as_str().to_owned());
+                }
+                NodeKind::Processor | NodeKind::DynamicSink(_) => {}
+            }
+        }
+        found
+    }
+
+    fn repartition_topic(&self, name: TopicName, config: &StreamsConfig) -> InternalTopic {
+        let library = [
+            ("cleanup.policy", "delete"),
+            ("retention.ms", "-1"),
+            ("segment.bytes", "52428800"),
+        ];
+        let prefix = format!("{}-", config.application_id());
+        let own_name = name.as_str().strip_prefix(&prefix);
+        InternalTopic {
+            partitions: own_name.and_then(|own_name| self.partitions.get(own_name).copied()),
+            ..InternalTopic::new(name, &library, config)
+        }
     }
 }
 
-fn library_config(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
-    let all = entries
-        .iter()
-        .chain(&[("message.timestamp.type", "CreateTime")]);
-    all.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-        .collect()
+fn changelog_topic(store: &StoreDefinition, config: &StreamsConfig) -> Option<InternalTopic> {
+    let name = store.changelog_topic(config.application_id())?;
+    let mut topic = InternalTopic::new(name, &[("cleanup.policy", "compact")], config);
+    topic
+        .configs
+        .extend(store.builder.changelog_config().clone());
+    if let Some(retention_ms) = store.builder.retention_ms() {
+        let additional_ms = config.windowstore_changelog_additional_retention_ms();
+        let retention_ms = retention_ms.saturating_add_unsigned(additional_ms);
+        let retention_ms = retention_ms.to_string();
+        topic
+            .configs
+            .insert("retention.ms".to_owned(), retention_ms);
+    }
+    Some(topic)
+}
+
+/// What some nodes read and write, each sorted.
+#[derive(Default)]
+struct Topics {
+    sources: BTreeSet<TopicName>,
+    repartition_sources: BTreeSet<TopicName>,
+    patterns: BTreeSet<String>,
+    offset_resets: BTreeMap<TopicName, AutoOffsetReset>,
+    sinks: BTreeSet<TopicName>,
+    repartition_sinks: BTreeSet<TopicName>,
 }
 
 /// The topology as a joining member declares it. Brokers compare it including order, so it is

@@ -42,8 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // A real application draws its seed; members of one group must not share it.
     let seed = SeedTree::new(7);
     let client = ClientMachine::new(now(origin), &config, &topology, 0, "event-loop", seed);
-    let cache_max_bytes = config.statestore_cache_max_bytes();
-    let runner = TaskRunner::new(now(origin), topology, &config, cache_max_bytes);
+    let runner = TaskRunner::new(now(origin), topology, &config);
     let sockets = BTreeMap::new();
     let mut event_loop = EventLoop {
         origin,

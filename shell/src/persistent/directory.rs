@@ -10,8 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use eddyline_core::config::StreamsConfig;
 use eddyline_core::state::storage::{Storage, StorageError, StorageFactory};
 use eddyline_core::types::TaskId;
+use eddyline_core::wire::Uuid;
 
 use super::engine::RedbStorage;
+use super::page_cache::PageCache;
 use super::sync::Syncer;
 
 /// Held by one process at a time, for all its threads.
@@ -19,6 +21,9 @@ const LOCK: &str = ".lock";
 
 /// Says whose the directory is.
 const MARKER: &str = "eddyline";
+
+/// Says which process it is of, as Java's file of this name does.
+const PROCESS: &str = "kafka-streams-process-metadata";
 
 /// The first line of the marker.
 const FORMAT: &str = "eddyline state directory, format ";
@@ -32,6 +37,7 @@ pub struct StateDirectory {
     /// Tasks that some thread has open.
     open: Mutex<BTreeSet<TaskId>>,
     syncer: Arc<Syncer>,
+    pages: Arc<PageCache>,
     _lock: File,
 }
 
@@ -52,6 +58,7 @@ impl StateDirectory {
             path,
             open: Mutex::new(BTreeSet::new()),
             syncer,
+            pages: PageCache::new(config.statestore_page_cache_max_bytes()),
             _lock: lock,
         }))
     }
@@ -60,6 +67,30 @@ impl StateDirectory {
     /// ([`TaskRunner::with_storages`](eddyline_core::thread::TaskRunner::with_storages)).
     pub fn storages(self: &Arc<Self>) -> Box<dyn StorageFactory> {
         Box::new(TaskStorages(Arc::clone(self)))
+    }
+
+    /// The id of the process whose directory this is: what it was before, or `fresh` where it had none
+    /// (Java: `StateDirectory.initializeProcessId`). An application that is started again is the
+    /// same to its group then, and ends the transactions that it left open.
+    ///
+    /// # Errors
+    /// When the file with the id cannot be read or written, or has something else in it.
+    pub fn process_id(&self, fresh: Uuid) -> Result<Uuid, StorageError> {
+        let file = self.path.join(PROCESS);
+        match fs::read(&file) {
+            Ok(bytes) => parse_process(&bytes).ok_or_else(|| StorageError::Damaged {
+                place: file.display().to_string(),
+                message: "it has no process id: remove this file to get a new one".to_owned(),
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let written = self.path.join(format!("{PROCESS}.tmp"));
+                let content = format!("{{\"processId\":\"{fresh}\"}}");
+                fs::write(&written, content).map_err(|error| failed(&written, &error))?;
+                fs::rename(&written, &file).map_err(|error| failed(&file, &error))?;
+                Ok(fresh)
+            }
+            Err(error) => Err(failed(&file, &error)),
+        }
     }
 
     /// Removes what the application of `config` has in `state_dir`, where it has anything.
@@ -96,7 +127,8 @@ impl StateDirectory {
             task,
         };
         fs::create_dir_all(&path).map_err(|error| failed(&path, &error))?;
-        RedbStorage::open(&path.join("state.redb"), &self.syncer, held)
+        let file = path.join("state.redb");
+        RedbStorage::open(&file, &self.syncer, self.pages.share(), held)
     }
 }
 
@@ -192,6 +224,15 @@ fn check_marker(path: &Path, application_id: &str) -> Result<(), StorageError> {
             Err(StorageError::Foreign { place, message })
         }
     }
+}
+
+/// The one field of Java's JSON.
+fn parse_process(bytes: &[u8]) -> Option<Uuid> {
+    let text = std::str::from_utf8(bytes).ok()?.trim();
+    let fields = text.strip_prefix('{')?.strip_suffix('}')?;
+    let (name, id) = fields.split_once(':')?;
+    let id = id.trim().strip_prefix('"')?.strip_suffix('"')?;
+    (name.trim() == "\"processId\"").then(|| Uuid::parse_str(id).ok())?
 }
 
 /// A refusal of the file system.

@@ -21,13 +21,10 @@ use redb::{
 };
 
 use super::directory::{HeldTask, failed};
+use super::page_cache::PageShare;
 use super::sync::Syncer;
 
 type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;
-
-/// Pages of one task's file that are kept in memory; the system caches the rest of it. As much as
-/// Java gives RocksDB for one store: 50 MB of blocks and three memtables of 16 MB.
-const CACHE_BYTES: usize = 98 << 20;
 
 /// The storage of one task.
 pub(super) struct RedbStorage {
@@ -35,6 +32,7 @@ pub(super) struct RedbStorage {
     file: Arc<TaskFile>,
     /// Every space as the last batch left it; `None` was not written to yet.
     rows: RefCell<BTreeMap<u16, Option<Arc<Rows>>>>,
+    _pages: PageShare,
     _held: HeldTask,
 }
 
@@ -67,11 +65,17 @@ impl TaskFile {
 }
 
 impl RedbStorage {
-    /// Opens a file, or makes one.
-    pub(super) fn open(path: &Path, syncer: &Syncer, held: HeldTask) -> Result<Self, StorageError> {
+    /// Opens a file, or makes one. It keeps as many bytes of pages in memory as `pages` says; the
+    /// system caches the rest.
+    pub(super) fn open(
+        path: &Path,
+        syncer: &Syncer,
+        pages: PageShare,
+        held: HeldTask,
+    ) -> Result<Self, StorageError> {
         let open = || {
             Ok(Database::builder()
-                .set_cache_size(CACHE_BYTES)
+                .set_cache_size(pages.bytes())
                 .create(path)?)
         };
         let database = guarded(path, open)?;
@@ -84,6 +88,7 @@ impl RedbStorage {
             place: path.to_owned(),
             file,
             rows: RefCell::new(BTreeMap::new()),
+            _pages: pages,
             _held: held,
         })
     }

@@ -2,6 +2,7 @@
 
 mod directory;
 mod engine;
+mod page_cache;
 mod sync;
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use eddyline_core::state::storage::{
 };
 use eddyline_core::state::{Direction, StoreBytes};
 use eddyline_core::types::TaskId;
+use eddyline_core::wire::Uuid;
 
 use super::StateDirectory;
 
@@ -252,4 +253,27 @@ fn a_damaged_file_is_an_error_that_says_so() {
         bytes[at] ^= 0x55;
         check(&bytes).ok();
     }
+}
+
+#[test]
+fn a_directory_keeps_the_process_id() {
+    let dir = TempDir::new();
+    let (first, second) = (Uuid::from_u128(7), Uuid::from_u128(8));
+    let open = || StateDirectory::open(&config("app"), dir.path()).expect("opens");
+    assert_eq!(open().process_id(first), Ok(first));
+    assert_eq!(open().process_id(second), Ok(first));
+    let file = PathBuf::from(dir.path()).join("app/kafka-streams-process-metadata");
+    let java = "{\"processId\" : \"00000000-0000-0000-0000-000000000009\"}\n";
+    fs::write(&file, java).expect("written");
+    assert_eq!(open().process_id(second), Ok(Uuid::from_u128(9)));
+    for wrong in ["", "{}", "{\"processId\":\"x\"}", "{\"other\":\"9\"}"] {
+        fs::write(&file, wrong).expect("written");
+        let refused = open().process_id(second);
+        assert!(
+            matches!(refused, Err(StorageError::Damaged { .. })),
+            "{wrong}"
+        );
+    }
+    StateDirectory::clean_up(&config("app"), dir.path()).expect("removed");
+    assert_eq!(open().process_id(second), Ok(second));
 }

@@ -5,6 +5,7 @@
 //! Stream threads answer between two steps, a page of rows at a time, so that a long scan holds
 //! none of them up. A scan over several partitions is merged.
 
+mod local_threads;
 mod metadata;
 mod rows;
 mod stores;
@@ -19,18 +20,23 @@ use eddyline_core::query::{
     PartitionPage, Position, PositionBound, Query, QueryFailure, RowPosition, StoreQuery,
 };
 
+use eddyline_core::time::WallClock;
+use eddyline_core::types::TaskId;
+
 pub use eddyline_core::query::{
-    HostInfo, KeyQuery, KeyQueryMetadata, MultiVersionedKeyQuery, RangeQuery, ResultOrder,
+    HostInfo, KeyQuery, KeyQueryMetadata, LagInfo, MultiVersionedKeyQuery, RangeQuery, ResultOrder,
     SessionRangeQuery, StreamsMetadata, TimestampedKeyQuery, TimestampedRangeQuery,
     VersionedKeyQuery, WindowKeyQuery, WindowRangeQuery,
 };
+pub use eddyline_core::thread::{TaskMetadata, ThreadMetadata};
 
 pub use self::rows::QueryRows;
 pub use self::stores::{
     ReadOnlyKeyValueStore, ReadOnlySessionStore, ReadOnlyVersionedStore, ReadOnlyWindowStore,
 };
-use crate::stream_thread::StreamThread;
-use crate::streams::{RunningStreams, Shared};
+use crate::stream_thread::{Settings, StreamThread};
+use crate::streams::RunningStreams;
+use crate::threads::Shared;
 
 /// A question to the store of an application (Java: `StateQueryRequest`).
 #[must_use = "ask it with RunningStreams::query"]
@@ -43,8 +49,8 @@ pub struct StateQueryRequest<Q> {
 }
 
 impl<Q: Query> StateQueryRequest<Q> {
-    /// Asks `query` of all local partitions of the store called `store`, those that are being
-    /// restored too.
+    /// Asks `query` of all local partitions of the store called `store`, those of standbys and those
+    /// that are being restored too.
     pub fn in_store(store: impl Into<String>, query: Q) -> Self {
         Self {
             store: store.into(),
@@ -128,6 +134,17 @@ impl<R> StateQueryResult<R> {
     }
 }
 
+/// What the runner of a stream thread is asked, or told.
+pub(crate) enum Job {
+    Query(Box<QueryJob>),
+    Lags(Sender<Lags>),
+    Idling(Sender<BTreeMap<TaskId, WallClock>>),
+    Configure(Settings),
+}
+
+/// How far stores are, by name and partition.
+type Lags = BTreeMap<Arc<str>, BTreeMap<i32, LagInfo>>;
+
 /// A question on its way to a stream thread, which answers with a page for every partition it has.
 pub(crate) struct QueryJob {
     pub(crate) store: String,
@@ -183,7 +200,7 @@ impl Question {
             return Err(QueryFailure::DoesNotExist { store });
         }
         let mut pages = Vec::new();
-        let threads = shared.handles();
+        let threads = shared.threads();
         // Every thread has all of a global store: one of them is enough.
         let at_once = match shared.topology().has_global_store(&self.store) {
             true => 1,
@@ -210,7 +227,7 @@ impl Question {
     ) -> Vec<PartitionPage> {
         let (answer, answers) = unbounded();
         for thread in threads {
-            thread.query(QueryJob {
+            thread.ask(Job::Query(Box::new(QueryJob {
                 store: self.store.clone(),
                 query: self.query.clone(),
                 partitions: partitions.cloned(),
@@ -219,7 +236,7 @@ impl Question {
                 bound: self.bound.clone(),
                 allows_stale: self.allows_stale,
                 answer: answer.clone(),
-            });
+            })));
         }
         drop(answer);
         // Ends when every thread has answered or ended.
@@ -228,6 +245,25 @@ impl Question {
 }
 
 impl RunningStreams {
+    /// How far the logged stores of this instance are with their changelogs, active ones and
+    /// standbys, by store and partition (Java: `KafkaStreams.allLocalStorePartitionLags`). Not from
+    /// a stream thread, which gets nothing.
+    pub fn all_local_store_partition_lags(&self) -> BTreeMap<String, BTreeMap<i32, LagInfo>> {
+        let mut all: BTreeMap<String, BTreeMap<i32, LagInfo>> = BTreeMap::new();
+        if IS_STREAM_THREAD.get() {
+            return all;
+        }
+        let (answer, answers) = unbounded();
+        for thread in self.shared.threads() {
+            thread.ask(Job::Lags(answer.clone()));
+        }
+        drop(answer);
+        for (store, lags) in answers.into_iter().flatten() {
+            all.entry(store.to_string()).or_default().extend(lags);
+        }
+        all
+    }
+
     /// Asks the local partitions of a store, from any thread but a stream thread (Java:
     /// `KafkaStreams.query`).
     ///

@@ -9,7 +9,7 @@ use eddyline_core::query::{PartitionPage, QueryFailure, QueryRow, RowPosition, S
 use eddyline_core::state::Direction;
 
 use super::Question;
-use crate::streams::Shared;
+use crate::threads::Shared;
 
 /// Rows of an answer (Java: `KeyValueIterator`). They are fetched as they are taken; the stores go
 /// on meanwhile, and rows behind the last one taken are seen as they are by then. Over several

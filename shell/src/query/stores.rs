@@ -14,7 +14,8 @@ use eddyline_core::state::{Direction, ValueAndTimestamp, VersionedRecord};
 use eddyline_core::window::Windowed;
 
 use super::{QueryRows, Question};
-use crate::streams::{RunningStreams, Shared};
+use crate::streams::RunningStreams;
+use crate::threads::Shared;
 
 /// What every handle has.
 struct Handle<K, V> {
@@ -22,6 +23,7 @@ struct Handle<K, V> {
     store: String,
     keys: SerdeRef<K>,
     values: SerdeRef<V>,
+    allows_stale: bool,
 }
 
 impl<K, V> Clone for Handle<K, V> {
@@ -31,6 +33,7 @@ impl<K, V> Clone for Handle<K, V> {
             store: self.store.clone(),
             keys: Arc::clone(&self.keys),
             values: Arc::clone(&self.values),
+            allows_stale: self.allows_stale,
         }
     }
 }
@@ -59,7 +62,8 @@ impl<K: 'static, V: 'static> Handle<K, V> {
         Ok((self.bound(from)?, self.bound(to)?))
     }
 
-    /// Asks every local partition; none, or one that is not ready, is a failure.
+    /// Asks every local partition that processes, or may be stale; none, or one that is not ready,
+    /// is a failure.
     fn rows<R>(
         &self,
         query: StoreQuery,
@@ -73,9 +77,10 @@ impl<K: 'static, V: 'static> Handle<K, V> {
             store: self.store.clone(),
             query,
             bound: PositionBound::Unbounded,
-            allows_stale: false,
+            allows_stale: self.allows_stale,
         };
-        let pages = question.ask(&self.shared, None, None)?;
+        let mut pages = question.ask(&self.shared, None, None)?;
+        pages.retain(|page| page.is_active || self.allows_stale);
         if pages.is_empty() {
             return Err(QueryFailure::NotPresent {
                 store: self.store.clone(),
@@ -168,7 +173,18 @@ macro_rules! handle {
                     store: name.to_owned(),
                     keys,
                     values,
+                    allows_stale: false,
                 }))
+            }
+        }
+
+        impl<K, V> $store<K, V> {
+            /// The same with the partitions of standbys, and with those that are being restored as
+            /// far as they are (Java: `StoreQueryParameters.enableStaleStores`).
+            #[must_use]
+            pub fn enable_stale_stores(mut self) -> Self {
+                self.0.allows_stale = true;
+                self
             }
         }
     };

@@ -64,8 +64,7 @@ pub struct BrokerConfig {
     pub max_batch_bytes: usize,
     /// Finalized level of the feature `streams.version`; 0 turns APIs 88 and 89 off.
     pub streams_version: i16,
-    /// Finalized level of the feature `transaction.version`; below 2 clients need requests that
-    /// are not modelled.
+    /// Finalized level of the feature `transaction.version`.
     pub transaction_version: i16,
     /// How long after its end a transaction is written into what it touched.
     pub marker_delay_ms: u64,

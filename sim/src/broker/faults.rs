@@ -7,6 +7,7 @@ use eddyline_core::wire::streams_group::{DescribedGroup, StreamsGroupDescribeRes
 use eddyline_core::wire::{ApiKey, Request, Response};
 
 use super::group_requests::heartbeat_error;
+use super::transactions_v1::partitions_added;
 
 /// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +122,10 @@ pub(super) fn refuse(version: i16, request: &Request, code: i16) -> Option<Respo
                 .with_producer_epoch(-1),
         ),
         Request::TxnOffsetCommit(request) => refuse_txn_offset_commit(request, code),
+        Request::AddPartitionsToTxn(request) => partitions_added(request, &mut || code),
+        Request::AddOffsetsToTxn(_) => {
+            Response::AddOffsetsToTxn(AddOffsetsToTxnResponse::default().with_error_code(code))
+        }
         Request::EndTxn(_) => Response::EndTxn(
             EndTxnResponse::default()
                 .with_error_code(code)

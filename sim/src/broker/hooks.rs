@@ -144,6 +144,22 @@ impl Broker {
         }
     }
 
+    /// Cleans a log as a broker with `cleanup.policy=compact` does, but for the last `kept` batches;
+    /// with `moves_start`, the log begins with what is left, as with `compact,delete`.
+    pub fn clean(&mut self, topic: &str, partition: i32, kept: usize, moves_start: bool) {
+        let topic = self.topics.by_name_mut(topic);
+        if let Some(partition) = topic.and_then(|topic| topic.partition_mut(partition)) {
+            // What does not decode stays.
+            let _ = partition.log.clean(kept, moves_start);
+        }
+    }
+
+    /// Ends every open transaction as one that takes too long.
+    pub fn expire_transactions(&mut self, now: Now) {
+        self.transactions.expire();
+        self.handle_input(now, BrokerInput::Timeout);
+    }
+
     /// Takes a node down: its connections close, others lead its partitions and coordinate its
     /// groups. A partition without another replica has no leader meanwhile.
     pub fn stop_node(&mut self, now: Now, node: BrokerId) {

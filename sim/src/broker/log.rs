@@ -1,6 +1,7 @@
 //! One partition's log: record batches as they were produced, offsets and leader epoch stamped in.
 //!
-//! Retention and compaction are not modelled yet: a log only loses records to DeleteRecords.
+//! A log loses records to DeleteRecords, and batches to [`PartitionLog::clean`] as a broker's cleaner
+//! would take them, when a test says so.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -36,6 +37,11 @@ impl StoredBatch {
     /// The offset of the last record.
     pub fn last_offset(&self) -> i64 {
         self.last_offset
+    }
+
+    fn records(&self) -> Result<Vec<Record>, RecordError> {
+        let batches = wire::decode_batches(self.bytes.clone())?;
+        batches.iter().flat_map(RecordBatch::records).collect()
     }
 
     /// The batch as it goes over the wire.
@@ -85,6 +91,8 @@ pub(crate) struct Appended {
 #[derive(Debug, Default)]
 pub struct PartitionLog {
     batches: VecDeque<StoredBatch>,
+    /// What the cleaner took away, for oracles.
+    cleaned: Vec<StoredBatch>,
     start_offset: i64,
     end_offset: i64,
     size_bytes: usize,
@@ -153,14 +161,120 @@ impl PartitionLog {
         let mut records = Vec::new();
         let readable = self.batches.iter().filter(|batch| !batch.is_control);
         for batch in readable.filter(|batch| self.is_committed(batch)) {
-            for batch in wire::decode_batches(batch.bytes.clone())? {
-                for record in batch.records() {
-                    let record = record?;
-                    if record.offset >= self.start_offset {
-                        records.push(record);
-                    }
+            let all = batch.records()?;
+            let left = |record: &Record| record.offset >= self.start_offset;
+            records.extend(all.into_iter().filter(left));
+        }
+        Ok(records)
+    }
+
+    /// The same of what was there once, cleaned or not.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn history(&self) -> Result<Vec<Record>, RecordError> {
+        let mut batches: Vec<&StoredBatch> = self.cleaned.iter().chain(&self.batches).collect();
+        batches.sort_by_key(|batch| batch.base_offset);
+        let readable = batches.into_iter().filter(|batch| !batch.is_control);
+        let mut records = Vec::new();
+        for batch in readable.filter(|batch| self.is_committed(batch)) {
+            records.extend(batch.records()?);
+        }
+        Ok(records)
+    }
+
+    /// The offsets of what the cleaner took away.
+    pub(crate) fn is_cleaned_at(&self, offset: i64) -> bool {
+        let mut cleaned = self.cleaned.iter();
+        cleaned.any(|batch| (batch.base_offset..=batch.last_offset).contains(&offset))
+    }
+
+    /// Whether the cleaner took something away.
+    pub(crate) fn is_cleaned(&self) -> bool {
+        !self.cleaned.is_empty()
+    }
+
+    /// Takes away the batches below the last stable offset that nobody needs any more, as the
+    /// cleaner of a broker: those of aborted transactions, and those of which every record was
+    /// written anew. The last `kept` batches are the segment that is written to. With `moves_start`,
+    /// the log begins with what is left, and records that delete a key go, too, where nothing is left
+    /// before them: who has not read them has to begin anew.
+    ///
+    /// # Errors
+    /// A batch a hostile producer wrote may not decode.
+    pub(crate) fn clean(&mut self, kept: usize, moves_start: bool) -> Result<(), RecordError> {
+        let stable = self.last_stable_offset();
+        let most = self.batches.len().saturating_sub(kept);
+        let cleanable = self.batches.iter().take(most);
+        let cleanable = cleanable
+            .take_while(|batch| batch.last_offset < stable)
+            .count();
+        let mut last: BTreeMap<Bytes, i64> = BTreeMap::new();
+        for record in self.records()? {
+            if let Some(key) = record.key {
+                last.insert(key, record.offset);
+            }
+        }
+        let mut left = VecDeque::with_capacity(self.batches.len());
+        let mut has_left = false;
+        for (at, batch) in std::mem::take(&mut self.batches).into_iter().enumerate() {
+            let records = if batch.is_control || !self.is_committed(&batch) {
+                Vec::new()
+            } else {
+                batch.records()?
+            };
+            let is_gone = |record: &Record| {
+                let Some(key) = &record.key else { return false };
+                let is_last = last.get(key) == Some(&record.offset);
+                !is_last || (moves_start && record.value.is_none() && !has_left)
+            };
+            if at < cleanable && !batch.is_control && records.iter().all(is_gone) {
+                self.size_bytes -= batch.bytes.len();
+                self.cleaned.push(batch);
+                continue;
+            }
+            has_left |= !batch.is_control;
+            left.push_back(batch);
+        }
+        self.batches = left;
+        if moves_start {
+            let first = self.batches.iter().find(|batch| !batch.is_control);
+            let start = first.map_or(stable, |batch| batch.base_offset);
+            self.delete_before(start.min(stable));
+        }
+        Ok(())
+    }
+
+    /// The same of those from one offset up to another, which is not included.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn records_between(&self, from: i64, to: i64) -> Result<Vec<Record>, RecordError> {
+        let from = from.max(self.start_offset);
+        let batches = self.batches.range(self.position(from)..);
+        let batches = batches.take_while(|batch| batch.base_offset < to);
+        let readable = batches.filter(|batch| !batch.is_control && self.is_committed(batch));
+        let mut records = Vec::new();
+        for batch in readable {
+            for record in batch.records()? {
+                if (from..to).contains(&record.offset) {
+                    records.push(record);
                 }
             }
+        }
+        Ok(records)
+    }
+
+    /// What a producer has written in the transaction that is open.
+    pub(crate) fn open_records(&self, producer_id: i64) -> Result<Vec<Record>, RecordError> {
+        let Some(open) = self.open.get(&producer_id) else {
+            return Ok(Vec::new());
+        };
+        let batches = self.batches.range(self.position(open.first_offset)..);
+        let own = batches.filter(|batch| batch.transaction_of == Some(producer_id));
+        let mut records = Vec::new();
+        for batch in own.filter(|batch| !batch.is_control) {
+            records.extend(batch.records()?);
         }
         Ok(records)
     }
@@ -254,9 +368,13 @@ impl PartitionLog {
                 last_offset,
             });
         }
-        let recent = VecDeque::with_capacity(REMEMBERED_BATCHES);
-        let state = ProducerState { epoch, recent };
-        self.producers.insert(producer_id, state);
+        let known = self.producers.get(&producer_id);
+        // Under version 1 of transactions the epoch goes on, and the sequence numbers with it.
+        if known.is_none_or(|known| known.epoch != epoch) {
+            let recent = VecDeque::with_capacity(REMEMBERED_BATCHES);
+            let state = ProducerState { epoch, recent };
+            self.producers.insert(producer_id, state);
+        }
     }
 
     /// Kafka's rules for idempotent producers (Java: `ProducerAppendInfo`); gives the offset of a

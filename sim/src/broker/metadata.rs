@@ -36,10 +36,8 @@ const CLUSTER_OPERATIONS: i32 = 8184;
 
 /// What the broker speaks: API, lowest and highest version.
 ///
-/// No entry, no service. Consumer groups (KIP-848, or with a leader) and what version 1 of
-/// transactions needs (AddPartitionsToTxn, AddOffsetsToTxn) are missing;
-/// without DescribeTopicPartitions (75) clients describe topics with Metadata.
-pub(super) const APIS: [(ApiKey, i16, i16); 23] = [
+/// No entry, no service. Consumer groups (KIP-848, or with a leader) are missing; without DescribeTopicPartitions (75) clients describe topics with Metadata.
+pub(super) const APIS: [(ApiKey, i16, i16); 25] = [
     (ApiKey::Produce, 3, 13),
     (ApiKey::Fetch, 4, 18),
     (ApiKey::ListOffsets, 1, 10),
@@ -55,6 +53,8 @@ pub(super) const APIS: [(ApiKey, i16, i16); 23] = [
     (ApiKey::DeleteRecords, 0, 2),
     (ApiKey::InitProducerId, 0, 5),
     (ApiKey::OffsetForLeaderEpoch, 2, 4),
+    (ApiKey::AddPartitionsToTxn, 0, 3),
+    (ApiKey::AddOffsetsToTxn, 0, 4),
     (ApiKey::EndTxn, 0, 5),
     (ApiKey::TxnOffsetCommit, 0, 5),
     (ApiKey::DescribeConfigs, 1, 4),

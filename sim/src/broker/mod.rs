@@ -27,6 +27,7 @@ mod sessions;
 mod tests;
 mod topics;
 mod transactions;
+mod transactions_v1;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -48,6 +49,7 @@ pub use groups::{AssignedTasks, GroupState, Member, MemberState, StreamsGroup, T
 pub use log::{PartitionLog, StoredBatch};
 use sessions::Sessions;
 use topics::Topics;
+pub(crate) use transactions::CommittedTransaction;
 use transactions::Transactions;
 
 /// A connection of a client to one node, named by the driver; never used twice.
@@ -448,6 +450,10 @@ impl Broker {
                 let id = request.transactional_id.as_ref();
                 id.map(|id| id.0.to_string())
             }
+            Request::AddPartitionsToTxn(request) => {
+                Some(request.v3_and_below_transactional_id.0.to_string())
+            }
+            Request::AddOffsetsToTxn(request) => Some(request.transactional_id.0.to_string()),
             Request::EndTxn(request) => Some(request.transactional_id.0.to_string()),
             _ => None,
         }
@@ -491,6 +497,8 @@ impl Broker {
             Request::ListOffsets(request) => self.list_offsets(node, version, request),
             Request::InitProducerId(request) => self.init_producer_id(client_id, request),
             Request::TxnOffsetCommit(request) => self.txn_offset_commit(version, request),
+            Request::AddPartitionsToTxn(request) => self.add_partitions_to_txn(request),
+            Request::AddOffsetsToTxn(request) => self.add_offsets_to_txn(request),
             Request::EndTxn(request) => self.end_txn(version, request),
             Request::DeleteRecords(request) => self.delete_records(node, request),
             Request::OffsetForLeaderEpoch(request) => self.offset_for_leader_epoch(node, request),
@@ -505,6 +513,9 @@ impl Broker {
             Request::StreamsGroupDescribe(request) => self.streams_group_describe(node, request),
             Request::DescribeTopicPartitions(_) => {
                 return Handled::Close("DescribeTopicPartitions is not offered".to_owned());
+            }
+            Request::SaslHandshake(_) | Request::SaslAuthenticate(_) => {
+                return Handled::Close("logins are not offered".to_owned());
             }
         })
     }

@@ -105,9 +105,12 @@ impl Broker {
         };
         if batch.header().is_transactional {
             let identity = (batch.header().producer_id, batch.header().producer_epoch);
-            // Before version 12 AddPartitionsToTxn would have come first.
-            let touched = match transactional_id.filter(|_| version >= TRANSACTIONS_FROM) {
-                Some(id) => self.touch_partition(id, identity, &topic_name, data.index),
+            let (topic, index) = (&topic_name, data.index);
+            let touched = match transactional_id {
+                Some(id) if version >= TRANSACTIONS_FROM => {
+                    self.touch_partition(id, identity, topic, index)
+                }
+                Some(id) => self.check_partition_added(id, identity, topic, index),
                 None => Err(codes::INVALID_TXN_STATE),
             };
             if let Err(code) = touched {

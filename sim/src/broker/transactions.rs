@@ -2,15 +2,14 @@
 //! TxnOffsetCommit (28), EndTxn (26), and what they leave in logs and groups (Java:
 //! `TransactionCoordinator`).
 //!
-//! Partitions and offsets join a transaction by being written; AddPartitionsToTxn and
-//! AddOffsetsToTxn, which version 1 needs, are not modelled. Every end raises the producer's epoch,
-//! and its markers are written some time after it is decided.
+//! Partitions and offsets join a transaction by being written. Every end raises the producer's epoch,
+//! and its markers are written some time after it is decided. Requests of older versions do as
+//! version 1 has it: see `transactions_v1`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use eddyline_core::time::{Instant, Now};
 use eddyline_core::types::{BrokerId, OffsetAndMetadata};
-use eddyline_core::wire::Response;
 use eddyline_core::wire::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
@@ -21,6 +20,7 @@ use eddyline_core::wire::messages::{
     EndTxnRequest, EndTxnResponse, InitProducerIdRequest, InitProducerIdResponse,
     OffsetCommitRequest, ProducerId, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
 };
+use eddyline_core::wire::{Record, Response};
 
 use super::offsets::committed;
 use super::{Broker, codes};
@@ -30,14 +30,16 @@ pub(super) const VERSION: i16 = 5;
 
 /// What a transaction has touched.
 #[derive(Clone, Debug, Default)]
-struct Touched {
-    partitions: BTreeSet<(String, i32)>,
+pub(super) struct Touched {
+    pub(super) partitions: BTreeSet<(String, i32)>,
+    /// Whose offsets it may commit, under version 1.
+    pub(super) groups: BTreeSet<String>,
     /// Offsets to be committed, by group, topic and partition.
     offsets: BTreeMap<(String, String, i32), OffsetAndMetadata>,
 }
 
 #[derive(Clone, Debug)]
-enum State {
+pub(super) enum State {
     Empty,
     Ongoing {
         until: Instant,
@@ -57,22 +59,33 @@ enum State {
 }
 
 #[derive(Clone, Debug)]
-struct Transaction {
-    producer_id: i64,
-    epoch: i16,
+pub(super) struct Transaction {
+    pub(super) producer_id: i64,
+    pub(super) epoch: i16,
     timeout_ms: u64,
-    state: State,
+    pub(super) state: State,
+}
+
+/// A transaction that is certain to count from now on.
+#[derive(Clone, Debug)]
+pub(crate) struct CommittedTransaction {
+    /// What it wrote, by topic and partition.
+    pub(crate) records: BTreeMap<(String, i32), Vec<Record>>,
+    /// The offsets it commits, by topic and partition.
+    pub(crate) offsets: BTreeMap<(String, i32), i64>,
 }
 
 /// All transactional ids, and the producers that have one.
 #[derive(Debug, Default)]
 pub(super) struct Transactions {
-    by_id: BTreeMap<String, Transaction>,
+    pub(super) by_id: BTreeMap<String, Transaction>,
+    /// What was committed and nobody has looked at; `None` where nobody will.
+    committed: Option<VecDeque<CommittedTransaction>>,
 }
 
 impl Transactions {
     /// Lets a producer write: what it writes belongs to its transaction, which begins if need be.
-    fn touch(
+    pub(super) fn touch(
         &mut self,
         now: Instant,
         transactional_id: &str,
@@ -122,6 +135,15 @@ impl Transactions {
         due.min()
     }
 
+    /// Makes every open transaction time out.
+    pub(super) fn expire(&mut self) {
+        for known in self.by_id.values_mut() {
+            if let State::Ongoing { until, .. } = &mut known.state {
+                *until = Instant::ZERO;
+            }
+        }
+    }
+
     fn due(&self, now: Instant) -> Option<String> {
         let due = self.by_id.iter().find(|(_, known)| match known.state {
             State::Ongoing { until, .. } | State::Ending { until, .. } => until <= now,
@@ -163,7 +185,7 @@ impl Broker {
             .map(|t| &t.state)
         {
             Some(State::Ongoing { .. }) => {
-                self.end(transactional_id, false);
+                self.end(transactional_id, false, true);
                 return refused(codes::CONCURRENT_TRANSACTIONS);
             }
             Some(State::Ending { .. }) => return refused(codes::CONCURRENT_TRANSACTIONS),
@@ -252,9 +274,6 @@ impl Broker {
     fn add_offsets(&mut self, version: i16, request: &TxnOffsetCommitRequest) -> Vec<i16> {
         let count = request.topics.iter().map(|topic| topic.partitions.len());
         let count = count.sum();
-        if version < VERSION {
-            return vec![codes::INVALID_TXN_STATE; count];
-        }
         let plain = plain_commit(request);
         let accepted = match self.check_commit(PLAIN_VERSION, &plain) {
             Ok(accepted) => accepted,
@@ -264,6 +283,11 @@ impl Broker {
         };
         let identity = (request.producer_id.0, request.producer_epoch);
         let id = request.transactional_id.0.as_str();
+        if version < VERSION
+            && let Err(code) = self.check_group_added(id, identity, request.group_id.0.as_str())
+        {
+            return vec![code; count];
+        }
         let touched = match self.transactions.touch(self.now.instant, id, identity) {
             Ok(touched) => touched,
             Err(code) => return vec![code; count],
@@ -304,7 +328,7 @@ impl Broker {
         request: &EndTxnRequest,
     ) -> Result<(i64, i16), i16> {
         if version < VERSION {
-            return Err(codes::INVALID_TXN_STATE);
+            return self.try_end_v1(id, request);
         }
         let known = self.transactions.by_id.get(id);
         let known = known.ok_or(codes::INVALID_PRODUCER_ID_MAPPING)?;
@@ -324,15 +348,52 @@ impl Broker {
             _ if !request.committed => {}
             _ => return Err(codes::INVALID_TXN_STATE),
         }
-        self.end(id, request.committed);
+        self.end(id, request.committed, true);
         let known = self.transactions.by_id.get(id);
         known
             .map(|known| (known.producer_id, known.epoch))
             .ok_or(codes::UNKNOWN_SERVER_ERROR)
     }
 
-    /// Decides a transaction; its producer needs the next epoch from now on.
-    fn end(&mut self, id: &str, is_commit: bool) {
+    /// From now on keeps every transaction that is committed for [`Self::poll_committed`].
+    pub(crate) fn watch_transactions(&mut self) {
+        self.transactions.committed = Some(VecDeque::new());
+    }
+
+    /// The next transaction that was committed.
+    pub(crate) fn poll_committed(&mut self) -> Option<CommittedTransaction> {
+        self.transactions.committed.as_mut()?.pop_front()
+    }
+
+    /// Keeps a transaction that is to be committed for whoever watches.
+    fn note_committed(&mut self, id: &str) {
+        let Transactions { by_id, committed } = &mut self.transactions;
+        let (Some(known), Some(committed)) = (by_id.get(id), committed) else {
+            return;
+        };
+        let (State::Ongoing { touched, .. }, producer_id) = (&known.state, known.producer_id)
+        else {
+            return;
+        };
+        let records = touched.partitions.iter().filter_map(|(topic, partition)| {
+            let log = &self.topics.by_name(topic)?.partition(*partition)?.log;
+            let records = log.open_records(producer_id).ok()?;
+            Some(((topic.clone(), *partition), records))
+        });
+        let offsets = touched.offsets.iter();
+        let offsets = offsets
+            .map(|((_, topic, partition), offset)| ((topic.clone(), *partition), offset.offset));
+        committed.push_back(CommittedTransaction {
+            records: records.collect(),
+            offsets: offsets.collect(),
+        });
+    }
+
+    /// Decides a transaction; with `raises_epoch`, its producer needs the next epoch from now on.
+    pub(super) fn end(&mut self, id: &str, is_commit: bool, raises_epoch: bool) {
+        if is_commit {
+            self.note_committed(id);
+        }
         let Some(known) = self.transactions.by_id.get_mut(id) else {
             return;
         };
@@ -357,7 +418,9 @@ impl Broker {
         };
         let client = self.producers.get(&producer_id);
         let client = client.cloned().unwrap_or_default();
-        self.raise_epoch(id, &client);
+        if raises_epoch {
+            self.raise_epoch(id, &client);
+        }
         if self.config.marker_delay_ms == 0 {
             self.write_markers(id);
         }
@@ -407,7 +470,7 @@ impl Broker {
         while let Some(id) = self.transactions.due(now.instant) {
             let known = self.transactions.by_id.get(&id);
             match known.map(|known| &known.state) {
-                Some(State::Ongoing { .. }) => self.end(&id, false),
+                Some(State::Ongoing { .. }) => self.end(&id, false, true),
                 _ => self.write_markers(&id),
             }
         }

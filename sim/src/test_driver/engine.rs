@@ -243,7 +243,7 @@ impl Engine {
             progress = false;
             for at in 0..self.tasks.len() {
                 let task = &mut self.tasks[at];
-                if !task.can_process() {
+                if !task.can_process(self.now) {
                     continue;
                 }
                 progress = true;

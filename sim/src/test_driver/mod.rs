@@ -49,14 +49,22 @@
 //! - **Restarts.** [`restart`](TopologyTestDriver::restart) shuts down cleanly and restores every
 //!   store from its changelog; [`crash`](TopologyTestDriver::crash) loses what was not committed.
 
+#[cfg(test)]
+mod dead_letter_tests;
 mod engine;
+#[cfg(test)]
+mod failing_closure_tests;
 mod input;
 mod output;
+#[cfg(test)]
+mod partitioner_tests;
 mod record;
 mod stores;
 #[cfg(test)]
 mod tests;
 mod topics;
+#[cfg(test)]
+mod wrapper_tests;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use eddyline_core::config::{HostPort, StreamsConfig};
 use eddyline_core::error::StreamsError;
 use eddyline_core::rng::{Rng, SeedTree};
 use eddyline_core::state::storage::StorageError;
-use eddyline_core::thread::{ClientEvent, ConnectionId, Input, Output, RunnerEvent, TaskState};
+use eddyline_core::thread::{
+    ClientEvent, ConnectionId, Input, Output, RunnerEvent, SuspendReason, TaskState,
+};
 use eddyline_core::time::{Instant, Now, WallClock};
 use eddyline_core::topology::Topology;
 use eddyline_core::trace::Level;
@@ -18,11 +19,13 @@ use eddyline_core::wire::ApiKey;
 
 use super::events::{Alarm, Event, EventQueue};
 use super::instance::{Instance, StreamThread};
+use super::interpreter::Interpreter;
+use super::moments::Moments;
 use super::network::{Connection, End, Pipe, Segment};
 use super::oracles::{Oracles, Wakeups, shared_task};
 use super::schedule::{Network, START_MS, Schedule};
 use super::trace::Trace;
-use super::workload::Produced;
+use super::workload::{FAILURE, Produced, Signals};
 use crate::broker::ConnectionId as BrokerConnectionId;
 use crate::broker::{Broker, BrokerInput, BrokerOutput};
 
@@ -34,8 +37,9 @@ pub(super) struct Scenario {
     pub(super) topology: Arc<Topology>,
     /// In order of time.
     pub(super) input: Vec<Produced>,
-    /// Shows the virtual time in nanoseconds.
-    pub(super) clock: Arc<AtomicU64>,
+    pub(super) is_word_count: bool,
+    /// What processors are told.
+    pub(super) signals: Arc<Signals>,
     #[cfg(test)]
     pub(super) sabotage: Option<fn(&mut World<'_>)>,
 }
@@ -69,6 +73,7 @@ pub(super) struct World<'a> {
     pub(super) connections: BTreeMap<u64, Connection>,
     next_connection: u64,
     pub(super) blockades: Vec<Blockade>,
+    pub(super) moments: Moments,
     pub(super) threads: BTreeMap<u64, StreamThread>,
     next_thread: u64,
     pub(super) instances: Vec<Instance>,
@@ -81,6 +86,8 @@ pub(super) struct World<'a> {
     pub(super) phase: Phase,
     pub(super) deadline: Instant,
     pub(super) oracles: Oracles,
+    /// Follows transactions, where what they must hold is known.
+    pub(super) interpreter: Option<Interpreter>,
     pub(super) trace: Trace<'a>,
 }
 
@@ -90,7 +97,11 @@ const WALL_CLOCK_START_MS: i64 = 1_750_000_000_000;
 const EVENTS_MAX: u64 = 2_000_000;
 
 impl<'a> World<'a> {
-    pub(super) fn new(scenario: &'a Scenario, broker: Broker, trace: Trace<'a>) -> Self {
+    pub(super) fn new(scenario: &'a Scenario, mut broker: Broker, trace: Trace<'a>) -> Self {
+        let is_exactly_once = scenario.config.is_exactly_once();
+        if scenario.is_word_count && is_exactly_once {
+            broker.watch_transactions();
+        }
         let Scenario { seed, schedule, .. } = scenario;
         let mut rng = seed.child("skew", 0).rng();
         let instances = schedule.starts_ms.iter().map(|_| Instance {
@@ -107,6 +118,7 @@ impl<'a> World<'a> {
             connections: BTreeMap::new(),
             next_connection: 0,
             blockades: Vec::new(),
+            moments: Moments::default(),
             threads: BTreeMap::new(),
             next_thread: 0,
             instances: instances.collect(),
@@ -117,7 +129,8 @@ impl<'a> World<'a> {
             is_abrupt: false,
             phase: Phase::Working,
             deadline: Instant::MAX,
-            oracles: Oracles::new(scenario.config.is_exactly_once()),
+            oracles: Oracles::new(is_exactly_once),
+            interpreter: (scenario.is_word_count && is_exactly_once).then(Interpreter::default),
             trace,
         }
     }
@@ -146,14 +159,17 @@ impl<'a> World<'a> {
             && let Some((at, event)) = self.queue.next()
         {
             self.now = at;
-            self.scenario.clock.store(at.as_nanos(), Ordering::Relaxed);
+            self.scenario.signals.set_clock(at);
             #[cfg(test)]
             if let Some(sabotage) = self.scenario.sabotage {
                 sabotage(self);
             }
             self.handle(event);
             self.drain_broker();
+            self.carry_out_moments();
+            self.drain_broker();
             self.check_owners();
+            self.check_transactions();
             if self.trace.events() > EVENTS_MAX {
                 let message = format!("{EVENTS_MAX} events by {at}");
                 self.oracles.report("loop", message);
@@ -378,7 +394,10 @@ impl<'a> World<'a> {
                 self.oracles.report("error", log.message.clone());
             }
             ClientEvent::Failed(StreamsError::Storage(StorageError::Full { .. })) => {
-                self.stop_full(id);
+                self.stop_failed(id);
+            }
+            ClientEvent::Failed(StreamsError::Processing { message, .. }) if message == FAILURE => {
+                self.stop_failed(id);
             }
             // Without brokers a close gives up; anything else has no excuse.
             ClientEvent::Failed(error) if !closing => {
@@ -475,17 +494,35 @@ impl<'a> World<'a> {
     }
 
     fn runner_event(&mut self, id: u64, event: &RunnerEvent) {
+        self.note_runner_event(id, event);
         match event {
             RunnerEvent::Log(log) if log.level == Level::Error => {
                 self.oracles.report("error", log.message.clone());
             }
-            RunnerEvent::RestoreStarted { partition, end, .. } => {
+            RunnerEvent::RestoreStarted {
+                partition,
+                offset,
+                end,
+                ..
+            } => {
                 if let Some(thread) = self.threads.get(&id) {
-                    self.oracles.restore_started(&thread.name, partition, *end);
+                    let name = &thread.name;
+                    self.oracles.restore_started(name, partition, *end);
+                    self.oracles.restores_the_rest(name, partition, *offset);
+                }
+            }
+            RunnerEvent::StandbySuspended {
+                position,
+                reason: SuspendReason::Promoted,
+            } if !self.scenario.schedule.fills_disks() => {
+                if let Some(thread) = self.threads.get(&id) {
+                    let (name, partition) = (&thread.name, &position.partition);
+                    self.oracles.promoted(name, partition, position.position);
                 }
             }
             RunnerEvent::TaskStateChanged { task, to, .. } if *to == TaskState::Running => {
                 self.check_runners(id, *task);
+                self.check_restored(id, *task);
             }
             _ => {}
         }
@@ -518,6 +555,8 @@ impl<'a> World<'a> {
             is_open: false,
             to_broker: Pipe::default(),
             to_client: Pipe::default(),
+            asked: BTreeMap::new(),
+            answers: Vec::new(),
         };
         self.blockades.retain(|blockade| blockade.until > self.now);
         for blockade in &self.blockades {
@@ -530,8 +569,8 @@ impl<'a> World<'a> {
     }
 
     fn transmit(&mut self, thread: u64, id: ConnectionId, bytes: Bytes) {
-        let thread = self.threads.get(&thread);
-        let Some(connection) = thread.and_then(|t| t.connections.get(&id).copied()) else {
+        let owner = self.threads.get(&thread);
+        let Some(connection) = owner.and_then(|t| t.connections.get(&id).copied()) else {
             return;
         };
         self.trace.comment(self.now, "sends", connection, || {
@@ -539,6 +578,7 @@ impl<'a> World<'a> {
             let api = api.map(|key| ApiKey::try_from(i16::from_be_bytes(*key)));
             format!("{} bytes of {api:?}", bytes.len())
         });
+        self.note_request(thread, connection, &bytes);
         self.send_bytes(connection, End::Broker, bytes);
     }
 
@@ -650,7 +690,8 @@ impl<'a> World<'a> {
             Segment::Open => Input::Connected(id),
             Segment::Bytes(bytes) => {
                 self.trace.event(self.now, "response", connection, &bytes);
-                return self.input_client(thread, Input::Received(id, bytes));
+                self.input_client(thread, Input::Received(id, bytes));
+                return self.note_arrived(connection);
             }
             Segment::Close if was_open => Input::Disconnected(id),
             Segment::Close => Input::ConnectFailed(id, "connection refused".to_owned()),
@@ -686,6 +727,7 @@ impl<'a> World<'a> {
         while let Some(output) = self.broker.poll_output() {
             match output {
                 BrokerOutput::Transmit(connection, bytes) => {
+                    self.note_answer(connection.0, &bytes);
                     self.send_bytes(connection.0, End::Client, bytes);
                 }
                 BrokerOutput::Close(connection) => self.closed_by_broker(connection.0),
@@ -720,6 +762,18 @@ impl<'a> World<'a> {
             let (subtopology, partition) = (&task.subtopology, task.partition);
             let message = format!("{one} and {other} both own task {subtopology}_{partition}");
             self.oracles.report("owners", message);
+        }
+    }
+
+    /// What is committed is what an interpreter makes of the input that it is committed with.
+    fn check_transactions(&mut self) {
+        let Some(interpreter) = &mut self.interpreter else {
+            return;
+        };
+        while let Some(transaction) = self.broker.poll_committed() {
+            if let Err(message) = interpreter.check(&self.broker, &transaction) {
+                self.oracles.report("interpreter", message);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! How the faults of a schedule are carried out.
 
 use eddyline_core::time::Instant;
+use eddyline_core::types::BrokerId;
 
 use super::engine::{Blockade, World};
 use super::events::Event;
@@ -35,11 +36,10 @@ impl World<'_> {
             }
             Fault::Request(rule) => self.broker.inject(rule),
             Fault::Coordinator(fault) => self.broker.fail_coordinator(fault, until),
-            Fault::MoveCoordinator(node) => {
-                let group = self.scenario.config.application_id();
-                self.broker.move_coordinator(now, group, node);
-                self.broker.move_transactions(node);
-            }
+            Fault::MoveCoordinator(node) => self.move_coordinators(node),
+            Fault::Clean { kept, moves_start } => self.clean(kept, moves_start),
+            Fault::AtMoment(fault) => self.moments.arm(index, until, fault),
+            Fault::FailProcessor => self.scenario.signals.fail_next(true),
             Fault::MoveLeaders { topic, node } => {
                 let topics = self.broker.topics();
                 // Cut to the topics first: a word of the machine may be shorter than the number.
@@ -78,6 +78,8 @@ impl World<'_> {
             Fault::RestartBroker(node) => self.broker.start_node(now, node),
             Fault::PauseBroker(node) => self.broker.resume_node(now, node),
             Fault::FillDisk { instance } => self.instances[instance].disk.fill(false),
+            Fault::AtMoment(_) => self.moments.disarm(index),
+            Fault::FailProcessor => self.scenario.signals.fail_next(false),
             Fault::Crash { instance } | Fault::Close { instance } => {
                 self.queue.add(self.now, Event::Start { instance });
             }
@@ -87,6 +89,21 @@ impl World<'_> {
             // Rules that nothing met yet.
             self.broker.clear_faults();
         }
+    }
+
+    fn clean(&mut self, kept: usize, moves_start: bool) {
+        let topics = self.broker.topics().into_iter();
+        for (topic, partitions) in topics.filter(|(topic, _)| topic.ends_with("-changelog")) {
+            for partition in 0..partitions as i32 {
+                self.broker.clean(&topic, partition, kept, moves_start);
+            }
+        }
+    }
+
+    pub(super) fn move_coordinators(&mut self, node: BrokerId) {
+        let (group, now) = (self.scenario.config.application_id(), self.broker_clock());
+        self.broker.move_coordinator(now, group, node);
+        self.broker.move_transactions(node);
     }
 
     /// Breaks a connection, one with something on its way if there is any.
@@ -128,6 +145,23 @@ impl World<'_> {
         self.arm(connection, End::Client);
     }
 
+    /// Breaks a connection; with `late_until`, nothing that was on its way to the cluster is lost,
+    /// and all of it arrives then.
+    pub(super) fn cut(&mut self, connection: u64, late_until: Option<Instant>) {
+        let Some(until) = late_until else {
+            return self.reset(connection, None, true);
+        };
+        let now = self.now;
+        let Some(open) = self.connections.get_mut(&connection) else {
+            return;
+        };
+        open.to_broker.cut(now, u64::MAX);
+        open.to_broker.stall(until);
+        open.to_client.cut(now, 0);
+        self.arm(connection, End::Broker);
+        self.arm(connection, End::Client);
+    }
+
     pub(super) fn block(&mut self, blockade: Blockade) {
         for open in self.connections.values_mut() {
             if open.instance == blockade.instance && blockade.node.is_none_or(|n| n == open.node) {
@@ -138,7 +172,7 @@ impl World<'_> {
     }
 
     /// All memory of an instance is lost; what it sent last may arrive, whole or in part.
-    fn crash(&mut self, instance: usize) {
+    pub(super) fn crash(&mut self, instance: usize) {
         for id in std::mem::take(&mut self.instances[instance].threads) {
             let Some(thread) = self.threads.remove(&id) else {
                 continue;
@@ -156,9 +190,9 @@ impl World<'_> {
         self.check_disk(instance, tasks);
     }
 
-    /// A thread found no room on its disk and fails: the others of its instance close, and
+    /// A thread found no room on its disk, or its processor failed: the others of its instance close, and
     /// somebody starts it again.
-    pub(super) fn stop_full(&mut self, id: u64) {
+    pub(super) fn stop_failed(&mut self, id: u64) {
         let Some(thread) = self.threads.get_mut(&id) else {
             return;
         };
@@ -184,7 +218,7 @@ impl World<'_> {
     }
 
     /// A process stands still with everything in it, and its sockets fill.
-    fn pause(&mut self, instance: usize, until: Instant) {
+    pub(super) fn pause(&mut self, instance: usize, until: Instant) {
         for id in self.instances[instance].threads.clone() {
             let Some(thread) = self.threads.get_mut(&id) else {
                 continue;

@@ -60,10 +60,9 @@ impl StreamThread {
         seed: SeedTree,
         disk: &Disk,
     ) -> Self {
-        let cache_bytes = config.statestore_cache_max_bytes() / config.num_stream_threads();
         let process_id = format!("{}-process", config.client_id());
         let client = ClientMachine::new(now, config, topology, index, &process_id, seed);
-        let runner = TaskRunner::new(now, Arc::clone(topology), config, cache_bytes);
+        let runner = TaskRunner::new(now, Arc::clone(topology), config);
         Self {
             instance,
             name: format!("{}-StreamThread-{}", config.client_id(), index + 1),

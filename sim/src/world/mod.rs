@@ -15,10 +15,13 @@
 //! | `error` | no thread fails or closes by itself, nothing is logged as an error |
 //! | `panic` | nothing panics |
 //! | `settle` | without faults everything comes to rest, and closes, in bounded time |
-//! | `fold` | a store holds what restoring its changelog would give |
+//! | `fold` | a store, a standby's too, holds what restoring its changelog would give: when a task begins to run, and in the end |
+//! | `promotion` | what a standby has is not restored again |
+//! | `standby` | nobody who did not run a task wrote to its changelogs |
 //! | `disk` | what a crash or a close leaves on a disk is a store as of the changelog offset beside it |
 //! | `reads` | a task reads what it wrote, through cache and evictions (word count) |
 //! | `dedup` | one changelog record and one change forwarded for a key and a flush (word count) |
+//! | `interpreter` | under exactly-once every transaction holds what an interpreter of the word count writes for the records between its offsets, and in the end all input is committed (word count) |
 //! | `counts` | every word is counted, and once under exactly-once or where no member was lost (word count) |
 //! | `input` | the input can be written |
 //! | `check` | what was given to [`Simulation::check`] |
@@ -34,18 +37,21 @@
 //! Half of the seeds keep their stores on disks, of which a crash may lose any number of the latest
 //! batches, and which may be full.
 //!
-//! Not tried yet: clocks that jump, retention and compaction, topics that grow or vanish, leaders
-//! that lose records, brokers of several versions, punctuators, standbys that follow changelogs.
+//! Not tried yet: clocks that jump, retention by time, topics that grow or vanish, leaders
+//! that lose records, brokers of several versions, punctuators.
 
 mod disk;
 mod engine;
 mod events;
 mod faults;
 mod instance;
+mod interpreter;
+mod moments;
 mod network;
 mod oracles;
 mod rest;
 mod schedule;
+mod seed_run;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -55,11 +61,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use eddyline_core::config::{ConfigError, StreamsConfig};
+use eddyline_core::config::{ConfigError, ProcessingGuarantee, StreamsConfig};
 use eddyline_core::rng::SeedTree;
 use eddyline_core::time::Instant;
 use eddyline_core::topology::Topology;
@@ -68,8 +73,9 @@ use eddyline_core::wire::{Record, partition_for_key};
 use self::engine::{Scenario, World};
 pub use self::oracles::Violation;
 use self::schedule::{START_MS, Schedule};
+pub use self::seed_run::{SeedRun, replay, run_seed};
 use self::trace::Trace;
-use self::workload::{Defects, Findings, Produced};
+use self::workload::{Produced, Signals};
 use crate::broker::{Broker, BrokerConfig};
 
 /// What came of a run.
@@ -106,53 +112,25 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Runs the word count that `seed` chooses.
-///
-/// ```
-/// let outcome = eddyline_sim::run_seed(1);
-/// assert!(outcome.violations.is_empty(), "{outcome}");
-/// assert_eq!(outcome.trace_hash, eddyline_sim::run_seed(1).trace_hash);
-/// ```
-pub fn run_seed(seed: u64) -> Outcome {
-    run_word_count(seed, Defects::default(), |_| {}, None).0
-}
-
-/// The same run as [`run_seed`], with a line for everything that happens.
-///
-/// # Errors
-/// When `out` cannot be written; the run stops for nothing else.
-pub fn replay(seed: u64, out: &mut dyn io::Write) -> io::Result<Outcome> {
-    let (outcome, written) = run_word_count(seed, Defects::default(), |_| {}, Some(out));
-    written.map(|()| outcome)
-}
-
-fn run_word_count(
-    seed: u64,
-    defects: Defects,
-    change: impl FnOnce(&mut Simulation),
-    out: Option<&mut dyn io::Write>,
-) -> (Outcome, io::Result<()>) {
-    let findings: Findings = Arc::new(Mutex::new(Vec::new()));
-    let (clock, has_disks) = (Arc::default(), has_disks(SeedTree::new(seed)));
-    let topology = workload::topology(&findings, defects, has_disks, &clock);
-    let topology = topology.expect("the word count is a valid topology");
-    let mut simulation = Simulation::new(seed, topology);
-    simulation.clock = clock;
-    let lines = workload::lines(&mut SeedTree::new(seed).child("lines", 0).rng());
-    let lines = lines.into_iter().map(|line| (None::<&str>, line));
-    simulation = simulation.input(workload::LINES, lines);
-    change(&mut simulation);
-    simulation.run_with(out, |world| workload::check(world, &findings))
-}
-
 /// Half of the seeds keep their stores on disks.
 fn has_disks(seed: SeedTree) -> bool {
     seed.child("stores", 0).rng().chance(1, 2)
 }
 
 /// Half of the seeds run under exactly-once.
-fn is_exactly_once(seed: SeedTree) -> bool {
-    seed.child("guarantee", 0).rng().chance(1, 2)
+fn draw_guarantee(seed: SeedTree) -> ProcessingGuarantee {
+    if seed.child("guarantee", 0).rng().chance(1, 2) {
+        ProcessingGuarantee::ExactlyOnceV2
+    } else {
+        ProcessingGuarantee::AtLeastOnce
+    }
+}
+
+const fn guarantee_name(guarantee: ProcessingGuarantee) -> &'static str {
+    match guarantee {
+        ProcessingGuarantee::AtLeastOnce => "at_least_once",
+        ProcessingGuarantee::ExactlyOnceV2 => "exactly_once_v2",
+    }
 }
 
 type Check = Box<dyn Fn(&Broker) -> Result<(), String>>;
@@ -188,10 +166,12 @@ pub struct Simulation {
     schedule: Schedule,
     config: StreamsConfig,
     has_faults: bool,
+    /// What it does is known: an interpreter checks it.
+    is_word_count: bool,
     input: Vec<InputRecord>,
     checks: Vec<Check>,
-    /// Shows the virtual time in nanoseconds while it runs.
-    clock: Arc<AtomicU64>,
+    /// What processors are told while it runs.
+    signals: Arc<Signals>,
     #[cfg(test)]
     sabotage: Option<fn(&mut World<'_>)>,
 }
@@ -223,14 +203,12 @@ impl Simulation {
         };
         let uncommitted = [300, 5_000, 64 << 20];
         let uncommitted = uncommitted[seed.child("stores", 1).rng().below(3) as usize];
-        let guarantee = if is_exactly_once(seed) {
-            "exactly_once_v2"
-        } else {
-            "at_least_once"
-        };
+        let guarantee = guarantee_name(draw_guarantee(seed));
         let timeout_ms = 3_000 + seed.child("guarantee", 1).rng().below(7_000);
+        let idle_ms = [0, 0, 20, 500][seed.child("idle", 0).rng().below(4) as usize];
         let config = config
-            .set("processing.guarantee", guarantee)
+            .set("max.task.idle.ms", idle_ms)
+            .and_then(|config| config.set("processing.guarantee", guarantee))
             .and_then(|config| config.set("transaction.timeout.ms", timeout_ms))
             .and_then(|config| config.set("default.dsl.store", stores))
             .and_then(|config| config.set("statestore.uncommitted.max.bytes", uncommitted));
@@ -241,9 +219,10 @@ impl Simulation {
             schedule,
             config,
             has_faults: true,
+            is_word_count: false,
             input: Vec::new(),
             checks: Vec::new(),
-            clock: Arc::default(),
+            signals: Arc::default(),
             #[cfg(test)]
             sabotage: None,
         }
@@ -311,6 +290,12 @@ impl Simulation {
         Ok(self)
     }
 
+    fn guarantee(&mut self, guarantee: ProcessingGuarantee) {
+        let config = self.config.clone();
+        let config = config.set("processing.guarantee", guarantee_name(guarantee));
+        self.config = config.expect("a guarantee");
+    }
+
     /// Something that must hold of the cluster in the end, when all instances are closed; what it
     /// returns as an error becomes a [`Violation`].
     #[must_use]
@@ -367,7 +352,8 @@ impl Simulation {
     /// Creates the topics and decides what is produced when.
     fn prepare(mut self) -> (Scenario, Broker) {
         if self.has_faults {
-            self.schedule.draw_faults(self.seed);
+            let is_exactly_once = self.config.is_exactly_once();
+            self.schedule.draw_faults(self.seed, is_exactly_once);
         } else {
             self.schedule.faults.clear();
             self.schedule.may_duplicate = false;
@@ -386,6 +372,9 @@ impl Simulation {
         cluster.group = schedule.group.clone();
         cluster.marker_delay_ms =
             [0, 0, 5, 300][self.seed.child("markers", 0).rng().below(4) as usize];
+        // A third of the clusters have not been upgraded.
+        let version = self.seed.child("transactions", 0).rng().below(3);
+        cluster.transaction_version = if version == 0 { 1 } else { 2 };
         let mut broker = Broker::new(cluster, self.seed.child("broker", 0));
         let subtopologies = self.topology.subtopologies(&config);
         let own = subtopologies.iter().flat_map(|subtopology| {
@@ -412,7 +401,8 @@ impl Simulation {
             config,
             topology: self.topology,
             input,
-            clock: self.clock,
+            is_word_count: self.is_word_count,
+            signals: self.signals,
             #[cfg(test)]
             sabotage: self.sabotage,
         };

@@ -1,11 +1,12 @@
 //! Connections: two pipes each, in which nothing overtakes and anything can get stuck or cut.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use eddyline_core::thread;
 use eddyline_core::time::Instant;
 use eddyline_core::types::BrokerId;
+use eddyline_core::wire::ApiKey;
 
 use super::events::Alarm;
 
@@ -123,6 +124,10 @@ pub(super) struct Connection {
     pub(super) is_open: bool,
     pub(super) to_broker: Pipe,
     pub(super) to_client: Pipe,
+    /// Requests that the cluster has not answered, by their numbers.
+    pub(super) asked: BTreeMap<i32, ApiKey>,
+    /// Answers that are on their way.
+    pub(super) answers: Vec<ApiKey>,
 }
 
 impl Connection {

@@ -32,6 +32,10 @@ pub(super) struct Oracles {
     found: Vec<Violation>,
     /// Who began to restore from a changelog, and the end of the log then; in order of time.
     restores: BTreeMap<TopicPartition, Vec<(String, i64)>>,
+    /// What standbys had when they were promoted, by thread.
+    promoted: BTreeMap<(String, TopicPartition), i64>,
+    /// Threads that ran a task.
+    ran: BTreeSet<(String, TaskId)>,
     /// Whoever writes without owning is fenced.
     is_exactly_once: bool,
 }
@@ -68,6 +72,69 @@ impl Oracles {
         owners.push((client.to_owned(), end));
     }
 
+    /// A standby that has a changelog up to `position` becomes an active task.
+    pub(super) fn promoted(&mut self, client: &str, partition: &TopicPartition, position: i64) {
+        let key = (client.to_owned(), partition.clone());
+        self.promoted.insert(key, position);
+    }
+
+    /// What a standby has need not be restored.
+    pub(super) fn restores_the_rest(
+        &mut self,
+        client: &str,
+        partition: &TopicPartition,
+        offset: i64,
+    ) {
+        let key = (client.to_owned(), partition.clone());
+        if let Some(position) = self.promoted.remove(&key)
+            && offset < position
+        {
+            let message = format!(
+                "{client} restores {partition} from {offset}: its standby was at {position}"
+            );
+            self.report("promotion", message);
+        }
+    }
+
+    /// A thread runs a task.
+    pub(super) fn runs(&mut self, client: &str, task: TaskId) {
+        self.ran.insert((client.to_owned(), task));
+    }
+
+    /// Where restoring of a changelog by `client` ended last.
+    pub(super) fn restored_to(&self, client: &str, partition: &TopicPartition) -> Option<i64> {
+        let mut owners = self.restores.get(partition)?.iter().rev();
+        owners
+            .find(|(owner, _)| owner == client)
+            .map(|(_, end)| *end)
+    }
+
+    /// Only who ran a task wrote to its changelogs: standbys never do.
+    pub(super) fn was_written_by_owners(
+        &mut self,
+        broker: &Broker,
+        task: TaskId,
+        changelog: &TopicName,
+    ) {
+        let Some(log) = broker.log(changelog.as_str(), task.partition) else {
+            return;
+        };
+        for stored in log.batches() {
+            let batches = wire::decode_batches(stored.bytes().clone()).unwrap_or_default();
+            for batch in batches.iter().filter(|batch| !batch.header().is_control) {
+                let writer = broker.producer_client(batch.header().producer_id);
+                let writer = writer.unwrap_or("nobody").to_owned();
+                if !self.ran.contains(&(writer.clone(), task)) {
+                    let message = format!(
+                        "{writer} wrote to {changelog}-{} and never ran task {task}",
+                        task.partition
+                    );
+                    self.report("standby", message);
+                }
+            }
+        }
+    }
+
     /// Whether someone wrote to a changelog after another one had begun to restore from it: a
     /// member that was expelled and did not know. At-least-once cannot keep it out, in Kafka
     /// neither, and then no store is what its changelog says.
@@ -99,10 +166,29 @@ impl Oracles {
         store: &dyn StateStore,
         changelog: &TopicName,
     ) {
-        let expected = fold(broker, changelog, task.partition);
-        if let Err(difference) = expected.and_then(|expected| is_fold(store, &expected)) {
+        let expected = fold_to(broker, changelog, task.partition, Some(i64::MAX));
+        if let Err(difference) = expected.and_then(|expected| expected.compare(store)) {
             let name = store.name();
             let message = format!("store {name} of task {task} is not its changelog: {difference}");
+            self.report("fold", message);
+        }
+    }
+
+    /// A store that was restored holds what its changelog has up to `end`.
+    pub(super) fn restored_is_fold(
+        &mut self,
+        broker: &Broker,
+        task: TaskId,
+        store: &dyn StateStore,
+        changelog: &TopicName,
+        end: i64,
+    ) {
+        let expected = fold_to(broker, changelog, task.partition, Some(end - 1));
+        if let Err(difference) = expected.and_then(|expected| expected.compare(store)) {
+            let name = store.name();
+            let message = format!(
+                "store {name} of task {task} is not its changelog up to {end} when restored: {difference}"
+            );
             self.report("fold", message);
         }
     }
@@ -117,7 +203,7 @@ impl Oracles {
         offset: Option<i64>,
     ) {
         let expected = fold_to(broker, changelog, task.partition, offset);
-        if let Err(difference) = expected.and_then(|expected| is_fold(store, &expected)) {
+        if let Err(difference) = expected.and_then(|expected| expected.compare(store)) {
             let message = format!(
                 "store {} of task {task} on disk is not its changelog up to {offset:?}: {difference}",
                 store.name()
@@ -130,19 +216,33 @@ impl Oracles {
 /// Key to timestamp and value; the timestamp -1 is none.
 pub(super) type Rows = BTreeMap<Bytes, (i64, Bytes)>;
 
-fn is_fold(store: &dyn StateStore, expected: &Rows) -> Result<(), String> {
-    let mut rows: Rows = BTreeMap::new();
-    let visited = store.visit_rows(&mut |row| {
-        let value = row.value.map(Bytes::copy_from_slice).unwrap_or_default();
-        rows.insert(Bytes::copy_from_slice(row.key), (row.timestamp, value));
-    });
-    visited.map_err(|error| error.to_string())?;
-    difference(&rows, expected).map_or(Ok(()), Err)
+/// What a changelog says up to some record.
+struct Fold {
+    rows: Rows,
+    /// Keys whose last record up to there was cleaned away for a later one: who restores from what
+    /// is left has an older value of it, or none, until it gets there.
+    cleaned: BTreeSet<Bytes>,
+}
+
+impl Fold {
+    fn compare(mut self, store: &dyn StateStore) -> Result<(), String> {
+        let mut rows: Rows = BTreeMap::new();
+        let visited = store.visit_rows(&mut |row| {
+            let value = row.value.map(Bytes::copy_from_slice).unwrap_or_default();
+            rows.insert(Bytes::copy_from_slice(row.key), (row.timestamp, value));
+        });
+        visited.map_err(|error| error.to_string())?;
+        for key in &self.cleaned {
+            rows.remove(key);
+            self.rows.remove(key);
+        }
+        difference(&rows, &self.rows).map_or(Ok(()), Err)
+    }
 }
 
 /// The last value of every key of a partition that is not deleted.
 pub(super) fn fold(broker: &Broker, topic: &TopicName, partition: i32) -> Result<Rows, String> {
-    fold_to(broker, topic, partition, Some(i64::MAX))
+    fold_to(broker, topic, partition, Some(i64::MAX)).map(|fold| fold.rows)
 }
 
 /// The same of the records up to `offset`, without one of none.
@@ -151,21 +251,29 @@ fn fold_to(
     topic: &TopicName,
     partition: i32,
     offset: Option<i64>,
-) -> Result<Rows, String> {
+) -> Result<Fold, String> {
     let Some(log) = broker.log(topic.as_str(), partition) else {
         return Err(format!("there is no {topic}-{partition}"));
     };
     let mut rows = Rows::new();
-    for record in log.records().map_err(|error| error.to_string())? {
-        let Some(key) = record.key.filter(|_| Some(record.offset) <= offset) else {
+    let mut last: BTreeMap<Bytes, i64> = BTreeMap::new();
+    let mut cleaned = BTreeSet::new();
+    for record in log.history().map_err(|error| error.to_string())? {
+        let Some(key) = record.key else { continue };
+        if Some(record.offset) > offset {
+            let before = last.get(&key);
+            if before.is_some_and(|before| log.is_cleaned_at(*before)) {
+                cleaned.insert(key);
+            }
             continue;
-        };
+        }
+        last.insert(key.clone(), record.offset);
         match record.value {
             Some(value) => rows.insert(key, (record.timestamp, value)),
             None => rows.remove(&key),
         };
     }
-    Ok(rows)
+    Ok(Fold { rows, cleaned })
 }
 
 fn difference(rows: &Rows, expected: &Rows) -> Option<String> {

@@ -6,14 +6,16 @@ use std::rc::Rc;
 
 use eddyline_core::error::StreamsError;
 use eddyline_core::processor::{OutgoingRecord, ProcessorGraph, RecordSink};
-use eddyline_core::state::CacheBudget;
 use eddyline_core::state::storage::{InMemoryStorage, Storage, StorageError, StorageFactory};
+use eddyline_core::state::{CacheBudget, StateStore};
+use eddyline_core::task::StandbyTask;
 use eddyline_core::thread::{TaskState, ThreadState};
 use eddyline_core::topology::Subtopology;
 use eddyline_core::types::{TaskId, TopicName, TopicPartition};
 
 use super::engine::{Phase, Scenario, World};
 use super::events::Event;
+use super::instance::StreamThread;
 use crate::broker::{GroupState, PartitionLog};
 
 /// A disk with one file, to be looked at.
@@ -120,12 +122,35 @@ impl World<'_> {
                 }
             }
         }
+        if let Some(reason) = self.threads.values().find_map(|t| self.standbys_behind(t)) {
+            return Some(reason);
+        }
         let expected = self.expected_tasks();
         if !owners.keys().eq(&expected) {
             let running: Vec<&TaskId> = owners.keys().collect();
             return Some(format!("tasks {running:?} run of {expected:?}"));
         }
         self.lagging()
+    }
+
+    /// A standby that is not there, or not at the end of a changelog.
+    fn standbys_behind(&self, thread: &StreamThread) -> Option<String> {
+        let name = &thread.name;
+        let told = thread.client.report().standby_tasks;
+        let held: Vec<TaskId> = thread.runner.standbys().map(|standby| standby.id).collect();
+        if told != held {
+            return Some(format!("{name} has standbys {held:?} of {told:?}"));
+        }
+        let mut copies = thread.runner.standbys().flat_map(StandbyTask::progress);
+        let behind = copies.find(|copy| {
+            let (topic, partition) = (copy.partition.topic.as_str(), copy.partition.partition);
+            let log = self.broker.log(topic, partition);
+            log.is_some_and(|log| !is_read_to_end(log, copy.position))
+        })?;
+        let (position, partition) = (behind.position, &behind.partition);
+        Some(format!(
+            "the standby of {name} is at {position} of {partition}"
+        ))
     }
 
     fn subtopologies(&self) -> Vec<Subtopology> {
@@ -229,14 +254,45 @@ impl World<'_> {
             broker,
             ..
         } = self;
+        let mut check = |task: TaskId, store: &dyn StateStore, changelog: Option<&TopicName>| {
+            let Some(changelog) = changelog else { return };
+            oracles.was_written_by_owners(broker, task, changelog);
+            if !oracles.was_written_by_a_zombie(broker, changelog.as_str(), task.partition) {
+                oracles.store_is_fold(broker, task, store, changelog);
+            }
+        };
         for thread in threads.values() {
-            thread.runner.visit_stores(|task, store, changelog| {
-                if let Some(changelog) = changelog
-                    && !oracles.was_written_by_a_zombie(broker, changelog.as_str(), task.partition)
-                {
-                    oracles.store_is_fold(broker, task, store, changelog);
-                }
-            });
+            thread.runner.visit_stores(&mut check);
+            for standby in thread.runner.standbys() {
+                let stores = standby.graph().stores();
+                stores.for_each(|(store, changelog)| check(standby.id, store, changelog));
+            }
         }
+    }
+
+    /// A task that begins to run has what its changelogs had when it was taken over.
+    pub(super) fn check_restored(&mut self, id: u64, task: TaskId) {
+        let Self {
+            threads,
+            oracles,
+            broker,
+            ..
+        } = self;
+        let Some(thread) = threads.get(&id) else {
+            return;
+        };
+        oracles.runs(&thread.name, task);
+        thread.runner.visit_stores(|of, store, changelog| {
+            let Some(changelog) = changelog.filter(|_| of == task) else {
+                return;
+            };
+            let partition = TopicPartition::new(changelog.clone(), task.partition);
+            let end = oracles.restored_to(&thread.name, &partition);
+            if let Some(end) = end
+                && !oracles.was_written_by_a_zombie(broker, changelog.as_str(), task.partition)
+            {
+                oracles.restored_is_fold(broker, task, store, changelog, end);
+            }
+        });
     }
 }

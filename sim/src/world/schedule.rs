@@ -6,6 +6,7 @@ use eddyline_core::time::Instant;
 use eddyline_core::types::BrokerId;
 use eddyline_core::wire::ApiKey;
 
+use super::moments::AtMoment;
 use crate::broker::{CoordinatorFault, Fault as RequestFault, FaultRule, GroupConfig};
 
 /// Everything that is decided before a run begins.
@@ -81,6 +82,13 @@ pub(super) enum Fault {
     Crash { instance: usize },
     /// There is no room on the disk of an instance.
     FillDisk { instance: usize },
+    /// The next record that a processor gets fails.
+    FailProcessor,
+    /// Something goes wrong at a chosen moment.
+    AtMoment(AtMoment),
+    /// The cleaner goes over every changelog, all but the last batches; with `moves_start`, the
+    /// logs begin with what is left.
+    Clean { kept: usize, moves_start: bool },
     /// An instance closes gracefully and starts again.
     Close { instance: usize },
     /// `process()` takes as long as this.
@@ -101,7 +109,13 @@ impl Schedule {
         let is_rough = rng.chance(1, 2);
         let network = draw_network(&mut seed.child("network", 0).rng());
         let mut rng = seed.child("settings", 0).rng();
-        let (settings, group) = draw_settings(&mut rng, is_rough);
+        let (mut settings, group) = draw_settings(&mut rng, is_rough);
+        // Apart, so that where nothing is purged a seed stays the run it was.
+        let purge_ms = pick(
+            &mut seed.child("purge", 0).rng(),
+            &[100, 1_000, 30_000, 30_000],
+        );
+        settings.push(("repartition.purge.interval.ms", purge_ms));
         let max_records = pick(&mut rng, &[1, 7, 100, 1_000]) as usize;
         let budget = Budget {
             max_records,
@@ -124,12 +138,12 @@ impl Schedule {
             is_rough,
             may_duplicate: is_rough,
         };
-        schedule.draw_faults(seed);
+        schedule.draw_faults(seed, false);
         schedule
     }
 
     /// Draws the faults anew, for the instances and nodes there are.
-    pub(super) fn draw_faults(&mut self, seed: SeedTree) {
+    pub(super) fn draw_faults(&mut self, seed: SeedTree, is_exactly_once: bool) {
         let mut rng = seed.child("faults", 0).rng();
         let count = if rng.chance(1, 8) { 0 } else { rng.below(9) };
         self.faults = (0..count).map(|_| self.draw_fault(&mut rng)).collect();
@@ -142,6 +156,42 @@ impl Schedule {
                 from,
                 until: from.plus_ms(20 + rng.below(3_000)),
                 fault: Fault::FillDisk { instance },
+            });
+        }
+        let mut rng = seed.child("moments", 0).rng();
+        let count = if rng.chance(1, 3) { 0 } else { rng.below(9) };
+        for _ in 0..count {
+            let fault = AtMoment::draw(&mut rng, self.brokers, self.is_rough, is_exactly_once);
+            let from = Instant::ZERO.plus_ms(START_MS + rng.below(8_000));
+            self.faults.push(ScheduledFault {
+                from,
+                until: from.plus_ms(500 + rng.below(8_000)),
+                fault: Fault::AtMoment(fault),
+            });
+        }
+        let mut rng = seed.child("cleaner", 0).rng();
+        let count = if rng.chance(1, 2) {
+            0
+        } else {
+            1 + rng.below(4)
+        };
+        for _ in 0..count {
+            let from = Instant::ZERO.plus_ms(START_MS + 300 + rng.below(8_000));
+            self.faults.push(ScheduledFault {
+                from,
+                until: from,
+                fault: Fault::Clean {
+                    kept: rng.below(4) as usize,
+                    moves_start: rng.chance(2, 3),
+                },
+            });
+        }
+        if self.is_rough && rng.chance(1, 6) {
+            let from = Instant::ZERO.plus_ms(START_MS + 300 + rng.below(8_000));
+            self.faults.push(ScheduledFault {
+                from,
+                until: from.plus_ms(3_000),
+                fault: Fault::FailProcessor,
             });
         }
         // A member that misses two new epochs is fenced, in Kafka too.
@@ -208,6 +258,12 @@ impl Schedule {
             until: from.plus_ms(length_ms),
             fault,
         }
+    }
+
+    /// Whether a disk may be full.
+    pub(super) fn fills_disks(&self) -> bool {
+        let mut faults = self.faults.iter();
+        faults.any(|scheduled| matches!(scheduled.fault, Fault::FillDisk { .. }))
     }
 
     /// When nothing goes wrong any more.
@@ -278,7 +334,7 @@ fn draw_settings(rng: &mut Rng, is_rough: bool) -> (Vec<(&'static str, u64)>, Gr
         heartbeat_interval_ms: heartbeat_ms as u32,
         initial_rebalance_delay_ms: pick(rng, &[0, 100, 1_000]) as u32,
         assignment_interval_ms: pick(rng, &[0, 100, 1_000]) as u32,
-        num_standby_replicas: rng.below(2) as u32,
+        num_standby_replicas: rng.below(3) as u32,
         ..GroupConfig::default()
     };
     (settings, group)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use eddyline_core::dsl::StreamsBuilder;
+use eddyline_core::mutation::Mutation;
 use eddyline_core::task::TaskState;
 use eddyline_core::types::{Headers, TaskId};
 use eddyline_core::wire::RecordBatchBuilder;
@@ -10,6 +11,7 @@ use eddyline_core::wire::RecordBatchBuilder;
 use super::engine::Blockade;
 use super::network::End;
 use super::schedule::{BIG_CACHE_BYTES, Fault};
+use super::workload::Defects;
 use super::*;
 use crate::broker::{Task, Tasks};
 
@@ -28,12 +30,8 @@ fn seeds_hold_every_oracle_and_are_the_same_twice() {
 
 /// The run that a seed was before half of them were under exactly-once.
 fn run_at_least_once(seed: u64) -> Outcome {
-    let change = |simulation: &mut Simulation| {
-        let config = simulation.config.clone();
-        let config = config.set("processing.guarantee", "at_least_once");
-        simulation.config = config.expect("a guarantee");
-    };
-    run_word_count(seed, Defects::default(), change, None).0
+    let run = SeedRun::new(seed);
+    run.guarantee(ProcessingGuarantee::AtLeastOnce).run()
 }
 
 /// What seeds found first. A seed stays the same run until what it draws changes.
@@ -108,7 +106,55 @@ fn every_kind_of_fault_is_drawn() {
         .flat_map(|schedule| schedule.faults)
         .map(|scheduled| kind(&scheduled.fault))
         .collect();
-    assert_eq!(kinds.len(), 13, "{kinds:?}");
+    assert_eq!(kinds.len(), 16, "{kinds:?}");
+}
+
+/// Nothing of it is needed again: the counts are right all the same.
+#[test]
+fn repartition_topics_are_purged_of_what_is_committed() {
+    for seed in 0..10 {
+        let often = |simulation: &mut Simulation| {
+            let config = simulation.config.clone();
+            let config = config.set("repartition.purge.interval.ms", 50);
+            simulation.config = config.expect("an interval");
+        };
+        let (outcome, _) = SeedRun::new(seed).run_with(often, None);
+        assert!(outcome.violations.is_empty(), "seed {seed}: {outcome}");
+        let purged = |topic: &str| {
+            let logs = (0..).map_while(|partition| outcome.cluster.log(topic, partition));
+            logs.filter(|log| log.start_offset() > 0).count()
+        };
+        assert!(purged(workload::REPARTITION) > 0, "seed {seed}");
+        assert_eq!(purged(workload::LINES) + purged(workload::COUNTS), 0);
+    }
+}
+
+/// Known bugs that are put back die in these seeds; `eddyline sim mutants` finds others when what a
+/// seed draws changes.
+#[test]
+fn known_bugs_are_noticed() {
+    let within = [
+        (Mutation::AbortedIsRead, 0..40),
+        (Mutation::CommitBeforeWritten, 0..10),
+        (Mutation::DirtyCommit, 60..70),
+        (Mutation::FencedWrites, 90..100),
+        (Mutation::LateEnd, 115..120),
+        (Mutation::LostIsCommitted, 105..115),
+        (Mutation::OffsetsOutside, 0..10),
+        (Mutation::OffsetsUnstable, 0..10),
+        (Mutation::PurgedAhead, 0..20),
+        (Mutation::RestoreToStable, 0..10),
+        (Mutation::RevokedAlone, 0..20),
+        (Mutation::StoredAhead, 0..20),
+        (Mutation::StoredBeforeCommit, 0..10),
+    ];
+    for (mutation, mut seeds) in within {
+        let is_noticed = |seed| {
+            let outcome = SeedRun::new(seed).mutation(mutation).run();
+            !outcome.violations.is_empty()
+        };
+        assert!(seeds.any(is_noticed), "{mutation:?}");
+    }
 }
 
 /// The names of the oracles that notice.
@@ -117,7 +163,9 @@ fn noticed(
     defects: Defects,
     change: impl FnOnce(&mut Simulation),
 ) -> BTreeSet<&'static str> {
-    let (outcome, _) = run_word_count(seed, defects, change, None);
+    let mut run = SeedRun::new(seed);
+    run.defects = defects;
+    let (outcome, _) = run.run_with(change, None);
     let oracles = outcome.violations.iter();
     oracles.map(|violation| violation.oracle).collect()
 }
@@ -208,7 +256,69 @@ fn canary_fold() {
             }
         });
     });
+    // Nor did whoever wrote it ever run the task.
+    assert_eq!(oracles, ["fold", "standby"].into());
+}
+
+/// Two instances and a copy of every store.
+fn copied(simulation: &mut Simulation) {
+    calm(simulation);
+    simulation.schedule.starts_ms = vec![0, 100];
+    simulation.schedule.threads = 1;
+    simulation.schedule.group.num_standby_replicas = 1;
+}
+
+#[test]
+fn canary_fold_of_standbys() {
+    assert!(noticed(1, Defects::default(), copied).is_empty());
+    let oracles = noticed(1, Defects::default(), |simulation| {
+        copied(simulation);
+        // What is cleared on a disk is found there before.
+        let config = simulation.config.clone();
+        let config = config.set("default.dsl.store", "in_memory");
+        simulation.config = config.expect("a type of stores");
+        simulation.sabotage = Some(|world| {
+            for thread in world.threads.values_mut() {
+                let tasks: Vec<TaskId> = thread.runner.standbys().map(|s| s.id).collect();
+                for task in tasks {
+                    let standby = thread.runner.standby_mut(task);
+                    let store = standby.and_then(|standby| standby.graph_mut().store("counts"));
+                    if let Some(store) = store {
+                        store.clear().expect("rows are dropped");
+                    }
+                }
+            }
+        });
+    });
     assert_eq!(oracles, ["fold"].into());
+}
+
+#[test]
+fn canary_promotion() {
+    let mut oracles = oracles::Oracles::new(true);
+    let partition = eddyline_core::types::TopicPartition::new("changelog", 0);
+    oracles.promoted("one", &partition, 7);
+    oracles.restores_the_rest("other", &partition, 0);
+    oracles.restores_the_rest("one", &partition, 7);
+    oracles.restores_the_rest("one", &partition, 0);
+    assert!(oracles.is_clean(), "it was the standby of one, once");
+    oracles.promoted("one", &partition, 7);
+    oracles.restores_the_rest("one", &partition, 6);
+    assert_eq!(oracles.into_violations()[0].oracle, "promotion");
+}
+
+/// A seed promotes a standby that has something, with its stores in memory or on disk.
+#[test]
+fn standbys_are_promoted_with_what_they_have() {
+    for on_disk in [false, true] {
+        let mut seeds = (0..200).filter(|seed| has_disks(SeedTree::new(*seed)) == on_disk);
+        let promotes = |seed: u64| {
+            let text = replayed(seed);
+            let mut lines = text.lines();
+            lines.any(|line| line.contains("reason: Promoted") && !line.contains("position: 0,"))
+        };
+        assert!(seeds.any(promotes), "on disk: {on_disk}");
+    }
 }
 
 #[test]

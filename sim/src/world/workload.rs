@@ -1,7 +1,7 @@
 //! The application that seeds are run with: word count, and a store that is read all the time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use eddyline_core::wire::{RecordBatchBuilder, SealedBatch};
 use super::engine::World;
 use super::oracles::{Violation, fold};
 use super::schedule::BIG_CACHE_BYTES;
+use crate::broker::PartitionLog;
 
 /// A record of the input, and when it is produced.
 #[derive(Clone, Debug)]
@@ -41,7 +42,9 @@ impl Produced {
 pub(super) const LINES: &str = "lines";
 pub(super) const COUNTS: &str = "counts";
 const LEDGER: &str = "ledger";
-const CHANGELOG: &str = "sim-counts-changelog";
+pub(super) const REPARTITION: &str = "sim-counts-repartition";
+pub(super) const CHANGELOG: &str = "sim-counts-changelog";
+pub(super) const LEDGER_CHANGELOG: &str = "sim-ledger-changelog";
 
 /// Lines of words: a few words make up most of them.
 pub(super) fn lines(rng: &mut Rng) -> Vec<String> {
@@ -59,6 +62,36 @@ pub(super) fn lines(rng: &mut Rng) -> Vec<String> {
     };
     (0..count).map(|_| line(rng)).collect()
 }
+
+/// What the processors of a run are told from outside.
+#[derive(Debug, Default)]
+pub(super) struct Signals {
+    /// The virtual time in nanoseconds.
+    clock: AtomicU64,
+    fails: AtomicBool,
+}
+
+impl Signals {
+    pub(super) fn set_clock(&self, at: Instant) {
+        self.clock.store(at.as_nanos(), Ordering::Relaxed);
+    }
+
+    fn clock(&self) -> u64 {
+        self.clock.load(Ordering::Relaxed)
+    }
+
+    /// The next record fails, or does not.
+    pub(super) fn fail_next(&self, fails: bool) {
+        self.fails.store(fails, Ordering::Relaxed);
+    }
+
+    fn take_failure(&self) -> bool {
+        self.fails.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// What a record that fails says.
+pub(super) const FAILURE: &str = "a failure on purpose";
 
 /// What processors find wrong.
 pub(super) type Findings = Arc<Mutex<Vec<Violation>>>;
@@ -90,7 +123,7 @@ pub(super) fn topology(
     findings: &Findings,
     defects: Defects,
     has_disks: bool,
-    clock: &Arc<AtomicU64>,
+    signals: &Arc<Signals>,
 ) -> Result<Topology, TopologyError> {
     let builder = StreamsBuilder::new();
     let supplier = if has_disks {
@@ -103,16 +136,18 @@ pub(super) fn topology(
     builder.add_state_store(ledger.with_caching_enabled());
     let lines = builder.stream::<Option<String>, String>(LINES);
     let found = Arc::clone(findings);
+    let told = Arc::clone(signals);
     let ledger = move || Ledger {
         model: BTreeMap::new(),
         findings: Arc::clone(&found),
+        signals: Arc::clone(&told),
         defects,
     };
     lines.process::<(), ()>(ledger, &[LEDGER]);
     let found = Arc::clone(findings);
-    let clock = Arc::clone(clock);
+    let signals = Arc::clone(signals);
     let probe = move || Probe {
-        clock: Arc::clone(&clock),
+        signals: Arc::clone(&signals),
         at: u64::MAX,
         keys: BTreeSet::new(),
         findings: Arc::clone(&found),
@@ -142,6 +177,7 @@ pub(super) fn topology(
 struct Ledger {
     model: BTreeMap<String, i64>,
     findings: Findings,
+    signals: Arc<Signals>,
     defects: Defects,
 }
 
@@ -163,6 +199,9 @@ impl Processor<Option<String>, String, (), ()> for Ledger {
         record: Record<Option<String>, String>,
     ) -> Result<(), ProcessorError> {
         assert!(!self.defects.panics, "user code panics");
+        if self.signals.take_failure() {
+            return Err(ProcessorError::from(std::io::Error::other(FAILURE)));
+        }
         let task = context.task_id();
         for word in record.value.split(' ').map(str::to_owned) {
             let expected = self.model.get(&word).copied();
@@ -204,7 +243,7 @@ impl Processor<Option<String>, String, (), ()> for Ledger {
 /// Sees every change of the counts on its way out.
 struct Probe {
     /// The time of the run: the task's own stands still between records.
-    clock: Arc<AtomicU64>,
+    signals: Arc<Signals>,
     at: u64,
     /// Keys that changed at that moment: a moment has one flush at most, for a flush waits for the
     /// one before to be written and committed.
@@ -219,7 +258,7 @@ impl Processor<String, Option<i64>, String, Option<i64>> for Probe {
         context: &mut ProcessorContext<'_, String, Option<i64>>,
         record: Record<String, Option<i64>>,
     ) -> Result<(), ProcessorError> {
-        let now = self.clock.load(Ordering::Relaxed);
+        let now = self.signals.clock();
         if now != self.at {
             self.at = now;
             self.keys.clear();
@@ -249,6 +288,11 @@ pub(super) fn check(world: &mut World<'_>, findings: &Findings) {
     }
     if !world.oracles.is_clean() {
         return;
+    }
+    if let Some(interpreter) = &world.interpreter
+        && let Err(message) = interpreter.check_end(&world.broker)
+    {
+        world.oracles.report("interpreter", message);
     }
     if let Err(message) = check_counts(world) {
         world.oracles.report("counts", message);
@@ -305,6 +349,10 @@ fn number(value: &Bytes) -> Result<i64, String> {
 
 /// What is logged is what is forwarded, change for change.
 fn check_changes(world: &World<'_>) -> Result<(), String> {
+    let logs = (0..).map_while(|partition| world.broker.log(CHANGELOG, partition));
+    if logs.into_iter().any(PartitionLog::is_cleaned) {
+        return Ok(());
+    }
     let logged = changes(world, CHANGELOG)?;
     let forwarded = changes(world, COUNTS)?;
     for (key, values) in &logged {

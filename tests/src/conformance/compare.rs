@@ -97,7 +97,7 @@ fn readable(value: &Value) -> String {
         return value.to_string();
     };
     let bytes = |field: &str| match value[field].as_str() {
-        Some(hex) => super::unhex(hex).escape_ascii().to_string(),
+        Some(hex) => format!("\"{}\"", super::unhex(hex).escape_ascii()),
         None => "null".to_owned(),
     };
     let headers = value.get("headers").map(ToString::to_string);

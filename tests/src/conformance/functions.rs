@@ -45,6 +45,17 @@ fn long(value: &Datum) -> i64 {
     }
 }
 
+/// A key as functions show it: one in a window as `key@start-end`.
+fn label(key: Option<&Datum>) -> String {
+    match key {
+        Some(Datum::Windowed(windowed)) => {
+            let Windowed { key, window } = &**windowed;
+            format!("{}@{}-{}", label(key.as_ref()), window.start, window.end)
+        }
+        other => shown(other),
+    }
+}
+
 fn windowed(key: Option<&Datum>) -> &Windowed<Key> {
     match key {
         Some(Datum::Windowed(key)) => key,
@@ -108,7 +119,7 @@ pub(super) fn value(function: &str) -> Option<Value1> {
 pub(super) fn value_with_key(function: &str) -> Option<Value2> {
     match split(function).0 {
         "with_key" => Some(Box::new(|k, v| {
-            v.and_then(|v| of(format!("{}:{v}", shown(k))))
+            v.and_then(|v| of(format!("{}:{v}", label(k))))
         })),
         _ => None,
     }
@@ -135,10 +146,8 @@ pub(super) fn predicate(function: &str) -> Option<Predicate> {
             let number: i64 = argument.parse().ok()?;
             on_value(Box::new(move |v| long(v) > number))
         }
-        "key_is" => Box::new(move |k, _| k.is_some_and(|k| k.to_string() == argument)),
-        "key_prefix" => {
-            Box::new(move |k, _| k.is_some_and(|k| k.to_string().starts_with(&argument)))
-        }
+        "key_is" => Box::new(move |k, _| k.is_some() && label(k) == argument),
+        "key_prefix" => Box::new(move |k, _| k.is_some() && label(k).starts_with(&argument)),
         _ => return None,
     })
 }
@@ -160,15 +169,7 @@ pub(super) fn selector(function: &str) -> Option<Value2> {
         "after_colon" => on_value(|v| Some(v.split_once(':')?.1.to_owned())),
         "key_upper" => Box::new(|k, _| of(text(k?).to_ascii_uppercase())),
         "window_key" => Box::new(|k, _| windowed(k).key.clone()),
-        "window_label" => Box::new(|k, _| {
-            let Windowed { key, window } = windowed(k);
-            of(format!(
-                "{}@{}-{}",
-                shown(key.as_ref()),
-                window.start,
-                window.end
-            ))
-        }),
+        "window_label" => Box::new(|k, _| of(label(k))),
         "key_first_char" => Box::new(|k, _| text(k?).chars().next().and_then(of)),
         _ => return None,
     })
@@ -262,7 +263,7 @@ pub(super) fn joiner(function: &str) -> Option<Joiner> {
     let number = |value: Option<Datum>| value.map_or(0, |value| long(&value));
     Some(match name {
         "pair" => Box::new(|_, left, right| of(pair(left, right))),
-        "pair_key" => Box::new(|k, left, right| of(format!("{}:{}", shown(k), pair(left, right)))),
+        "pair_key" => Box::new(|k, left, right| of(format!("{}:{}", label(k), pair(left, right)))),
         "left" => Box::new(|_, left, _| left),
         "right" => Box::new(|_, _, right| right),
         "sum" => Box::new(move |_, left, right| {

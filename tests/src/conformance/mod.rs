@@ -10,6 +10,7 @@ mod datum;
 mod driver;
 mod exceptions;
 mod extractors;
+mod format;
 mod functions;
 mod known;
 mod report;
@@ -57,13 +58,17 @@ pub fn run_file(path: &Path, known: &KnownDifferences) -> Outcome {
         Ok(text) => text,
         Err(error) => return Outcome::Failed(format!("cannot be read: {error}")),
     };
-    let outcome = match serde_json::from_str(&text) {
-        Ok(scenario) => catch_unwind(AssertUnwindSafe(|| run(&scenario))).unwrap_or_else(|panic| {
-            let how = Exception::of_panic(&*panic);
-            Outcome::Failed(format!("outside of any event: {how}"))
-        }),
-        Err(error) => Outcome::Failed(format!("is not JSON: {error}")),
+    let scenario = match serde_json::from_str(&text) {
+        Ok(scenario) => scenario,
+        Err(error) => return Outcome::Failed(format!("is not JSON: {error}")),
     };
+    if let Err(how) = format::check(&scenario) {
+        return Outcome::Failed(format!("is not a scenario: {how}"));
+    }
+    let outcome = catch_unwind(AssertUnwindSafe(|| run(&scenario))).unwrap_or_else(|panic| {
+        let how = Exception::of_panic(&*panic);
+        Outcome::Failed(format!("outside of any event: {how}"))
+    });
     match (known.reason(&text), outcome) {
         (None, Outcome::Failed(how)) => {
             let digest = known::digest(&text);

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{KnownDifferences, Outcome, run_file};
@@ -9,32 +11,34 @@ use super::{KnownDifferences, Outcome, run_file};
 /// Every `.json` file below the paths, in order.
 ///
 /// # Errors
-/// When a folder cannot be read.
-pub fn scenario_files(paths: &[PathBuf]) -> std::io::Result<Vec<PathBuf>> {
+/// When a path is not there or cannot be read.
+pub fn scenario_files(paths: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut folders = Vec::new();
     for path in paths {
-        if path.is_dir() {
+        if fs::metadata(path).map_err(at(path))?.is_dir() {
             folders.push(path.clone());
         } else {
             files.push(path.clone());
         }
     }
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder)? {
-            let path = entry?.path();
+        for entry in fs::read_dir(&folder).map_err(at(&folder))? {
+            let path = entry.map_err(at(&folder))?.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path
-                .extension()
-                .is_some_and(|extension| extension == "json")
-            {
+            } else if path.is_file() && path.extension().is_some_and(|ext| ext == "json") {
                 files.push(path);
             }
         }
     }
     files.sort();
     Ok(files)
+}
+
+/// Names the path in an error.
+fn at(path: &Path) -> impl Fn(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// Outcomes of one family, by the names of its scenarios.

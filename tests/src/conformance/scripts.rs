@@ -126,11 +126,13 @@ impl Script {
                 Ok(())
             }
             Kind::Headers => {
-                let topic = out
-                    .context()
-                    .record_metadata()
-                    .and_then(|m| m.topic.cloned());
-                let seen = topic.map_or_else(|| "none".to_owned(), |topic| topic.to_string());
+                let seen = match out.context().record_metadata() {
+                    None => "none".to_owned(),
+                    Some(metadata) => match metadata.topic {
+                        Some(topic) => topic.to_string(),
+                        None => return Err(exception("NullPointerException: a tick has no topic")),
+                    },
+                };
                 let headers = out.context().headers_mut();
                 headers.remove("drop");
                 headers.push("seen", Some(Bytes::from(seen)));
@@ -159,7 +161,7 @@ impl Script {
                 ]);
                 out.forward(Some(Datum::Text(text.to_string())), timestamp)
             }
-            Kind::Stamp => match stamp(value.as_ref()) {
+            Kind::Stamp => match stamp(value.as_ref())? {
                 Some((text, stamped)) => out.forward(Some(text), stamped),
                 None => out.forward(value, timestamp),
             },
@@ -174,14 +176,23 @@ impl Script {
     }
 }
 
+/// What a script throws in Java; the message begins with the class.
+fn exception(message: impl Into<String>) -> ProcessorError {
+    ProcessorError::new(message.into())
+}
+
 /// `x@5` is `x` at 5.
-fn stamp(value: Option<&Datum>) -> Option<(Datum, i64)> {
+fn stamp(value: Option<&Datum>) -> Result<Option<(Datum, i64)>, ProcessorError> {
     let Some(Datum::Text(text)) = value else {
-        return None;
+        return Ok(None);
     };
-    let (text, stamp) = text.rsplit_once('@')?;
-    let stamp = stamp.parse().expect("a number behind the last @");
-    Some((Datum::Text(text.to_owned()), stamp))
+    let Some((text, stamp)) = text.rsplit_once('@') else {
+        return Ok(None);
+    };
+    match stamp.parse() {
+        Ok(stamp) => Ok(Some((Datum::Text(text.to_owned()), stamp))),
+        Err(_) => Err(exception(format!("NumberFormatException: {stamp}"))),
+    }
 }
 
 /// Where a script forwards, which depends on the kind of processor.

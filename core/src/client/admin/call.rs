@@ -2,25 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use super::answers::{
+    read_committed, read_coordinator, read_fetch, read_offsets, read_produce, refused, unexpected,
+};
+use super::requests::{
+    create_topics_request, fetch_request, find_coordinator_request, list_offsets_request,
+    offset_fetch_request, produce_request,
+};
 use super::{AdminResult, NewTopic, OffsetSpec, Settings};
-use crate::config::HostPort;
-use crate::error::StreamsError;
+use crate::error::{Concerned, StreamsError};
 use crate::net::{Cluster, RequestError, Target};
 use crate::types::{BrokerId, TopicName, TopicPartition};
-use crate::wire::messages::{
-    CreateTopicsRequest, FetchRequest, FetchResponse, FindCoordinatorRequest,
-    FindCoordinatorResponse, GroupId, ListOffsetsRequest, ListOffsetsResponse, OffsetFetchRequest,
-    OffsetFetchResponse, ProduceRequest, ProduceResponse, StrBytes, TopicName as KafkaTopicName,
-    create_topics_request::{CreatableTopic, CreatableTopicConfig},
-    fetch_request::{FetchPartition, FetchTopic},
-    list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic},
-    offset_fetch_request::{
-        OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
-    },
-    produce_request::{PartitionProduceData, TopicProduceData},
-};
+use crate::wire::messages::CreateTopicsResponse;
 use crate::wire::streams_group::StreamsGroupDescribeRequest;
-use crate::wire::{self, ApiKey, Request, Response, SealedBatch, Uuid};
+use crate::wire::{ApiKey, Request, Response, SealedBatch, Uuid};
 
 /// What to do for a call next.
 pub(super) enum Step {
@@ -71,7 +66,8 @@ enum Kind {
     },
     PartitionCounts {
         topics: Vec<TopicName>,
-        answers_before: u64,
+        /// How often metadata had been asked for before: answers to that may not know them yet.
+        asked_before: u64,
     },
     Features,
 }
@@ -134,10 +130,10 @@ impl Call {
         Self::new(operation, Kind::Fetch { partition, offset })
     }
 
-    pub(super) fn partition_counts(topics: Vec<TopicName>, answers_before: u64) -> Self {
+    pub(super) fn partition_counts(topics: Vec<TopicName>, asked_before: u64) -> Self {
         let kind = Kind::PartitionCounts {
             topics,
-            answers_before,
+            asked_before,
         };
         Self::new("asking for topics".into(), kind)
     }
@@ -161,6 +157,7 @@ impl Call {
             Kind::Produce { partition, .. } | Kind::Fetch { partition, .. } => {
                 partition.topic == *topic
             }
+            Kind::PartitionCounts { topics, .. } => topics.contains(topic),
             _ => false,
         }
     }
@@ -176,8 +173,8 @@ impl Call {
         };
         let exists = |topic| cluster.metadata().partition_count(topic).is_some();
         let missing = topics.iter().find(|partition| !exists(&partition.topic))?;
-        let asked = cluster.metadata_answers() > 0;
-        asked.then(|| StreamsError::Broker {
+        let answered = cluster.metadata_request_answered() > 0;
+        answered.then(|| StreamsError::Broker {
             operation: self.operation.clone(),
             code: UNKNOWN_TOPIC_OR_PARTITION,
             message: format!("topic {} does not exist", missing.topic),
@@ -222,7 +219,7 @@ impl Call {
                 partitions,
                 spec,
                 found,
-            } => list_offsets_step(cluster, partitions, *spec, found),
+            } => list_offsets_step(cluster, partitions, *spec, found, settings),
             Kind::Produce { partition, batch } => {
                 to_leader(cluster, partition, ApiKey::Produce, |version, id, _| {
                     produce_request(partition, batch, version, id, settings)
@@ -235,8 +232,8 @@ impl Call {
             }
             Kind::PartitionCounts {
                 topics,
-                answers_before,
-            } if cluster.metadata_answers() > *answers_before => {
+                asked_before,
+            } if cluster.metadata_request_answered() > *asked_before => {
                 let count = |topic: &TopicName| cluster.metadata().partition_count(topic);
                 let counts = topics.iter().map(|topic| (topic.clone(), count(topic)));
                 Step::Done(Ok(AdminResult::PartitionCounts(counts.collect())))
@@ -253,7 +250,35 @@ impl Call {
         }
     }
 
+    /// Takes an answer; what it says is not allowed is named.
     pub(super) fn answered(
+        &mut self,
+        cluster: &mut Cluster,
+        result: Result<Response, RequestError>,
+    ) -> Outcome {
+        match self.take_answer(cluster, result) {
+            Outcome::Done(Err(error)) => Outcome::Done(Err(named(error, self.concerned()))),
+            outcome => outcome,
+        }
+    }
+
+    fn concerned(&self) -> Concerned<'_> {
+        match &self.kind {
+            Kind::Group { group, .. } => Concerned {
+                group: Some(group),
+                permission: "Describe",
+                ..Concerned::default()
+            },
+            Kind::ListOffsets { partitions, .. } => about(partitions.first(), "Describe"),
+            Kind::Produce { partition, .. } => about(Some(partition), "Write"),
+            Kind::Fetch { partition, .. } => about(Some(partition), "Read"),
+            Kind::CreateTopics(_) | Kind::PartitionCounts { .. } | Kind::Features => {
+                about(None, "Describe")
+            }
+        }
+    }
+
+    fn take_answer(
         &mut self,
         cluster: &mut Cluster,
         result: Result<Response, RequestError>,
@@ -269,13 +294,7 @@ impl Call {
         let operation = &self.operation;
         match (&mut self.kind, response) {
             (Kind::CreateTopics(_), Response::CreateTopics(response)) => {
-                let results = response.topics.into_iter().map(|topic| {
-                    let message = topic.error_message.as_deref();
-                    let operation = format!("creating topic {}", &*topic.name.0);
-                    let result = refused(&operation, topic.error_code, message);
-                    (TopicName::new(&*topic.name.0), result)
-                });
-                Outcome::Done(Ok(AdminResult::TopicsCreated(results.collect())))
+                Outcome::Done(Ok(AdminResult::TopicsCreated(read_created(response))))
             }
             (Kind::Group { coordinator, .. }, Response::FindCoordinator(response)) => {
                 match read_coordinator(operation, &response) {
@@ -320,13 +339,10 @@ impl Call {
                 Response::ListOffsets(response),
             ) => match read_offsets(operation, &response, found) {
                 Err(error) => outcome_of(error),
-                Ok(()) if partitions.iter().all(|p| found.contains_key(p)) => {
-                    let offsets = partitions
-                        .iter()
-                        .filter_map(|partition| Some((partition.clone(), *found.get(partition)?)));
-                    Outcome::Done(Ok(AdminResult::Offsets(offsets.collect())))
-                }
-                Ok(()) => Outcome::More,
+                Ok(()) => match offsets_of(partitions, found) {
+                    Some(offsets) => Outcome::Done(Ok(AdminResult::Offsets(offsets))),
+                    None => Outcome::More,
+                },
             },
             (Kind::Produce { .. }, Response::Produce(response)) => {
                 match read_produce(operation, &response) {
@@ -401,6 +417,7 @@ fn list_offsets_step(
     partitions: &[TopicPartition],
     spec: OffsetSpec,
     found: &BTreeMap<TopicPartition, i64>,
+    settings: &Settings,
 ) -> Step {
     if partitions.is_empty() {
         return Step::Done(Ok(AdminResult::Offsets(Vec::new())));
@@ -418,7 +435,8 @@ fn list_offsets_step(
     for (leader, partitions) in by_leader {
         let target = Target::Broker(leader);
         if let Some(version) = cluster.version(target, ApiKey::ListOffsets) {
-            sends.push((target, version, list_offsets_request(&partitions, spec)));
+            let request = list_offsets_request(&partitions, spec, settings);
+            sends.push((target, version, request));
         }
     }
     if sends.is_empty() {
@@ -428,170 +446,50 @@ fn list_offsets_step(
     }
 }
 
-fn kafka_name(topic: &TopicName) -> KafkaTopicName {
-    KafkaTopicName(StrBytes::from_string(topic.as_str().to_string()))
-}
-
-fn millis(value: u64) -> i32 {
-    i32::try_from(value).unwrap_or(i32::MAX)
-}
-
-fn create_topics_request(topics: &[NewTopic], settings: &Settings) -> Request {
-    let text = |text: &String| StrBytes::from_string(text.clone());
-    let topics = topics.iter().map(|topic| {
-        let configs = topic.configs.iter().map(|(key, value)| {
-            CreatableTopicConfig::default()
-                .with_name(text(key))
-                .with_value(Some(text(value)))
-        });
-        CreatableTopic::default()
-            .with_name(kafka_name(&topic.name))
-            .with_num_partitions(topic.partitions)
-            .with_replication_factor(topic.replication_factor)
-            .with_configs(configs.collect())
+fn read_created(response: CreateTopicsResponse) -> Vec<(TopicName, Result<(), StreamsError>)> {
+    let results = response.topics.into_iter().map(|topic| {
+        let message = topic.error_message.as_deref();
+        let operation = format!("creating topic {}", &*topic.name.0);
+        let result = refused(&operation, topic.error_code, message);
+        let name = TopicName::new(&*topic.name.0);
+        let concerned = Concerned {
+            topic: Some(&name),
+            permission: "Create",
+            ..Concerned::default()
+        };
+        let result = result.map_err(|error| named(error, concerned));
+        (name, result)
     });
-    Request::CreateTopics(
-        CreateTopicsRequest::default()
-            .with_topics(topics.collect())
-            .with_timeout_ms(millis(settings.call_timeout_ms)),
-    )
+    results.collect()
 }
 
-fn find_coordinator_request(group: &str, version: i16) -> Request {
-    let group = StrBytes::from_string(group.to_string());
-    Request::FindCoordinator(if version >= 4 {
-        FindCoordinatorRequest::default().with_coordinator_keys(vec![group])
-    } else {
-        FindCoordinatorRequest::default().with_key(group)
-    })
+/// The offset of each partition, once all of them are known.
+fn offsets_of(
+    partitions: &[TopicPartition],
+    found: &BTreeMap<TopicPartition, i64>,
+) -> Option<Vec<(TopicPartition, i64)>> {
+    let offset = |partition: &TopicPartition| Some((partition.clone(), *found.get(partition)?));
+    partitions.iter().map(offset).collect()
 }
 
-fn offset_fetch_request(group: &str, partitions: &[TopicPartition], version: i16) -> Request {
-    let mut topics: BTreeMap<&TopicName, Vec<i32>> = BTreeMap::new();
-    for partition in partitions {
-        let indexes = topics.entry(&partition.topic).or_default();
-        indexes.push(partition.partition);
+fn about<'a>(partition: Option<&'a TopicPartition>, permission: &'static str) -> Concerned<'a> {
+    Concerned {
+        topic: partition.map(|partition| &partition.topic),
+        permission,
+        ..Concerned::default()
     }
-    let group = GroupId(StrBytes::from_string(group.to_string()));
-    Request::OffsetFetch(if version >= 8 {
-        let topics = topics.into_iter().map(|(topic, indexes)| {
-            OffsetFetchRequestTopics::default()
-                .with_name(kafka_name(topic))
-                .with_partition_indexes(indexes)
-        });
-        let group = OffsetFetchRequestGroup::default()
-            .with_group_id(group)
-            .with_member_epoch(-1)
-            .with_topics(Some(topics.collect()));
-        OffsetFetchRequest::default().with_groups(vec![group])
-    } else {
-        let topics = topics.into_iter().map(|(topic, indexes)| {
-            OffsetFetchRequestTopic::default()
-                .with_name(kafka_name(topic))
-                .with_partition_indexes(indexes)
-        });
-        OffsetFetchRequest::default()
-            .with_group_id(group)
-            .with_topics(Some(topics.collect()))
-    })
 }
 
-fn list_offsets_request(partitions: &[(&TopicPartition, i32)], spec: OffsetSpec) -> Request {
-    let timestamp = match spec {
-        OffsetSpec::Earliest => -2,
-        OffsetSpec::Latest => -1,
-    };
-    let mut topics: BTreeMap<&TopicName, Vec<ListOffsetsPartition>> = BTreeMap::new();
-    for (partition, epoch) in partitions {
-        let asked = ListOffsetsPartition::default()
-            .with_partition_index(partition.partition)
-            .with_current_leader_epoch(*epoch)
-            .with_timestamp(timestamp);
-        topics.entry(&partition.topic).or_default().push(asked);
+/// The same error with what an ACL is missing on, where that is what it says.
+fn named(error: StreamsError, concerned: Concerned<'_>) -> StreamsError {
+    match error {
+        StreamsError::Broker {
+            operation,
+            code,
+            message,
+        } => StreamsError::refused(operation, code, &message, concerned),
+        error => error,
     }
-    let topics = topics.into_iter().map(|(topic, partitions)| {
-        ListOffsetsTopic::default()
-            .with_name(kafka_name(topic))
-            .with_partitions(partitions)
-    });
-    Request::ListOffsets(
-        ListOffsetsRequest::default()
-            .with_replica_id((-1).into())
-            .with_topics(topics.collect()),
-    )
-}
-
-fn produce_request(
-    partition: &TopicPartition,
-    batch: &SealedBatch,
-    version: i16,
-    id: Uuid,
-    settings: &Settings,
-) -> Request {
-    let records = batch.encode(NO_PRODUCER_ID, NO_PRODUCER_EPOCH, NO_SEQUENCE);
-    let data = PartitionProduceData::default()
-        .with_index(partition.partition)
-        .with_records(Some(records));
-    let mut topic = TopicProduceData::default().with_partition_data(vec![data]);
-    if version >= 13 {
-        topic.topic_id = id;
-    } else {
-        topic.name = kafka_name(&partition.topic);
-    }
-    Request::Produce(
-        ProduceRequest::default()
-            .with_acks(-1)
-            .with_timeout_ms(millis(settings.request_timeout_ms))
-            .with_topic_data(vec![topic]),
-    )
-}
-
-fn fetch_request(
-    partition: &TopicPartition,
-    offset: i64,
-    version: i16,
-    id: Uuid,
-    leader_epoch: i32,
-    settings: &Settings,
-) -> Request {
-    let asked = FetchPartition::default()
-        .with_partition(partition.partition)
-        .with_current_leader_epoch(leader_epoch)
-        .with_fetch_offset(offset)
-        .with_log_start_offset(-1)
-        .with_partition_max_bytes(settings.fetch_max_bytes);
-    let mut topic = FetchTopic::default().with_partitions(vec![asked]);
-    if version >= 13 {
-        topic.topic_id = id;
-    } else {
-        topic.topic = kafka_name(&partition.topic);
-    }
-    // No session: epoch -1 asks for one full answer.
-    Request::Fetch(
-        FetchRequest::default()
-            .with_replica_id((-1).into())
-            .with_max_wait_ms(millis(settings.fetch_max_wait_ms))
-            .with_min_bytes(1)
-            .with_max_bytes(settings.fetch_max_bytes)
-            .with_session_epoch(-1)
-            .with_topics(vec![topic]),
-    )
-}
-
-fn refused(operation: &str, code: i16, message: Option<&str>) -> Result<(), StreamsError> {
-    if code == 0 {
-        return Ok(());
-    }
-    let message = message.filter(|message| !message.is_empty());
-    Err(StreamsError::Broker {
-        operation: operation.to_string(),
-        code,
-        message: message.unwrap_or(wire::error_name(code)).to_string(),
-    })
-}
-
-fn unexpected(operation: &str) -> StreamsError {
-    StreamsError::Protocol(format!("{operation} got an answer of another kind"))
 }
 
 fn outcome_of(error: StreamsError) -> Outcome {
@@ -599,158 +497,6 @@ fn outcome_of(error: StreamsError) -> Outcome {
         StreamsError::Broker { code, .. } if is_passing(code) => Outcome::Retry(error),
         error => Outcome::Done(Err(error)),
     }
-}
-
-fn read_coordinator(
-    operation: &str,
-    response: &FindCoordinatorResponse,
-) -> Result<(BrokerId, HostPort), StreamsError> {
-    let (code, message, node, host, port) = match response.coordinators.first() {
-        Some(found) => (
-            found.error_code,
-            &found.error_message,
-            found.node_id.0,
-            &found.host,
-            found.port,
-        ),
-        None => (
-            response.error_code,
-            &response.error_message,
-            response.node_id.0,
-            &response.host,
-            response.port,
-        ),
-    };
-    refused(operation, code, message.as_deref())?;
-    let port = u16::try_from(port).map_err(|_| unexpected(operation))?;
-    let host = host.to_string();
-    Ok((BrokerId(node), HostPort { host, port }))
-}
-
-fn read_offsets(
-    operation: &str,
-    response: &ListOffsetsResponse,
-    found: &mut BTreeMap<TopicPartition, i64>,
-) -> Result<(), StreamsError> {
-    let mut result = Ok(());
-    for topic in &response.topics {
-        for partition in &topic.partitions {
-            match refused(operation, partition.error_code, None) {
-                Ok(()) => {
-                    let key = TopicPartition::new(&*topic.name.0, partition.partition_index);
-                    found.insert(key, partition.offset);
-                }
-                Err(error) => result = Err(error),
-            }
-        }
-    }
-    result
-}
-
-/// The committed offset of each partition; a partition or group without one has none.
-fn read_committed(
-    operation: &str,
-    partitions: &[TopicPartition],
-    response: &OffsetFetchResponse,
-) -> Result<Vec<(TopicPartition, Option<i64>)>, StreamsError> {
-    let mut found: BTreeMap<TopicPartition, i64> = BTreeMap::new();
-    let mut take = |topic: &KafkaTopicName, index, code, offset| {
-        refused(operation, code, None)?;
-        found.insert(TopicPartition::new(&*topic.0, index), offset);
-        Ok::<(), StreamsError>(())
-    };
-    match response.groups.first() {
-        Some(group) => {
-            match group.error_code {
-                // A group that never existed has committed nothing.
-                GROUP_ID_NOT_FOUND => {}
-                code => refused(operation, code, None)?,
-            }
-            for topic in &group.topics {
-                for p in &topic.partitions {
-                    take(
-                        &topic.name,
-                        p.partition_index,
-                        p.error_code,
-                        p.committed_offset,
-                    )?;
-                }
-            }
-        }
-        None => {
-            refused(operation, response.error_code, None)?;
-            for topic in &response.topics {
-                for p in &topic.partitions {
-                    take(
-                        &topic.name,
-                        p.partition_index,
-                        p.error_code,
-                        p.committed_offset,
-                    )?;
-                }
-            }
-        }
-    }
-    let offsets = partitions.iter().map(|partition| {
-        let offset = found.get(partition).copied().filter(|offset| *offset >= 0);
-        (partition.clone(), offset)
-    });
-    Ok(offsets.collect())
-}
-
-fn read_produce(operation: &str, response: &ProduceResponse) -> Result<i64, StreamsError> {
-    let partition = response
-        .responses
-        .first()
-        .and_then(|topic| topic.partition_responses.first())
-        .ok_or_else(|| unexpected(operation))?;
-    refused(
-        operation,
-        partition.error_code,
-        partition.error_message.as_deref(),
-    )?;
-    Ok(partition.base_offset)
-}
-
-fn read_fetch(
-    operation: &str,
-    partition: &TopicPartition,
-    offset: i64,
-    response: FetchResponse,
-) -> Result<AdminResult, StreamsError> {
-    refused(operation, response.error_code, None)?;
-    let data = response
-        .responses
-        .into_iter()
-        .next()
-        .and_then(|topic| topic.partitions.into_iter().next())
-        .ok_or_else(|| unexpected(operation))?;
-    if data.error_code == OFFSET_OUT_OF_RANGE {
-        return Err(StreamsError::OffsetOutOfRange(partition.clone()));
-    }
-    refused(operation, data.error_code, None)?;
-    let unreadable = |error: &dyn std::fmt::Display| {
-        StreamsError::Protocol(format!("{operation} found records it cannot read: {error}"))
-    };
-    let mut records = Vec::new();
-    let mut next_offset = offset;
-    let bytes = data.records.unwrap_or_default();
-    for batch in wire::decode_batches(bytes).map_err(|error| unreadable(&error))? {
-        if !batch.header().is_control {
-            for record in batch.records() {
-                let record = record.map_err(|error| unreadable(&error))?;
-                if record.offset >= offset {
-                    records.push(record);
-                }
-            }
-        }
-        next_offset = next_offset.max(batch.header().last_offset.saturating_add(1));
-    }
-    Ok(AdminResult::Fetched {
-        records,
-        next_offset,
-        log_end: data.high_watermark,
-    })
 }
 
 /// Whether trying again may help (Java: `RetriableException`). Only definite refusals: what a
@@ -776,10 +522,5 @@ const fn is_passing(code: i16) -> bool {
 }
 
 const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
-const OFFSET_OUT_OF_RANGE: i16 = 1;
-const GROUP_ID_NOT_FOUND: i16 = 69;
 /// The last version of OffsetFetch with names: the topics asked for may be in no metadata.
 const OFFSET_FETCH_NAMES: i16 = 9;
-const NO_PRODUCER_ID: i64 = -1;
-const NO_PRODUCER_EPOCH: i16 = -1;
-const NO_SEQUENCE: i32 = -1;

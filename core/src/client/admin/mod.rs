@@ -1,6 +1,8 @@
 //! Calls to a cluster one at a time: what tools need beside a running application.
 
+mod answers;
 mod call;
+mod requests;
 #[cfg(test)]
 mod tests;
 
@@ -43,6 +45,17 @@ pub enum OffsetSpec {
     Earliest,
     /// Of the next record to come.
     Latest,
+}
+
+/// Whose records are read, and up to where (Java: `IsolationLevel`; key of a consumer:
+/// `isolation.level`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IsolationLevel {
+    /// Every record, those of open and aborted transactions too, up to the end of the log.
+    #[default]
+    ReadUncommitted,
+    /// Without the records of aborted transactions, up to the first that is still open.
+    ReadCommitted,
 }
 
 /// What came of a call.
@@ -91,6 +104,8 @@ pub struct AdminClient {
     requests: BTreeMap<RequestToken, AdminToken>,
     /// Partitions with a batch that must be answered before the next one.
     producing: BTreeSet<TopicPartition>,
+    /// Why the brokers do not let us in: every call ends with it.
+    locked_out: Option<StreamsError>,
     next_timeout: Option<Instant>,
     outputs: VecDeque<Output>,
     results: VecDeque<(AdminToken, Result<AdminResult, StreamsError>)>,
@@ -104,6 +119,7 @@ struct Settings {
     fetch_max_wait_ms: u64,
     fetch_max_bytes: i32,
     request_timeout_ms: u64,
+    isolation_level: IsolationLevel,
 }
 
 #[derive(Debug)]
@@ -136,18 +152,25 @@ impl AdminClient {
                 fetch_max_wait_ms: config.fetch_max_wait_ms(),
                 fetch_max_bytes: config.fetch_max_bytes(),
                 request_timeout_ms: config.request_timeout_ms(),
+                isolation_level: IsolationLevel::default(),
             },
             next_token: 0,
             next_request: 0,
             operations: BTreeMap::new(),
             requests: BTreeMap::new(),
             producing: BTreeSet::new(),
+            locked_out: None,
             next_timeout: None,
             outputs: VecDeque::new(),
             results: VecDeque::new(),
         };
         admin.pump(now.instant);
         admin
+    }
+
+    /// Sets what calls of [`AdminClient::list_offsets`] and [`AdminClient::fetch`] see from now on.
+    pub const fn set_isolation_level(&mut self, level: IsolationLevel) {
+        self.settings.isolation_level = level;
     }
 
     /// Creates topics.
@@ -208,8 +231,8 @@ impl AdminClient {
     pub fn partition_counts(&mut self, now: Now, topics: Vec<TopicName>) -> AdminToken {
         self.cluster.want_topics(now.instant, topics.clone());
         self.cluster.request_metadata(now.instant);
-        let answers = self.cluster.metadata_answers();
-        self.begin(now, Call::partition_counts(topics, answers))
+        let asked = self.cluster.metadata_requests();
+        self.begin(now, Call::partition_counts(topics, asked))
     }
 
     /// Asks what the brokers can do.
@@ -299,11 +322,16 @@ impl AdminClient {
                 }
                 ClusterEvent::Log(log) => ClientEvent::Log(log),
                 ClusterEvent::TopicRefused(topic, error) => {
-                    for operation in self.operations.values_mut() {
-                        if operation.call.needs(&topic) {
-                            operation.last_error = Some(error.clone());
-                        }
+                    let needs = |operation: &Operation| operation.call.needs(&topic);
+                    let refused = self.operations.iter().filter(|(_, o)| needs(o));
+                    let refused: Vec<AdminToken> = refused.map(|(token, _)| *token).collect();
+                    for token in refused {
+                        self.finish(token, Err(error.clone()));
                     }
+                    continue;
+                }
+                ClusterEvent::Failed(error) => {
+                    self.locked_out.get_or_insert(error);
                     continue;
                 }
                 _ => continue,
@@ -316,6 +344,12 @@ impl AdminClient {
     fn start_calls(&mut self, now: Instant) -> bool {
         let mut progress = false;
         let tokens: Vec<AdminToken> = self.operations.keys().copied().collect();
+        if let Some(error) = self.locked_out.clone() {
+            for token in &tokens {
+                self.finish(*token, Err(error.clone()));
+            }
+            return !tokens.is_empty();
+        }
         let mut blocked = self.producing.clone();
         for token in tokens {
             let Some(operation) = self.operations.get_mut(&token) else {

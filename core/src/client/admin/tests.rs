@@ -7,7 +7,7 @@ use crate::wire::messages::{
     CreateTopicsResponse, FetchResponse, ListOffsetsResponse, OffsetFetchResponse, ProduceResponse,
     StrBytes, TopicName as KafkaTopicName,
     create_topics_response::CreatableTopicResult,
-    fetch_response::{FetchableTopicResponse, PartitionData},
+    fetch_response::{AbortedTransaction, FetchableTopicResponse, PartitionData},
     list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse},
     offset_fetch_response::{
         OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
@@ -15,7 +15,7 @@ use crate::wire::messages::{
     produce_response::{PartitionProduceResponse, TopicProduceResponse},
 };
 use crate::wire::streams_group::StreamsGroupDescribeResponse;
-use crate::wire::{ApiKey, RecordBatchBuilder, RequestFrame};
+use crate::wire::{ApiKey, RecordBatchBuilder, RequestFrame, assign_offsets, decode_batches};
 
 struct World {
     admin: AdminClient,
@@ -223,6 +223,67 @@ fn produces_in_order_and_reads_back() {
 }
 
 #[test]
+fn reads_what_is_committed_where_asked() {
+    let mut world = World::new();
+    let tp = TopicPartition::new("t", 0);
+    world
+        .admin
+        .set_isolation_level(IsolationLevel::ReadCommitted);
+    world
+        .admin
+        .list_offsets(world.now, vec![tp.clone()], OffsetSpec::Latest);
+    let listed = world.run(&mut |_, frame| {
+        let Request::ListOffsets(request) = &frame.request else {
+            return topic_t(frame);
+        };
+        assert_eq!(request.isolation_level, 1);
+        let answered = ListOffsetsPartitionResponse::default().with_offset(2);
+        let topic = ListOffsetsTopicResponse::default()
+            .with_name(name("t"))
+            .with_partitions(vec![answered]);
+        let response = ListOffsetsResponse::default().with_topics(vec![topic]);
+        Some(Response::ListOffsets(response))
+    });
+    assert!(listed.is_ok(), "{listed:?}");
+
+    let transactional = |producer: i64, offset: i64| {
+        let mut builder = RecordBatchBuilder::new();
+        builder.append(7, None, Some(b"x"), &Headers::new());
+        let bytes = builder.seal().transactional().encode(producer, 0, 0);
+        let batch = decode_batches(bytes).expect("sound").remove(0);
+        assign_offsets(&batch, offset, 0)
+    };
+    let log = [transactional(1, 0), transactional(2, 1)].concat();
+    world.admin.fetch(world.now, tp, 0);
+    let fetched = world.run(&mut |_, frame| {
+        let Request::Fetch(request) = &frame.request else {
+            return topic_t(frame);
+        };
+        assert_eq!(request.isolation_level, 1);
+        // The last batch is the aborted one: reading goes on behind it all the same.
+        let aborted = AbortedTransaction::default()
+            .with_producer_id(2.into())
+            .with_first_offset(1);
+        let data = PartitionData::default()
+            .with_aborted_transactions(Some(vec![aborted]))
+            .with_records(Some(log.clone().into()));
+        let topic = FetchableTopicResponse::default().with_partitions(vec![data]);
+        let response = FetchResponse::default().with_responses(vec![topic]);
+        Some(Response::Fetch(response))
+    });
+    let Ok(AdminResult::Fetched {
+        records,
+        next_offset,
+        ..
+    }) = fetched
+    else {
+        panic!("unexpected {fetched:?}");
+    };
+    let offsets: Vec<i64> = records.iter().map(|record| record.offset).collect();
+    assert_eq!((offsets, next_offset), (vec![0], 2));
+}
+
+#[test]
 fn a_produce_whose_answer_is_lost_is_not_repeated() {
     let mut world = World::new();
     let mut builder = RecordBatchBuilder::new();
@@ -315,4 +376,33 @@ fn calls_end_in_time_and_say_why() {
     let error = world.run(&mut nothing).expect_err("no such topic");
     assert!(error.to_string().contains("gone does not exist"), "{error}");
     assert!(world.now.instant <= started.plus_ms(30_000));
+}
+
+/// The request that a client begins with names no topic.
+#[test]
+fn an_answer_to_an_older_request_says_nothing_about_a_topic() {
+    let mut world = World::new();
+    world.admin.features(world.now);
+    let result = world.run(&mut |_, _| None);
+    assert!(matches!(result, Ok(AdminResult::Features(_))), "{result:?}");
+    world.admin.partition_counts(world.now, vec!["t".into()]);
+    let mut asked = Vec::new();
+    let result = world.run(&mut |_, frame| {
+        let Request::Metadata(request) = &frame.request else {
+            return None;
+        };
+        let topics = request.topics.as_ref().map_or(0, Vec::len);
+        asked.push(topics);
+        let known = ("t", &[(1, 3)][..]);
+        Some(metadata(if topics == 0 {
+            &[]
+        } else {
+            std::slice::from_ref(&known)
+        }))
+    });
+    let Ok(AdminResult::PartitionCounts(counts)) = result else {
+        panic!("unexpected {result:?}");
+    };
+    assert_eq!(counts, [("t".into(), Some(1))]);
+    assert_eq!(asked, [0, 1]);
 }

@@ -6,17 +6,21 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use super::answers::{CORRUPT_MAX, OFFSET_OUT_OF_RANGE};
 use super::*;
 use crate::client::testing::{answered, config, connected, received};
+use crate::net::RequestError;
 use crate::net::testing::topic_id;
 use crate::rng::SeedTree;
 use crate::types::Headers;
-use crate::wire::messages::fetch_response::{FetchableTopicResponse, LeaderIdAndEpoch};
+use crate::wire::messages::fetch_response::{
+    FetchableTopicResponse, LeaderIdAndEpoch, PartitionData,
+};
 use crate::wire::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
 };
-use crate::wire::messages::{FetchRequest, ListOffsetsResponse};
-use crate::wire::{RecordBatchBuilder, RequestFrame, assign_offsets};
+use crate::wire::messages::{FetchRequest, FetchResponse, ListOffsetsResponse};
+use crate::wire::{RecordBatchBuilder, RequestFrame, Response, assign_offsets, decode_batches};
 
 const NOT_LEADER: i16 = 6;
 const SESSION_NOT_FOUND: i16 = 70;

@@ -1,6 +1,8 @@
 //! The producer against a model of idempotent writing, under random answers: whatever is lost, late
 //! or refused on the way, each batch is in the log once and in its place.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use proptest::prelude::*;
 
@@ -9,8 +11,10 @@ use crate::client::testing::{answered, config, connected, received};
 use crate::net::testing::topic_id;
 use crate::rng::SeedTree;
 use crate::types::Headers;
-use crate::wire::messages::produce_response::{LeaderIdAndEpoch, TopicProduceResponse};
-use crate::wire::messages::{BrokerId as WireBrokerId, InitProducerIdResponse};
+use crate::wire::messages::produce_response::{
+    LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
+};
+use crate::wire::messages::{BrokerId as WireBrokerId, InitProducerIdResponse, ProduceResponse};
 use crate::wire::{RecordBatch, RecordBatchBuilder, RequestFrame, decode_batches};
 
 const OUT_OF_ORDER_SEQUENCE: i16 = 45;
@@ -102,7 +106,7 @@ fn values(batch: &RecordBatch) -> Vec<u32> {
 struct Ticket {
     partition: usize,
     values: Vec<u32>,
-    result: Option<Result<i64, StreamsError>>,
+    base_offset: Option<i64>,
 }
 
 struct World {
@@ -116,8 +120,11 @@ struct World {
     requests: [VecDeque<(RequestToken, RequestFrame)>; LANES],
     answers: [VecDeque<(RequestToken, Response)>; LANES],
     late: Vec<(usize, RequestFrame)>,
-    /// Values of batches that were too large.
-    refused: Vec<u32>,
+    /// Values of records that were too large.
+    too_large: BTreeSet<u32>,
+    /// Values of records that were given up for it.
+    dropped: BTreeSet<u32>,
+    retried: BTreeSet<u64>,
     tickets: Vec<Ticket>,
     records: u32,
 }
@@ -135,7 +142,9 @@ impl World {
             requests: Default::default(),
             answers: Default::default(),
             late: Vec::new(),
-            refused: Vec::new(),
+            too_large: BTreeSet::new(),
+            dropped: BTreeSet::new(),
+            retried: BTreeSet::new(),
             tickets: Vec::new(),
             records: 0,
         }
@@ -196,7 +205,7 @@ impl World {
         self.tickets.push(Ticket {
             partition,
             values,
-            result: None,
+            base_offset: None,
         });
         let name = TopicPartition::new("t", partition as i32);
         self.producer
@@ -223,11 +232,20 @@ impl World {
             let under_way = self.requests[lane].len() + self.answers[lane].len();
             assert!(under_way <= IN_FLIGHT_MAX, "{under_way} requests");
         }
+        let mut decided = false;
         while let Some(event) = self.producer.poll_event() {
             match event {
-                ProducerEvent::Produced { ticket, result } => {
-                    let result = self.tickets[ticket as usize].result.replace(result);
-                    assert!(result.is_none(), "ticket {ticket} was answered twice");
+                ProducerEvent::Produced {
+                    ticket,
+                    base_offset,
+                } => {
+                    let ticket = &mut self.tickets[ticket as usize];
+                    let before = ticket.base_offset.replace(base_offset);
+                    assert!(before.is_none(), "a ticket was answered twice");
+                }
+                ProducerEvent::Refused { ticket, refusal } => {
+                    self.refused(ticket, &refusal);
+                    decided = true;
                 }
                 ProducerEvent::LeaderHint {
                     partition,
@@ -242,6 +260,32 @@ impl World {
                 other => panic!("without transactions: {other:?}"),
             }
         }
+        // What was behind a refused record may be sent now.
+        if decided {
+            self.settle();
+        }
+    }
+
+    /// One refusal in two is a time-out to be waited out, as far as the producer knows: the batch is
+    /// tried again once.
+    fn refused(&mut self, ticket: u64, refusal: &Refusal) {
+        let records = refusal.batch.records().expect("sound records");
+        assert_eq!(records.len(), 1, "others are written by themselves");
+        let value = records[0].value.as_deref().expect("a value");
+        let value = u32::from_be_bytes(value.try_into().expect("a number"));
+        assert_eq!(
+            self.tickets[ticket as usize].values[refusal.first_record],
+            value
+        );
+        let verdict = match ticket.is_multiple_of(2) && self.retried.insert(ticket) {
+            true => Verdict::Retry,
+            false => Verdict::Drop,
+        };
+        if verdict == Verdict::Drop {
+            self.dropped.insert(value);
+        }
+        self.producer
+            .resolve(self.now, ticket, &refusal.partition, verdict);
     }
 
     fn process(&mut self, broker: usize, frame: &RequestFrame, fate: Fate) -> Response {
@@ -294,12 +338,16 @@ impl World {
         }
         match fate {
             Fate::Refused(code) => return answer.with_error_code(code),
-            // One that was taken before is not too large.
             Fate::TooLarge if !self.logs[partition].has(&batches[0]) => {
-                self.refused.extend(values(&batches[0]));
-                return answer.with_error_code(MESSAGE_TOO_LARGE);
+                // One record of a batch is too large, from now on.
+                self.too_large.insert(values(&batches[0])[0]);
             }
             Fate::Written | Fate::Unsure(_) | Fate::TooLarge => {}
+        }
+        // One that was taken before is not too large.
+        let mut values = values(&batches[0]).into_iter();
+        if !self.logs[partition].has(&batches[0]) && values.any(|v| self.too_large.contains(&v)) {
+            return answer.with_error_code(MESSAGE_TOO_LARGE);
         }
         match (self.logs[partition].append(&batches[0]), fate) {
             (Err(code), _) | (Ok(_), Fate::Unsure(code)) => answer.with_error_code(code),
@@ -332,14 +380,18 @@ impl World {
         for (partition, log) in self.logs.iter().enumerate() {
             let mut expected = Vec::new();
             for ticket in self.tickets.iter().filter(|t| t.partition == partition) {
-                let result = ticket.result.as_ref().expect("every ticket is answered");
-                let refused = self.refused.contains(&ticket.values[0]);
-                assert!(result.is_ok() || refused, "{result:?}");
-                if let Ok(offset) = result {
-                    let position = expected.len() as i64;
-                    assert!(*offset == position || *offset == -1, "{offset} {position}");
-                    expected.extend_from_slice(&ticket.values);
-                }
+                let offset = ticket.base_offset.expect("every ticket is answered");
+                let before = expected.len() as i64;
+                let values = ticket.values.iter().copied();
+                expected.extend(values.filter(|value| !self.dropped.contains(value)));
+                let is_whole = expected.len() as i64 - before == ticket.values.len() as i64;
+                let is_last = offset + ticket.values.len() as i64 == expected.len() as i64;
+                assert!(offset == -1 || !is_whole || offset == before);
+                // What was dropped is not in the log, and the last offset is right all the same.
+                let is_last_known = !self
+                    .dropped
+                    .contains(ticket.values.last().expect("a value"));
+                assert!(offset == -1 || !is_last_known || is_last);
             }
             assert_eq!(log.values, expected, "partition {partition}");
         }
@@ -412,7 +464,7 @@ proptest! {
     }
 
     #[test]
-    fn a_refused_batch_takes_no_other_with_it(ops in prop::collection::vec(op(0, 1), 1..120)) {
+    fn a_refused_record_takes_no_other_with_it(ops in prop::collection::vec(op(0, 1), 1..120)) {
         run(&ops);
     }
 }

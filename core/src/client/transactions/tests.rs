@@ -6,12 +6,18 @@ use crate::client::testing::{answered, config, connected, received};
 use crate::net::{Cluster, Outgoing, RequestToken};
 use crate::rng::SeedTree;
 use crate::types::Headers;
+use crate::wire::messages::add_partitions_to_txn_response::{
+    AddPartitionsToTxnPartitionResult, AddPartitionsToTxnTopicResult,
+};
 use crate::wire::messages::end_txn_response::EndTxnResponse;
 use crate::wire::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use crate::wire::messages::txn_offset_commit_response::{
     TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
 };
-use crate::wire::messages::{InitProducerIdResponse, ProduceResponse};
+use crate::wire::messages::{
+    AddOffsetsToTxnResponse, AddPartitionsToTxnResponse, InitProducerIdResponse, ProduceResponse,
+    TxnOffsetCommitResponse,
+};
 use crate::wire::{RecordBatchBuilder, decode_batches};
 
 const EPOCH: MemberEpoch = MemberEpoch(4);
@@ -54,13 +60,31 @@ impl World {
         let mut world = Self::new();
         world.init(0);
         world.produce(1);
+        world.acknowledge()
+    }
+
+    /// The same where the cluster has version 1 of transactions.
+    fn with_batch_of_version_1() -> Self {
+        let mut world = Self::new();
+        world.producer.set_transaction_version(1);
+        world.init(0);
+        world.produce(1);
+        let add = world.request();
+        assert_eq!(add.target, Target::TransactionCoordinator);
+        assert!(world.is_silent(), "the coordinator comes first");
+        world.partitions_added(&add, 0);
+        world.acknowledge()
+    }
+
+    fn acknowledge(self) -> Self {
+        let mut world = self;
         let produce = world.request();
         world.written(&produce, 0);
         assert!(matches!(
             world.producer.poll_event(),
             Some(ProducerEvent::Produced {
                 ticket: 1,
-                result: Ok(5)
+                base_offset: 5
             })
         ));
         world
@@ -123,6 +147,7 @@ impl World {
             .with_error_code(code)
             .with_base_offset(5);
         let topic = TopicProduceResponse::default()
+            .with_name(topic.name.clone())
             .with_topic_id(topic.topic_id)
             .with_partition_responses(vec![partition]);
         let response = ProduceResponse::default().with_responses(vec![topic]);
@@ -136,6 +161,55 @@ impl World {
             .with_partitions(vec![partition]);
         let response = TxnOffsetCommitResponse::default().with_topics(vec![topic]);
         self.answer(to, &Response::TxnOffsetCommit(response));
+    }
+
+    fn partitions_added(&mut self, to: &Outgoing, code: i16) {
+        let Request::AddPartitionsToTxn(request) = received(to).request else {
+            panic!("the partitions");
+        };
+        assert_eq!(request.v3_and_below_topics[0].partitions, [0]);
+        let partition = AddPartitionsToTxnPartitionResult::default()
+            .with_partition_index(0)
+            .with_partition_error_code(code);
+        let topic = AddPartitionsToTxnTopicResult::default()
+            .with_name(wire_name(&"t".into()))
+            .with_results_by_partition(vec![partition]);
+        let response = AddPartitionsToTxnResponse::default();
+        let response = response.with_results_by_topic_v3_and_below(vec![topic]);
+        self.answer(to, &Response::AddPartitionsToTxn(response));
+    }
+
+    /// Commits offsets under version 1; gives the request that ends the transaction.
+    fn end_version_1(&mut self) -> Outgoing {
+        self.producer.commit(3, offsets());
+        let add = self.request();
+        assert!(matches!(add.request, Request::AddOffsetsToTxn(_)));
+        let response = AddOffsetsToTxnResponse::default();
+        self.answer(&add, &Response::AddOffsetsToTxn(response));
+        let offsets = self.request();
+        assert_eq!(offsets.version, Some(4));
+        self.added(&offsets, 0);
+        let end = self.request();
+        assert_eq!(end.version, Some(4));
+        end
+    }
+
+    fn is_committed(&mut self) -> bool {
+        let event = self.producer.poll_event();
+        matches!(event, Some(ProducerEvent::Committed { ticket: 3, .. }))
+    }
+
+    /// Epoch and first sequence number of the next batch.
+    fn next_batch(&mut self) -> (i16, i32) {
+        let produce = self.request();
+        assert_eq!(produce.version, Some(11));
+        let Request::Produce(request) = received(&produce).request else {
+            panic!("a batch");
+        };
+        let records = request.topic_data[0].partition_data[0].records.clone();
+        let batches = decode_batches(records.expect("records")).expect("sound");
+        let header = batches[0].header();
+        (header.producer_epoch, header.base_sequence)
     }
 
     fn ended(&mut self, to: &Outgoing, code: i16) {
@@ -265,6 +339,68 @@ fn nothing_is_said_between_a_loss_and_its_end_but_that_it_is_over() {
         world.produce(10);
         assert!(matches!(world.request().request, Request::Produce(_)));
     }
+}
+
+#[test]
+fn version_1_tells_beforehand_and_keeps_its_epoch_and_its_numbers() {
+    let mut world = World::with_batch_of_version_1();
+    let end = world.end_version_1();
+    world.ended(&end, 0);
+    assert!(world.is_committed());
+    world.produce(4);
+    let add = world.request();
+    // CONCURRENT_TRANSACTIONS: the last one is not written down everywhere.
+    world.partitions_added(&add, 51);
+    assert!(world.is_silent());
+    world.wait();
+    let add = world.request();
+    world.partitions_added(&add, 0);
+    assert_eq!(world.next_batch(), (0, 1));
+}
+
+#[test]
+fn what_was_lost_under_version_1_cannot_get_into_the_next_transaction() {
+    let mut world = World::with_batch_of_version_1();
+    let end = world.end_version_1();
+    world.lost(end.token);
+    assert!(matches!(
+        world.producer.poll_event(),
+        Some(ProducerEvent::FindCoordinator(_))
+    ));
+    world.wait();
+    let end = world.request();
+    world.ended(&end, 0);
+    assert!(world.is_committed());
+    // The first one may still arrive: it finds another epoch.
+    world.init(1);
+    world.produce(4);
+    let add = world.request();
+    world.partitions_added(&add, 0);
+    assert_eq!(world.next_batch(), (1, 0));
+}
+
+#[test]
+fn a_step_that_does_not_succeed_is_given_up_after_the_task_timeout() {
+    let mut world = World::with_batch();
+    world.producer.commit(3, offsets());
+    // `task.timeout.ms` is five minutes.
+    let end = world.now.plus_ms(301_000);
+    while world.now < end {
+        let add = world.request();
+        // COORDINATOR_LOAD_IN_PROGRESS
+        world.added(&add, 14);
+        match world.producer.poll_event() {
+            None => {}
+            Some(ProducerEvent::Failed(StreamsError::Unreachable(message))) => {
+                assert!(message.contains("task.timeout.ms"), "{message}");
+                assert!(world.now.plus_ms(5_000) > end);
+                return;
+            }
+            Some(event) => panic!("{event:?}"),
+        }
+        world.wait();
+    }
+    panic!("never given up");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The streams of a cogroup, whatever their values are.
 
+use crate::dsl::outcome::{OptionalOutcome, RowResult};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::serde::SerdeRef;
 pub(super) type Initialize<A> = Arc<dyn Fn() -> Option<A> + Send + Sync>;
 
 /// Makes one of two sessions.
-pub(super) type Merge<K, A> = Arc<dyn Fn(&K, Option<A>, A) -> Option<A> + Send + Sync>;
+pub(super) type Merge<K, A> = Arc<dyn Fn(&K, Option<A>, A) -> RowResult<A> + Send + Sync>;
 
 /// How streams are aggregated.
 pub(super) enum Recipe<K, A> {
@@ -66,9 +67,12 @@ where
     K: Clone + 'static,
     V: Clone + 'static,
     A: Clone + 'static,
-    R: Into<Option<A>>,
+    R: OptionalOutcome<A>,
 {
-    let fold = move |key: &K, value, before: Option<A>| add(key, value, before?).into();
+    let fold = move |key: &K, value, before: Option<A>| match before {
+        Some(before) => add(key, value, before).into_optional(),
+        None => Ok(None),
+    };
     Rc::new(GroupedInput {
         grouped: grouped.clone(),
         fold: Arc::new(fold),
@@ -81,7 +85,7 @@ where
     K: Clone + 'static,
     V: Clone + 'static,
     A: Clone + 'static,
-    F: Fn(&K, V, Option<A>) -> Option<A> + Send + Sync + 'static,
+    F: Fn(&K, V, Option<A>) -> RowResult<A> + Send + Sync + 'static,
 {
     fn id(&self) -> *const () {
         self.grouped.id()

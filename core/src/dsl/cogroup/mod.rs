@@ -3,6 +3,7 @@
 mod input;
 mod windowed;
 
+use super::outcome::OptionalOutcome;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -20,7 +21,6 @@ use super::windowed::GroupWindows;
 use crate::processor::Change;
 use crate::serde::{DefaultSerde, SerdeRef};
 use crate::state::{StateError, StoreBuilder};
-use crate::topology::TopologyError;
 
 /// Grouped streams with an aggregator each, whose results come to one table (Java:
 /// `CogroupedKStream`, KIP-150). Records without a key, and unless they are windowed those without a
@@ -44,7 +44,7 @@ impl<K, A> Clone for CogroupedKStream<K, A> {
 }
 
 impl<K: Clone + 'static, A: Clone + 'static> CogroupedKStream<K, A> {
-    pub(super) fn new<V: Clone + 'static, R: Into<Option<A>>>(
+    pub(super) fn new<V: Clone + 'static, R: OptionalOutcome<A>>(
         grouped: &KGroupedStream<K, V>,
         add: impl Fn(&K, V, A) -> R + Send + Sync + 'static,
     ) -> Self {
@@ -57,7 +57,7 @@ impl<K: Clone + 'static, A: Clone + 'static> CogroupedKStream<K, A> {
 
     /// These streams and another one, whose values are folded with `add(key, value, before)`; `None`
     /// deletes the row. A stream that is there already gets another aggregator.
-    pub fn cogroup<V: Clone + 'static, R: Into<Option<A>>>(
+    pub fn cogroup<V: Clone + 'static, R: OptionalOutcome<A>>(
         mut self,
         grouped: &KGroupedStream<K, V>,
         add: impl Fn(&K, V, A) -> R + Send + Sync + 'static,
@@ -144,9 +144,7 @@ impl<K: Clone + 'static, A: Clone + 'static> CogroupedKStream<K, A> {
             let others: Vec<_> = others.iter().map(|input| input.sources()).collect();
             graph.copartition(first.sources(), &others);
         }
-        let builder = builder
-            .map_err(|error| graph.fail(TopologyError::InvalidStore(error.to_string())))
-            .ok();
+        let builder = graph.store_or_fail(builder);
         let initialize: Arc<dyn Fn() -> Option<A> + Send + Sync> =
             Arc::new(move || Some(initialize()));
         let named = |suffix: String| {

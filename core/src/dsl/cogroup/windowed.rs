@@ -1,18 +1,16 @@
 //! Cogrouped streams by window.
 
+use crate::dsl::outcome::OptionalOutcome;
 use std::sync::Arc;
 
 use super::CogroupedKStream;
 use super::input::Recipe;
 use crate::dsl::options::Materialized;
 use crate::dsl::table::KTable;
-use crate::dsl::windowed::{
-    EmitStrategy, SessionWindows, TimeWindowing, session_store, session_view, window_view,
-    windowed_store,
-};
-use crate::serde::{DefaultSerde, SerdeRef};
+use crate::dsl::windowed::{EmitStrategy, SessionWindows, TimeWindowing, Windowing};
+use crate::serde::DefaultSerde;
 use crate::topology::TopologyError;
-use crate::window::{SessionWindowedSerde, TimeWindowedSerde, Windowed};
+use crate::window::Windowed;
 
 /// Cogrouped streams by tumbling, hopping, sliding or unlimited windows (Java:
 /// `TimeWindowedCogroupedKStream`).
@@ -46,22 +44,9 @@ impl<K: Clone + 'static, A: Clone + 'static> TimeWindowedCogroupedKStream<K, A> 
     where
         A: DefaultSerde,
     {
-        let strategy = EmitStrategy::OnWindowUpdate;
-        let store = self.cogrouped.store_name(&materialized);
-        if let Some(problem) = self.windows.problem(strategy) {
-            let mut graph = self.cogrouped.builder.graph.borrow_mut();
-            graph.fail(TopologyError::InvalidWindows(problem));
-        }
-        let (keys, values) = self.cogrouped.serdes(&materialized);
-        let made = windowed_store(self.windows, strategy, Arc::clone(&store), &keys, &values);
-        let builder = made.builder(&materialized);
-        let size_ms = self.windows.size_ms();
-        let keys: SerdeRef<Windowed<K>> = Arc::new(TimeWindowedSerde::new(keys, size_ms));
-        let view = window_view(Arc::clone(&store));
         let recipe = Recipe::Time(self.windows);
-        let store = (store, builder);
         self.cogrouped
-            .table(store, initialize, &recipe, (keys, values), view)
+            .windowed_table(self.windows, initialize, &recipe, &materialized)
     }
 }
 
@@ -89,26 +74,47 @@ impl<K: Clone + 'static, A: Clone + 'static> SessionWindowedCogroupedKStream<K, 
     /// Folds the values of every key and session, from `initialize` on, with the aggregator of
     /// their stream. `merge(key, one, other)` makes one of what two sessions came to, the first of
     /// which is what `initialize` gives.
-    pub fn aggregate(
+    pub fn aggregate<M: OptionalOutcome<A>>(
         &self,
         initialize: impl Fn() -> A + Send + Sync + 'static,
-        merge: impl Fn(&K, A, A) -> A + Send + Sync + 'static,
+        merge: impl Fn(&K, A, A) -> M + Send + Sync + 'static,
         materialized: Materialized<K, A>,
     ) -> KTable<Windowed<K>, A>
     where
         A: DefaultSerde,
     {
-        let strategy = EmitStrategy::OnWindowUpdate;
-        let store = self.cogrouped.store_name(&materialized);
-        let (keys, values) = self.cogrouped.serdes(&materialized);
-        let made = session_store(self.windows, strategy, Arc::clone(&store), &keys, &values);
-        let builder = made.builder(&materialized);
-        let keys: SerdeRef<Windowed<K>> = Arc::new(SessionWindowedSerde::new(keys));
-        let merge = move |key: &K, one: Option<A>, other| Some(merge(key, one?, other));
-        let view = session_view(Arc::clone(&store));
+        let merge = move |key: &K, one: Option<A>, other| match one {
+            Some(one) => merge(key, one, other).into_optional(),
+            None => Ok(None),
+        };
         let recipe = Recipe::Session(self.windows, Arc::new(merge));
-        let store = (store, builder);
         self.cogrouped
-            .table(store, initialize, &recipe, (keys, values), view)
+            .windowed_table(self.windows, initialize, &recipe, &materialized)
+    }
+}
+
+impl<K: Clone + 'static, A: Clone + 'static> CogroupedKStream<K, A> {
+    fn windowed_table(
+        &self,
+        windows: impl Windowing,
+        initialize: impl Fn() -> A + Send + Sync + 'static,
+        recipe: &Recipe<K, A>,
+        materialized: &Materialized<K, A>,
+    ) -> KTable<Windowed<K>, A>
+    where
+        A: DefaultSerde,
+    {
+        let strategy = EmitStrategy::OnWindowUpdate;
+        let store = self.store_name(materialized);
+        if let Some(problem) = windows.problem(strategy) {
+            let mut graph = self.builder.graph.borrow_mut();
+            graph.fail(TopologyError::InvalidWindows(problem));
+        }
+        let (keys, values) = self.serdes(materialized);
+        let made = windows.store(strategy, Arc::clone(&store), &keys, &values);
+        let view = windows.view(Arc::clone(&store));
+        let store = (store, made.builder(materialized));
+        let serdes = (windows.key_serde(keys), values);
+        self.table(store, initialize, recipe, serdes, view)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::hash::{Hash, hash128};
 use super::subscription::{Instruction, Subscription, SubscriptionResponse};
+use crate::dsl::outcome::RowResult;
 use crate::dsl::value_getter::{ValueGetter, View};
 use crate::processor::{Change, Processor, ProcessorContext, ProcessorError, Record, TaskContext};
 use crate::serde::SerdeRef;
@@ -87,11 +88,12 @@ type Messages<KO> = [Option<(Option<KO>, Instruction)>; 2];
 
 impl<K, V, KO, F> SubscriptionSend<K, V, KO, F>
 where
-    F: Fn(&K, &V) -> Option<KO>,
+    F: Fn(&K, &V) -> RowResult<KO>,
 {
-    fn foreign_key(&self, key: &K, value: Option<&V>) -> Option<KO> {
-        let foreign_key = (self.extract)(key, value?)?;
-        (!self.foreign_keys.is_null(&foreign_key)).then_some(foreign_key)
+    fn foreign_key(&self, key: &K, value: Option<&V>) -> RowResult<KO> {
+        let Some(value) = value else { return Ok(None) };
+        let foreign_key = (self.extract)(key, value)?;
+        Ok(foreign_key.filter(|foreign_key| !self.foreign_keys.is_null(foreign_key)))
     }
 
     /// A left join wants an answer to every change, and one that has no foreign key gets it from
@@ -100,8 +102,8 @@ where
         if change.old.is_none() && change.new.is_none() {
             return Ok([None, None]);
         }
-        let old = self.foreign_key(key, change.old.as_ref());
-        let new = self.foreign_key(key, change.new.as_ref());
+        let old = self.foreign_key(key, change.old.as_ref())?;
+        let new = self.foreign_key(key, change.new.as_ref())?;
         let unsubscribe = match old {
             Some(old) if self.differ(new.as_ref(), &old)? => {
                 Some((Some(old), Instruction::DeleteKeyNoPropagate))
@@ -119,8 +121,8 @@ where
         key: &K,
         change: &Change<V>,
     ) -> Result<Messages<KO>, ProcessorError> {
-        let old = self.foreign_key(key, change.old.as_ref());
-        let new = self.foreign_key(key, change.new.as_ref());
+        let old = self.foreign_key(key, change.old.as_ref())?;
+        let new = self.foreign_key(key, change.new.as_ref())?;
         if change.new.is_some() && new.is_none() {
             task.drop_record("its foreign key is null, which an inner join does not take");
         }
@@ -145,7 +147,7 @@ where
     K: Clone + 'static,
     V: 'static,
     KO: Clone + 'static,
-    F: Fn(&K, &V) -> Option<KO>,
+    F: Fn(&K, &V) -> RowResult<KO>,
 {
     fn init(
         &mut self,
@@ -231,7 +233,7 @@ where
     V: 'static,
     VO: 'static,
     R: Clone + 'static,
-    F: Fn(V, Option<VO>) -> Option<R>,
+    F: Fn(V, Option<VO>) -> RowResult<R>,
 {
     fn init(
         &mut self,
@@ -260,7 +262,7 @@ where
             return Ok(());
         }
         let value = match (left, response.foreign_value) {
-            (Some(left), right) if right.is_some() || self.is_left => (self.join)(left, right),
+            (Some(left), right) if right.is_some() || self.is_left => (self.join)(left, right)?,
             _ => None,
         };
         task.forward(node, Record::new(key, value, timestamp))

@@ -9,6 +9,7 @@ mod hash;
 mod left;
 mod right;
 mod subscription;
+mod table_joined;
 
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -20,20 +21,20 @@ use self::subscription::{
     CombinedKeySerde, Subscription, SubscriptionResponse, SubscriptionResponseSerde,
     SubscriptionSerde,
 };
+pub use self::table_joined::TableJoined;
 use super::builder::{source_rows, write_source};
 use super::configured_store::ConfiguredStore;
 use super::graph::{GraphNode, GraphNodeId, SourceNodes, StreamsGraph};
 use super::options::Materialized;
+use super::outcome::{OptionalOutcome, RowResult};
 use super::table::KTable;
 use super::table_operators::TableSource;
 use super::value_getter::StoreView;
 use crate::config::StoreType;
-use crate::processor::Partitions;
 use crate::serde::serdes::OptionSerde;
 use crate::serde::{DefaultSerde, SerdeRef};
 use crate::state::{StoreBuilder, Stores};
 use crate::topology::Sink;
-use crate::types::TopicName;
 
 /// Joins with the rows of another table that a foreign key points to. `foreign_key(key, value)` is
 /// the key of the other row; it may give `None`, which joins with nothing. Both tables need their
@@ -55,11 +56,11 @@ where
         KO: Clone + 'static,
         VO: DefaultSerde + Clone + 'static,
         VR: DefaultSerde + Clone + 'static,
-        F: Into<Option<KO>>,
-        R: Into<Option<VR>>,
+        F: OptionalOutcome<KO>,
+        R: OptionalOutcome<VR>,
     {
-        let materialized = Materialized::default();
-        self.join_on_foreign_key_materialized(other, foreign_key, join, materialized)
+        let (joined, materialized) = (TableJoined::default(), Materialized::default());
+        self.join_on_foreign_key_with(other, foreign_key, join, joined, materialized)
     }
 
     /// The rows whose foreign key has a row in `other`, in a store of their own if `materialized`
@@ -75,12 +76,35 @@ where
         KO: Clone + 'static,
         VO: DefaultSerde + Clone + 'static,
         VR: DefaultSerde + Clone + 'static,
-        F: Into<Option<KO>>,
-        R: Into<Option<VR>>,
+        F: OptionalOutcome<KO>,
+        R: OptionalOutcome<VR>,
     {
-        let join = move |left, right: Option<VO>| join(left, right?).into();
-        let foreign_key = move |key: &K, value: &V| foreign_key(key, value).into();
-        Join::new(self, other, false).build(foreign_key, join, materialized)
+        let joined = TableJoined::default();
+        self.join_on_foreign_key_with(other, foreign_key, join, joined, materialized)
+    }
+
+    /// The rows whose foreign key has a row in `other`, as `joined` names and partitions them.
+    pub fn join_on_foreign_key_with<KO, VO, VR, F, R>(
+        &self,
+        other: &KTable<KO, VO>,
+        foreign_key: impl Fn(&K, &V) -> F + Send + Sync + 'static,
+        join: impl Fn(V, VO) -> R + Send + Sync + 'static,
+        joined: TableJoined<K, KO>,
+        materialized: Materialized<K, VR>,
+    ) -> KTable<K, VR>
+    where
+        KO: Clone + 'static,
+        VO: DefaultSerde + Clone + 'static,
+        VR: DefaultSerde + Clone + 'static,
+        F: OptionalOutcome<KO>,
+        R: OptionalOutcome<VR>,
+    {
+        let join = move |left, right: Option<VO>| match right {
+            Some(right) => join(left, right).into_optional(),
+            None => Ok(None),
+        };
+        let foreign_key = move |key: &K, value: &V| foreign_key(key, value).into_optional();
+        Join::new(self, other, joined, false).build(foreign_key, join, materialized)
     }
 
     /// The rows of this table, with the rows of `other` that their foreign keys have (Java:
@@ -95,11 +119,11 @@ where
         KO: Clone + 'static,
         VO: DefaultSerde + Clone + 'static,
         VR: DefaultSerde + Clone + 'static,
-        F: Into<Option<KO>>,
-        R: Into<Option<VR>>,
+        F: OptionalOutcome<KO>,
+        R: OptionalOutcome<VR>,
     {
-        let materialized = Materialized::default();
-        self.left_join_on_foreign_key_materialized(other, foreign_key, join, materialized)
+        let (joined, materialized) = (TableJoined::default(), Materialized::default());
+        self.left_join_on_foreign_key_with(other, foreign_key, join, joined, materialized)
     }
 
     /// The rows of this table, with the rows of `other` that their foreign keys have, in a store of
@@ -115,12 +139,33 @@ where
         KO: Clone + 'static,
         VO: DefaultSerde + Clone + 'static,
         VR: DefaultSerde + Clone + 'static,
-        F: Into<Option<KO>>,
-        R: Into<Option<VR>>,
+        F: OptionalOutcome<KO>,
+        R: OptionalOutcome<VR>,
     {
-        let join = move |left, right| join(left, right).into();
-        let foreign_key = move |key: &K, value: &V| foreign_key(key, value).into();
-        Join::new(self, other, true).build(foreign_key, join, materialized)
+        let joined = TableJoined::default();
+        self.left_join_on_foreign_key_with(other, foreign_key, join, joined, materialized)
+    }
+
+    /// The rows of this table, with the rows of `other` that their foreign keys have, as `joined`
+    /// names and partitions them.
+    pub fn left_join_on_foreign_key_with<KO, VO, VR, F, R>(
+        &self,
+        other: &KTable<KO, VO>,
+        foreign_key: impl Fn(&K, &V) -> F + Send + Sync + 'static,
+        join: impl Fn(V, Option<VO>) -> R + Send + Sync + 'static,
+        joined: TableJoined<K, KO>,
+        materialized: Materialized<K, VR>,
+    ) -> KTable<K, VR>
+    where
+        KO: Clone + 'static,
+        VO: DefaultSerde + Clone + 'static,
+        VR: DefaultSerde + Clone + 'static,
+        F: OptionalOutcome<KO>,
+        R: OptionalOutcome<VR>,
+    {
+        let join = move |left, right| join(left, right).into_optional();
+        let foreign_key = move |key: &K, value: &V| foreign_key(key, value).into_optional();
+        Join::new(self, other, joined, true).build(foreign_key, join, materialized)
     }
 }
 
@@ -128,6 +173,7 @@ where
 struct Join<'a, K, V, KO, VO> {
     left: &'a KTable<K, V>,
     right: &'a KTable<KO, VO>,
+    joined: TableJoined<K, KO>,
     is_left: bool,
     keys: SerdeRef<K>,
     values: SerdeRef<V>,
@@ -148,10 +194,16 @@ where
     KO: Clone + 'static,
     VO: DefaultSerde + Clone + 'static,
 {
-    fn new(left: &'a KTable<K, V>, right: &'a KTable<KO, VO>, is_left: bool) -> Self {
+    fn new(
+        left: &'a KTable<K, V>,
+        right: &'a KTable<KO, VO>,
+        joined: TableJoined<K, KO>,
+        is_left: bool,
+    ) -> Self {
         Self {
             left,
             right,
+            joined,
             is_left,
             keys: left.key_serde(),
             values: left.value_serde().unwrap_or_else(V::default_serde),
@@ -162,15 +214,16 @@ where
 
     /// The name of a part, drawn where the user gave none.
     fn name(&self, graph: &mut StreamsGraph, suffix: &str, prefix: &str) -> Arc<str> {
-        let given = self.left.next_name().map(|name| format!("{name}-{suffix}"));
+        let given = self.joined.name.as_deref().or(self.left.next_name());
+        let given = given.map(|name| format!("{name}-{suffix}"));
         let prefix = format!("KTABLE-{prefix}");
         graph.name_or(given.as_deref(), &prefix).into()
     }
 
     fn build<VR>(
         &self,
-        foreign_key: impl Fn(&K, &V) -> Option<KO> + Send + Sync + 'static,
-        join: impl Fn(V, Option<VO>) -> Option<VR> + Send + Sync + 'static,
+        foreign_key: impl Fn(&K, &V) -> RowResult<KO> + Send + Sync + 'static,
+        join: impl Fn(V, Option<VO>) -> RowResult<VR> + Send + Sync + 'static,
         materialized: Materialized<K, VR>,
     ) -> KTable<K, VR>
     where
@@ -202,7 +255,7 @@ where
         &self,
         graph: &mut StreamsGraph,
         topics: &Topics,
-        foreign_key: impl Fn(&K, &V) -> Option<KO> + Send + Sync + 'static,
+        foreign_key: impl Fn(&K, &V) -> RowResult<KO> + Send + Sync + 'static,
     ) -> GraphNodeId {
         let name = self.name(graph, "subscription-registration-processor", REGISTRATION);
         let (own, foreign_key, is_left) = (Arc::clone(&name), Arc::new(foreign_key), self.is_left);
@@ -227,7 +280,11 @@ where
             Arc::new(SubscriptionSerde::new(Arc::clone(&self.keys)));
         let sink = self.name(graph, "subscription-registration-sink", SINK);
         let topic = StreamsGraph::internal_topic(&topics.registration);
-        let (own, written) = (Arc::clone(&sink), Sink::reference(topic.clone()));
+        let own = Arc::clone(&sink);
+        let written = Sink {
+            partitioner: self.joined.subscription_partitioner(),
+            ..Sink::reference(topic.clone())
+        };
         let serdes = (Arc::clone(&keys), Arc::clone(&values));
         let node = GraphNode::new(sink, move |writer| {
             let parents = writer.parents().to_vec();
@@ -311,14 +368,10 @@ where
         let sink = self.name(graph, "subscription-response-sink", SINK);
         let topic = StreamsGraph::internal_topic(&topics.response);
         let own = Arc::clone(&sink);
-        let written = Sink::reference(topic.clone());
-        // The answer goes where the question came from (Java: `primaryPartition`).
-        let written = written.with_partitioner(
-            |_: &TopicName, _: &K, response: &SubscriptionResponse<VO>, _| {
-                let asked = response.primary_partition;
-                asked.map_or(Partitions::Default, Partitions::One)
-            },
-        );
+        let written = Sink {
+            partitioner: Some(self.joined.response_partitioner()),
+            ..Sink::reference(topic.clone())
+        };
         let keys = Arc::clone(&self.keys);
         let values: SerdeRef<SubscriptionResponse<VO>> = Arc::new(SubscriptionResponseSerde::new(
             Arc::clone(&self.foreign_values),
@@ -345,7 +398,7 @@ where
         graph: &mut StreamsGraph,
         topics: &Topics,
         source: GraphNodeId,
-        join: impl Fn(V, Option<VO>) -> Option<VR> + Send + Sync + 'static,
+        join: impl Fn(V, Option<VO>) -> RowResult<VR> + Send + Sync + 'static,
     ) -> GraphNodeId {
         let rows = self.left.view(graph);
         let stores = rows.store_names();

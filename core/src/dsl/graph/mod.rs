@@ -4,6 +4,7 @@
 //! on such a graph (Java: `kstream.internals.graph`), so names, sub-topologies and flush order are
 //! Java's only if this has the same nodes. A node knows its neighbours and how to write itself.
 
+mod naming;
 mod optimizer;
 mod source_nodes;
 mod write;
@@ -14,11 +15,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::config::TopologyOptimization;
-use crate::processor::Processor;
-use crate::state::StoreBuilder;
+use crate::processor::{Processor, ProcessorWrapper};
+use crate::state::{StateError, StoreBuilder};
 use crate::topology::{TopicRef, Topics, Topology, TopologyBuilder, TopologyError};
 use crate::types::AutoOffsetReset;
 
+pub(in crate::dsl) use self::naming::Naming;
 pub(in crate::dsl) use self::source_nodes::SourceNodes;
 pub(in crate::dsl) use self::write::Writer;
 
@@ -319,6 +321,8 @@ impl GraphNode {
 pub(in crate::dsl) struct StreamsGraph {
     nodes: Vec<GraphNode>,
     index: u32,
+    /// Every name that was generated, used or not.
+    generated: BTreeSet<String>,
     next_priority: u32,
     /// Nodes that change keys, in order, with the repartition topics that are needed for it alone.
     key_changers: Vec<(GraphNodeId, Vec<GraphNodeId>)>,
@@ -327,6 +331,8 @@ pub(in crate::dsl) struct StreamsGraph {
     /// The repartition node that was made for a stream, to be used again (Java:
     /// `KStreamImpl.repartitionNode`).
     repartitioned: BTreeMap<GraphNodeId, GraphNodeId>,
+    /// Code around every processor.
+    pub(in crate::dsl) wrapper: Option<Arc<dyn ProcessorWrapper>>,
     error: Option<TopologyError>,
 }
 
@@ -335,11 +341,13 @@ impl Default for StreamsGraph {
         Self {
             nodes: vec![GraphNode::of_kind(Arc::from("root"), Kind::Root)],
             index: 0,
+            generated: BTreeSet::new(),
             next_priority: 0,
             key_changers: Vec::new(),
             merges: Vec::new(),
             copartition_groups: Vec::new(),
             repartitioned: BTreeMap::new(),
+            wrapper: None,
             error: None,
         }
     }
@@ -353,7 +361,9 @@ impl StreamsGraph {
     pub(in crate::dsl) fn new_name(&mut self, prefix: &str) -> String {
         let index = self.index;
         self.index += 1;
-        format!("{prefix}{index:010}")
+        let name = format!("{prefix}{index:010}");
+        self.generated.insert(name.clone());
+        name
     }
 
     /// Like `new_name`, unless the user gave a name. The number is drawn all the same: later names
@@ -371,6 +381,16 @@ impl StreamsGraph {
     /// Notes a mistake, to be told when the topology is built.
     pub(in crate::dsl) fn fail(&mut self, error: TopologyError) {
         self.error.get_or_insert(error);
+    }
+
+    /// The store that was built; `None` where it cannot be, which is noted as a mistake.
+    pub(in crate::dsl) fn store_or_fail(
+        &mut self,
+        built: Result<Arc<dyn StoreBuilder>, StateError>,
+    ) -> Option<Arc<dyn StoreBuilder>> {
+        built
+            .map_err(|error| self.fail(TopologyError::InvalidStore(error.to_string())))
+            .ok()
     }
 
     /// Adds a node below `parents`.
@@ -552,6 +572,7 @@ impl StreamsGraph {
     pub(in crate::dsl) fn build(
         mut self,
         optimization: TopologyOptimization,
+        naming: Naming,
     ) -> Result<Topology, TopologyError> {
         if let Some(error) = self.error.take() {
             return Err(error);
@@ -560,6 +581,7 @@ impl StreamsGraph {
         self.optimize(optimization)?;
         self.check_suppressed()?;
         let mut topology = TopologyBuilder::new();
+        topology.set_wrapper(self.wrapper.take());
         let mut queue = BTreeSet::from([(0, ROOT)]);
         while let Some((_, id)) = queue.pop_first() {
             let parents = self.nodes[id].parents.iter();
@@ -573,7 +595,12 @@ impl StreamsGraph {
         for group in &self.copartition_groups {
             topology.copartition_sources(group.iter());
         }
-        topology.build()
+        let topology = topology.build()?;
+        match naming {
+            Naming::Explicit => self.check_named(&topology)?,
+            Naming::Any => {}
+        }
+        Ok(topology)
     }
 
     /// A suppressed table cannot be versioned, nor made from one that is.

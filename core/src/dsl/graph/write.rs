@@ -71,7 +71,8 @@ impl Writer<'_> {
         VOut: 'static,
         P: Processor<KIn, VIn, KOut, VOut> + 'static,
     {
-        let factory: NodeFactory = Arc::new(move |_| ProcessorNode::erased(Box::new(supply())));
+        let factory: NodeFactory =
+            Arc::new(move |_| ProcessorNode::<P, KOut, VOut>::erased::<KIn, VIn>(supply()));
         self.add_node(name, parents, factory)
     }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::super::global_table::GlobalKTable;
 use super::super::graph::GraphNode;
+use super::super::outcome::Outcome;
 use super::super::stream::KStream;
 use super::stream_table::{Selected, StreamTableJoin, StreamTableJoinProcessor};
-use super::{Joined, Joiner};
+use super::{Joined, Joiner, inner, left};
 use crate::serde::DefaultSerde;
 
 /// Joins with a global table.
@@ -36,125 +37,133 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
     ///     .to("labels");
     /// assert!(builder.build().is_ok());
     /// ```
-    pub fn join_global_table<GK, GV, R>(
+    pub fn join_global_table<GK, GV, S, VR, R>(
         &self,
         table: &GlobalKTable<GK, GV>,
-        select: impl Fn(&K, &V) -> GK + Send + Sync + 'static,
+        select: impl Fn(&K, &V) -> S + Send + Sync + 'static,
         joiner: impl Fn(V, GV) -> R + Send + Sync + 'static,
-    ) -> KStream<K, R>
+    ) -> KStream<K, VR>
     where
         K: DefaultSerde,
         V: DefaultSerde,
         GK: 'static,
         GV: 'static,
-        R: Clone + 'static,
+        S: Outcome<GK>,
+        VR: Clone + 'static,
+        R: Outcome<VR>,
     {
         self.join_global_table_with_key(table, select, move |_, value, row| joiner(value, row))
     }
 
     /// [`join_global_table`](Self::join_global_table) with a joiner that sees the record's key.
-    pub fn join_global_table_with_key<GK, GV, R>(
+    pub fn join_global_table_with_key<GK, GV, S, VR, R>(
         &self,
         table: &GlobalKTable<GK, GV>,
-        select: impl Fn(&K, &V) -> GK + Send + Sync + 'static,
+        select: impl Fn(&K, &V) -> S + Send + Sync + 'static,
         joiner: impl Fn(&K, V, GV) -> R + Send + Sync + 'static,
-    ) -> KStream<K, R>
+    ) -> KStream<K, VR>
     where
         K: DefaultSerde,
         V: DefaultSerde,
         GK: 'static,
         GV: 'static,
-        R: Clone + 'static,
+        S: Outcome<GK>,
+        VR: Clone + 'static,
+        R: Outcome<VR>,
     {
         self.join_global_table_with(table, select, joiner, self.joined_with_table())
     }
 
     /// [`join_global_table_with_key`](Self::join_global_table_with_key) that is told a name and
     /// serdes.
-    pub fn join_global_table_with<GK, GV, R>(
+    pub fn join_global_table_with<GK, GV, S, VR, R>(
         &self,
         table: &GlobalKTable<GK, GV>,
-        select: impl Fn(&K, &V) -> GK + Send + Sync + 'static,
+        select: impl Fn(&K, &V) -> S + Send + Sync + 'static,
         joiner: impl Fn(&K, V, GV) -> R + Send + Sync + 'static,
         joined: Joined<K, V>,
-    ) -> KStream<K, R>
+    ) -> KStream<K, VR>
     where
         GK: 'static,
         GV: 'static,
-        R: Clone + 'static,
+        S: Outcome<GK>,
+        VR: Clone + 'static,
+        R: Outcome<VR>,
     {
-        let joiner =
-            move |key: &K, value: Option<V>, row: Option<GV>| Some(joiner(key, value?, row?));
-        self.with_global_table(table, false, Selected(select), joiner, joined)
+        self.with_global_table(table, false, select, inner(joiner), joined)
     }
 
     /// Every record, with its row if it has one.
-    pub fn left_join_global_table<GK, GV, R>(
+    pub fn left_join_global_table<GK, GV, S, VR, R>(
         &self,
         table: &GlobalKTable<GK, GV>,
-        select: impl Fn(&K, &V) -> GK + Send + Sync + 'static,
+        select: impl Fn(&K, &V) -> S + Send + Sync + 'static,
         joiner: impl Fn(V, Option<GV>) -> R + Send + Sync + 'static,
-    ) -> KStream<K, R>
+    ) -> KStream<K, VR>
     where
         K: DefaultSerde,
         V: DefaultSerde,
         GK: 'static,
         GV: 'static,
-        R: Clone + 'static,
+        S: Outcome<GK>,
+        VR: Clone + 'static,
+        R: Outcome<VR>,
     {
         self.left_join_global_table_with_key(table, select, move |_, value, row| joiner(value, row))
     }
 
     /// [`left_join_global_table`](Self::left_join_global_table) with a joiner that sees the
     /// record's key.
-    pub fn left_join_global_table_with_key<GK, GV, R>(
+    pub fn left_join_global_table_with_key<GK, GV, S, VR, R>(
         &self,
         table: &GlobalKTable<GK, GV>,
-        select: impl Fn(&K, &V) -> GK + Send + Sync + 'static,
+        select: impl Fn(&K, &V) -> S + Send + Sync + 'static,
         joiner: impl Fn(&K, V, Option<GV>) -> R + Send + Sync + 'static,
-    ) -> KStream<K, R>
+    ) -> KStream<K, VR>
     where
         K: DefaultSerde,
         V: DefaultSerde,
         GK: 'static,
         GV: 'static,
-        R: Clone + 'static,
+        S: Outcome<GK>,
+        VR: Clone + 'static,
+        R: Outcome<VR>,
     {
         self.left_join_global_table_with(table, select, joiner, self.joined_with_table())
     }
 
     /// [`left_join_global_table_with_key`](Self::left_join_global_table_with_key) that is told a
     /// name and serdes.
-    pub fn left_join_global_table_with<GK, GV, R>(
+    pub fn left_join_global_table_with<GK, GV, S, VR, R>(
         &self,
         table: &GlobalKTable<GK, GV>,
-        select: impl Fn(&K, &V) -> GK + Send + Sync + 'static,
+        select: impl Fn(&K, &V) -> S + Send + Sync + 'static,
         joiner: impl Fn(&K, V, Option<GV>) -> R + Send + Sync + 'static,
         joined: Joined<K, V>,
-    ) -> KStream<K, R>
+    ) -> KStream<K, VR>
     where
         GK: 'static,
         GV: 'static,
-        R: Clone + 'static,
+        S: Outcome<GK>,
+        VR: Clone + 'static,
+        R: Outcome<VR>,
     {
-        let joiner =
-            move |key: &K, value: Option<V>, row: Option<GV>| Some(joiner(key, value?, row));
-        self.with_global_table(table, true, Selected(select), joiner, joined)
+        self.with_global_table(table, true, select, left(joiner), joined)
     }
 
     /// Java's `KStreamImpl.doGlobalTableJoin`.
-    fn with_global_table<GK, GV, F, J>(
+    fn with_global_table<GK, GV, S, J>(
         &self,
         table: &GlobalKTable<GK, GV>,
         is_left: bool,
-        row_of: Selected<F>,
+        select: impl Fn(&K, &V) -> S + Send + Sync + 'static,
         joiner: J,
         joined: Joined<K, V>,
     ) -> KStream<K, J::Joined>
     where
         GK: 'static,
         GV: 'static,
-        F: Fn(&K, &V) -> GK + Send + Sync + 'static,
+        S: Outcome<GK>,
         J: Joiner<K, V, GV>,
     {
         let mut graph = self.builder().graph.borrow_mut();
@@ -165,7 +174,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
             view: table.view(),
             table_keys: table.key_serde(),
             values: joined.values,
-            row_of,
+            row_of: Selected(move |key: &K, value: &V| select(key, value).into_result()),
             joiner,
             is_left,
             buffer: None,

@@ -169,6 +169,9 @@ where
     }
 
     fn windows_of_both_sides(&self) -> Result<Vec<Arc<dyn StoreBuilder>>, String> {
+        if let Some(problem) = self.windows.problem() {
+            return Err(problem);
+        }
         let StreamJoined {
             keys,
             values,

@@ -42,7 +42,7 @@ where
         (key, timestamp): (&K, i64),
         (left, right): (V1, V2),
     ) -> Result<(), ProcessorError> {
-        match self.join.joiner.join(key, Some(left), Some(right)) {
+        match self.join.joiner.join(key, Some(left), Some(right))? {
             Some(joined) => forward_copy(task, node, Record::new(key.clone(), joined, timestamp)),
             None => Ok(()),
         }
@@ -71,6 +71,8 @@ where
         // Java is a millisecond stricter here than its window stores are.
         let expired = self.stream_time.saturating_sub(windows.retention_ms());
         let mut joins_itself = timestamp > expired.saturating_add(1);
+        // Java forgets that windows may leave out what comes at the same time.
+        joins_itself &= before_ms >= 0 && after_ms >= 0;
         for (other_timestamp, other) in found {
             // Results are in the order of their timestamps.
             if other_timestamp > timestamp && std::mem::take(&mut joins_itself) {

@@ -164,7 +164,7 @@ where
         (key, timestamp): (K, i64),
         (left, right): (Option<V1>, Option<V2>),
     ) -> Result<(), ProcessorError> {
-        match self.join.joiner.join(&key, left, right) {
+        match self.join.joiner.join(&key, left, right)? {
             Some(joined) => forward_copy(task, node, Record::new(key, joined, timestamp)),
             None => Ok(()),
         }
@@ -324,6 +324,7 @@ where
 /// The timestamps that join with a record.
 pub(super) fn time_range(timestamp: i64, (before_ms, after_ms): (i64, i64)) -> (i64, i64) {
     let from = timestamp.saturating_sub(before_ms).max(0);
-    let to = timestamp.saturating_add(after_ms).max(0);
+    // Below 0, in windows that leave out what is close, nothing joins; Java takes records at 0.
+    let to = timestamp.saturating_add(after_ms);
     (from, to)
 }

@@ -11,15 +11,23 @@ use crate::state::TimeOrderedKeyValueBuffer;
 /// Says which row of a table a record joins.
 pub(in crate::dsl) trait RowOf<K, V, TK>: Send + Sync + 'static {
     /// Calls `read` with the key of the row.
-    fn with_key<R>(&self, key: &K, value: &V, read: impl FnOnce(&TK) -> R) -> R;
+    ///
+    /// # Errors
+    /// When code of the user's cannot say which.
+    fn with_key<R>(
+        &self,
+        key: &K,
+        value: &V,
+        read: impl FnOnce(&TK) -> R,
+    ) -> Result<R, ProcessorError>;
 }
 
 /// The row of the record's own key.
 pub(in crate::dsl) struct SameKey;
 
 impl<K, V> RowOf<K, V, K> for SameKey {
-    fn with_key<R>(&self, key: &K, _: &V, read: impl FnOnce(&K) -> R) -> R {
-        read(key)
+    fn with_key<R>(&self, key: &K, _: &V, read: impl FnOnce(&K) -> R) -> Result<R, ProcessorError> {
+        Ok(read(key))
     }
 }
 
@@ -28,10 +36,15 @@ pub(in crate::dsl) struct Selected<F>(pub(in crate::dsl) F);
 
 impl<K, V, TK, F> RowOf<K, V, TK> for Selected<F>
 where
-    F: Fn(&K, &V) -> TK + Send + Sync + 'static,
+    F: Fn(&K, &V) -> Result<TK, ProcessorError> + Send + Sync + 'static,
 {
-    fn with_key<R>(&self, key: &K, value: &V, read: impl FnOnce(&TK) -> R) -> R {
-        read(&(self.0)(key, value))
+    fn with_key<R>(
+        &self,
+        key: &K,
+        value: &V,
+        read: impl FnOnce(&TK) -> R,
+    ) -> Result<R, ProcessorError> {
+        Ok(read(&(self.0)(key, value)?))
     }
 }
 
@@ -70,7 +83,11 @@ where
     }
 
     /// The row that a record joins, `None` if it has a null key.
-    fn row<K>(&mut self, task: &mut TaskContext, record: &Record<K, V>) -> Option<Row<TV>>
+    fn row<K>(
+        &mut self,
+        task: &mut TaskContext,
+        record: &Record<K, V>,
+    ) -> Result<Option<Row<TV>>, ProcessorError>
     where
         S: RowOf<K, V, TK>,
     {
@@ -97,7 +114,7 @@ where
         S: RowOf<K, V, TK>,
         J: Joiner<K, V, TV>,
     {
-        let row = match self.row(task, &record) {
+        let row = match self.row(task, &record)? {
             Some(row) => row?,
             None if self.join.is_left => None,
             None => {
@@ -111,7 +128,7 @@ where
             timestamp,
         } = record;
         let row = row.map(|row| row.value);
-        match self.join.joiner.join(&key, Some(value), row) {
+        match self.join.joiner.join(&key, Some(value), row)? {
             Some(joined) => forward_copy(task, node, Record::new(key, joined, timestamp)),
             None => Ok(()),
         }
@@ -133,9 +150,12 @@ where
         while let Some(due) = task.with_store::<Buffer<K, V>, _>(buffer, |b, _| b.first())?? {
             let record = Record::new(due.key, due.value, due.context.timestamp);
             let before = std::mem::replace(&mut task.context, due.context);
-            self.join(task, node, record)?;
+            // What fails is dropped alone: it would stay the first one for good (as it does in Java).
+            let joined = self.join(task, node, record);
+            let joined = joined.or_else(|error| task.handle_failure(node, error));
             task.context = before;
-            task.with_store::<Buffer<K, V>, _>(buffer, |buffer, _| buffer.remove_first())?;
+            joined?;
+            task.with_store::<Buffer<K, V>, _>(buffer, |buffer, _| buffer.remove_first())??;
         }
         Ok(())
     }
@@ -175,7 +195,7 @@ where
             return self.join(task, node, record);
         };
         let has_no_key = |key: &TK| join.table_keys.is_null(key);
-        if !join.is_left && join.row_of.with_key(key, value, has_no_key) {
+        if !join.is_left && join.row_of.with_key(key, value, has_no_key)? {
             task.drop_record("its key is null, which cannot be joined");
             return Ok(());
         }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::super::outcome::Outcome;
 use super::super::stream::KStream;
 use super::joined_streams::{JoinedStreams, Outer};
-use super::{JoinWindows, Joiner, StreamJoined};
+use super::{JoinWindows, Joiner, StreamJoined, inner, left};
 use crate::serde::{DefaultSerde, SerdeRef};
 
 /// Joins with another stream.
@@ -28,152 +29,158 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
     ///     .to("paid");
     /// assert!(builder.build().is_ok());
     /// ```
-    pub fn join<V2, R>(
+    pub fn join<V2, VR, R>(
         &self,
         other: &KStream<K, V2>,
         joiner: impl Fn(V, V2) -> R + Send + Sync + 'static,
         windows: JoinWindows,
-    ) -> KStream<K, R>
+    ) -> KStream<K, VR>
     where
         K: DefaultSerde,
         V: DefaultSerde,
         V2: DefaultSerde + Clone + 'static,
-        R: Clone + 'static,
+        VR: Clone + 'static,
+        R: Outcome<VR>,
     {
         self.join_with_key(other, move |_, left, right| joiner(left, right), windows)
     }
 
     /// [`join`](Self::join) with a joiner that sees the key.
-    pub fn join_with_key<V2, R>(
+    pub fn join_with_key<V2, VR, R>(
         &self,
         other: &KStream<K, V2>,
         joiner: impl Fn(&K, V, V2) -> R + Send + Sync + 'static,
         windows: JoinWindows,
-    ) -> KStream<K, R>
+    ) -> KStream<K, VR>
     where
         K: DefaultSerde,
         V: DefaultSerde,
         V2: DefaultSerde + Clone + 'static,
-        R: Clone + 'static,
+        VR: Clone + 'static,
+        R: Outcome<VR>,
     {
         self.join_with(other, joiner, windows, self.joined_with(other))
     }
 
     /// [`join_with_key`](Self::join_with_key) that is told names, serdes and stores.
-    pub fn join_with<V2, R>(
+    pub fn join_with<V2, VR, R>(
         &self,
         other: &KStream<K, V2>,
         joiner: impl Fn(&K, V, V2) -> R + Send + Sync + 'static,
         windows: JoinWindows,
         joined: StreamJoined<K, V, V2>,
-    ) -> KStream<K, R>
+    ) -> KStream<K, VR>
     where
         V2: Clone + 'static,
-        R: Clone + 'static,
+        VR: Clone + 'static,
+        R: Outcome<VR>,
     {
-        let joiner =
-            move |key: &K, left: Option<V>, right: Option<V2>| Some(joiner(key, left?, right?));
-        self.join_streams(other, Outer::NONE, joiner, windows, joined)
+        self.join_streams(other, Outer::NONE, inner(joiner), windows, joined)
     }
 
     /// Every record of this stream with those of the other one that join it, and alone once nothing
     /// can join it any more. Those are looked for as time goes on with further records, and no more
     /// than once a second.
-    pub fn left_join<V2, R>(
+    pub fn left_join<V2, VR, R>(
         &self,
         other: &KStream<K, V2>,
         joiner: impl Fn(V, Option<V2>) -> R + Send + Sync + 'static,
         windows: JoinWindows,
-    ) -> KStream<K, R>
+    ) -> KStream<K, VR>
     where
         K: DefaultSerde,
         V: DefaultSerde,
         V2: DefaultSerde + Clone + 'static,
-        R: Clone + 'static,
+        VR: Clone + 'static,
+        R: Outcome<VR>,
     {
         self.left_join_with_key(other, move |_, left, right| joiner(left, right), windows)
     }
 
     /// [`left_join`](Self::left_join) with a joiner that sees the key.
-    pub fn left_join_with_key<V2, R>(
+    pub fn left_join_with_key<V2, VR, R>(
         &self,
         other: &KStream<K, V2>,
         joiner: impl Fn(&K, V, Option<V2>) -> R + Send + Sync + 'static,
         windows: JoinWindows,
-    ) -> KStream<K, R>
+    ) -> KStream<K, VR>
     where
         K: DefaultSerde,
         V: DefaultSerde,
         V2: DefaultSerde + Clone + 'static,
-        R: Clone + 'static,
+        VR: Clone + 'static,
+        R: Outcome<VR>,
     {
         self.left_join_with(other, joiner, windows, self.joined_with(other))
     }
 
     /// [`left_join_with_key`](Self::left_join_with_key) that is told names, serdes and stores.
-    pub fn left_join_with<V2, R>(
+    pub fn left_join_with<V2, VR, R>(
         &self,
         other: &KStream<K, V2>,
         joiner: impl Fn(&K, V, Option<V2>) -> R + Send + Sync + 'static,
         windows: JoinWindows,
         joined: StreamJoined<K, V, V2>,
-    ) -> KStream<K, R>
+    ) -> KStream<K, VR>
     where
         V2: Clone + 'static,
-        R: Clone + 'static,
+        VR: Clone + 'static,
+        R: Outcome<VR>,
     {
-        let joiner =
-            move |key: &K, left: Option<V>, right: Option<V2>| Some(joiner(key, left?, right));
-        self.join_streams(other, Outer::LEFT, joiner, windows, joined)
+        self.join_streams(other, Outer::LEFT, left(joiner), windows, joined)
     }
 
     /// Every two records that join, and every record of either stream alone once nothing can join
     /// it any more: see [`left_join`](Self::left_join). At least one of the joiner's values is there.
-    pub fn outer_join<V2, R>(
+    pub fn outer_join<V2, VR, R>(
         &self,
         other: &KStream<K, V2>,
         joiner: impl Fn(Option<V>, Option<V2>) -> R + Send + Sync + 'static,
         windows: JoinWindows,
-    ) -> KStream<K, R>
+    ) -> KStream<K, VR>
     where
         K: DefaultSerde,
         V: DefaultSerde,
         V2: DefaultSerde + Clone + 'static,
-        R: Clone + 'static,
+        VR: Clone + 'static,
+        R: Outcome<VR>,
     {
         self.outer_join_with_key(other, move |_, left, right| joiner(left, right), windows)
     }
 
     /// [`outer_join`](Self::outer_join) with a joiner that sees the key.
-    pub fn outer_join_with_key<V2, R>(
+    pub fn outer_join_with_key<V2, VR, R>(
         &self,
         other: &KStream<K, V2>,
         joiner: impl Fn(&K, Option<V>, Option<V2>) -> R + Send + Sync + 'static,
         windows: JoinWindows,
-    ) -> KStream<K, R>
+    ) -> KStream<K, VR>
     where
         K: DefaultSerde,
         V: DefaultSerde,
         V2: DefaultSerde + Clone + 'static,
-        R: Clone + 'static,
+        VR: Clone + 'static,
+        R: Outcome<VR>,
     {
         self.outer_join_with(other, joiner, windows, self.joined_with(other))
     }
 
     /// [`outer_join_with_key`](Self::outer_join_with_key) that is told names, serdes and stores.
-    pub fn outer_join_with<V2, R>(
+    pub fn outer_join_with<V2, VR, R>(
         &self,
         other: &KStream<K, V2>,
         joiner: impl Fn(&K, Option<V>, Option<V2>) -> R + Send + Sync + 'static,
         windows: JoinWindows,
         joined: StreamJoined<K, V, V2>,
-    ) -> KStream<K, R>
+    ) -> KStream<K, VR>
     where
         V2: Clone + 'static,
-        R: Clone + 'static,
+        VR: Clone + 'static,
+        R: Outcome<VR>,
     {
-        let joiner =
-            move |key: &K, left: Option<V>, right: Option<V2>| Some(joiner(key, left, right));
+        let joiner = move |key: &K, left: Option<V>, right: Option<V2>| {
+            joiner(key, left, right).into_result().map(Some)
+        };
         self.join_streams(other, Outer::BOTH, joiner, windows, joined)
     }
 

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::super::graph::{GraphNode, Writer};
+use super::super::outcome::Outcome;
 use super::super::stream::KStream;
 use super::super::table::KTable;
 use super::stream_table::{SameKey, StreamTableJoin, StreamTableJoinProcessor};
 use super::windows::millis;
-use super::{Joined, Joiner};
+use super::{Joined, Joiner, inner, left};
 use crate::serde::DefaultSerde;
 use crate::state::{StoreBuilder, TimeOrderedKeyValueBuffer};
 use crate::topology::TopologyError;
@@ -32,97 +33,99 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
     ///     .to("by-city");
     /// assert!(builder.build().is_ok());
     /// ```
-    pub fn join_table<TV, R>(
+    pub fn join_table<TV, VR, R>(
         &self,
         table: &KTable<K, TV>,
         joiner: impl Fn(V, TV) -> R + Send + Sync + 'static,
-    ) -> KStream<K, R>
+    ) -> KStream<K, VR>
     where
         K: DefaultSerde,
         V: DefaultSerde,
         TV: Clone + 'static,
-        R: Clone + 'static,
+        VR: Clone + 'static,
+        R: Outcome<VR>,
     {
         self.join_table_with_key(table, move |_, value, row| joiner(value, row))
     }
 
     /// [`join_table`](Self::join_table) with a joiner that sees the key.
-    pub fn join_table_with_key<TV, R>(
+    pub fn join_table_with_key<TV, VR, R>(
         &self,
         table: &KTable<K, TV>,
         joiner: impl Fn(&K, V, TV) -> R + Send + Sync + 'static,
-    ) -> KStream<K, R>
+    ) -> KStream<K, VR>
     where
         K: DefaultSerde,
         V: DefaultSerde,
         TV: Clone + 'static,
-        R: Clone + 'static,
+        VR: Clone + 'static,
+        R: Outcome<VR>,
     {
         self.join_table_with(table, joiner, self.joined_with_table())
     }
 
     /// [`join_table_with_key`](Self::join_table_with_key) that is told a name, serdes and a grace
     /// period.
-    pub fn join_table_with<TV, R>(
+    pub fn join_table_with<TV, VR, R>(
         &self,
         table: &KTable<K, TV>,
         joiner: impl Fn(&K, V, TV) -> R + Send + Sync + 'static,
         joined: Joined<K, V>,
-    ) -> KStream<K, R>
+    ) -> KStream<K, VR>
     where
         TV: Clone + 'static,
-        R: Clone + 'static,
+        VR: Clone + 'static,
+        R: Outcome<VR>,
     {
-        let joiner =
-            move |key: &K, value: Option<V>, row: Option<TV>| Some(joiner(key, value?, row?));
-        self.with_table(table, false, joiner, joined)
+        self.with_table(table, false, inner(joiner), joined)
     }
 
     /// Every record, with its row if it has one.
-    pub fn left_join_table<TV, R>(
+    pub fn left_join_table<TV, VR, R>(
         &self,
         table: &KTable<K, TV>,
         joiner: impl Fn(V, Option<TV>) -> R + Send + Sync + 'static,
-    ) -> KStream<K, R>
+    ) -> KStream<K, VR>
     where
         K: DefaultSerde,
         V: DefaultSerde,
         TV: Clone + 'static,
-        R: Clone + 'static,
+        VR: Clone + 'static,
+        R: Outcome<VR>,
     {
         self.left_join_table_with_key(table, move |_, value, row| joiner(value, row))
     }
 
     /// [`left_join_table`](Self::left_join_table) with a joiner that sees the key.
-    pub fn left_join_table_with_key<TV, R>(
+    pub fn left_join_table_with_key<TV, VR, R>(
         &self,
         table: &KTable<K, TV>,
         joiner: impl Fn(&K, V, Option<TV>) -> R + Send + Sync + 'static,
-    ) -> KStream<K, R>
+    ) -> KStream<K, VR>
     where
         K: DefaultSerde,
         V: DefaultSerde,
         TV: Clone + 'static,
-        R: Clone + 'static,
+        VR: Clone + 'static,
+        R: Outcome<VR>,
     {
         self.left_join_table_with(table, joiner, self.joined_with_table())
     }
 
     /// [`left_join_table_with_key`](Self::left_join_table_with_key) that is told a name, serdes and
     /// a grace period.
-    pub fn left_join_table_with<TV, R>(
+    pub fn left_join_table_with<TV, VR, R>(
         &self,
         table: &KTable<K, TV>,
         joiner: impl Fn(&K, V, Option<TV>) -> R + Send + Sync + 'static,
         joined: Joined<K, V>,
-    ) -> KStream<K, R>
+    ) -> KStream<K, VR>
     where
         TV: Clone + 'static,
-        R: Clone + 'static,
+        VR: Clone + 'static,
+        R: Outcome<VR>,
     {
-        let joiner =
-            move |key: &K, value: Option<V>, row: Option<TV>| Some(joiner(key, value?, row));
-        self.with_table(table, true, joiner, joined)
+        self.with_table(table, true, left(joiner), joined)
     }
 
     /// With the serdes of the stream, the types' own where they were not told.

@@ -132,6 +132,35 @@ fn null_keys_join_nothing_and_give_results_on_outer_sides() {
 }
 
 #[test]
+fn what_comes_too_close_may_be_left_out() {
+    let windows = JoinWindows::of_time_difference_and_grace(ms(10), ms(50));
+    let joined = |windows: JoinWindows| {
+        let mut task = task(&config(), |builder| {
+            let (left, right): (Lines, Lines) = (builder.stream("left"), builder.stream("right"));
+            left.join(&right, |l, r| l + &r, windows)
+        });
+        assert!(task.feed("left", Some("k"), "a", 100).is_empty());
+        let right = [90, 95, 96, 104, 105, 110, 111];
+        let of = |at: i64| task.feed("right", Some("k"), &at.to_string(), at);
+        right.into_iter().flat_map(of).collect::<Vec<_>>()
+    };
+    let (after, before) = (
+        windows.at_least_after(ms(5)),
+        windows.at_least_before(ms(5)),
+    );
+    assert_eq!(joined(after), ["k=a105@105", "k=a110@110"]);
+    assert_eq!(joined(before), ["k=a90@100", "k=a95@100"]);
+    assert_eq!(joined(windows.at_least_after(ms(10))), ["k=a110@110"]);
+
+    let builder = StreamsBuilder::new();
+    let (left, right): (Lines, Lines) = (builder.stream("left"), builder.stream("right"));
+    left.join(&right, |l, r| l + &r, windows.at_least_after(ms(11)))
+        .to("out");
+    let error = builder.build().err();
+    assert!(matches!(error, Some(TopologyError::InvalidJoin { .. })));
+}
+
+#[test]
 fn suppliers_that_do_not_fit_the_windows_do_not_build() {
     let windows = JoinWindows::of_time_difference_with_no_grace(ms(10));
     let error = |retention_ms, size_ms, duplicates| {
@@ -246,10 +275,14 @@ proptest! {
     #[test]
     fn a_self_join_gives_what_two_windows_give(
         records in prop::collection::vec(("[ab]", 0..40_i64), 0..30),
-        (before, after) in (0..12_u64, 0..12_u64),
+        (nearest, before, after) in (-6..12_i64, 0..12_u64, 6..12_u64),
     ) {
         let windows = JoinWindows::of_time_difference_and_grace(ms(before), ms(50));
         let windows = windows.after(ms(after));
+        let windows = match u64::try_from(-nearest) {
+            Ok(least) => windows.at_least_after(ms(least)),
+            Err(_) => windows,
+        };
         let joined = |optimization: &str| {
             let config = config().set("topology.optimization", optimization).expect("valid");
             let mut task = task(&config, |builder| {

@@ -3,7 +3,18 @@
 use std::time::Duration;
 
 /// Records join whose timestamps differ by no more than this (Java: `JoinWindows`): one of the
-/// other stream from `before_ms` earlier to `after_ms` later than one of this stream.
+/// other stream from `before_ms` earlier to `after_ms` later than one of this stream. Either may be
+/// negative, which leaves out what comes too close.
+///
+/// ```
+/// use std::time::Duration;
+/// use eddyline_core::dsl::JoinWindows;
+///
+/// // What the other stream has between 10 and 60 seconds later.
+/// let later = JoinWindows::of_time_difference_with_no_grace(Duration::from_secs(60))
+///     .at_least_after(Duration::from_secs(10));
+/// assert_eq!((later.before_ms(), later.after_ms()), (-10_000, 60_000));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JoinWindows {
     before_ms: i64,
@@ -44,12 +55,30 @@ impl JoinWindows {
         self
     }
 
-    /// How much earlier a record of the other stream may be, in milliseconds.
+    /// Records of the other stream must be later by this or more (Java: `before` of a negative
+    /// duration). More than [`after`](Self::after) allows does not build.
+    #[must_use]
+    pub fn at_least_after(mut self, time_difference: Duration) -> Self {
+        self.before_ms = -millis(time_difference);
+        self
+    }
+
+    /// Records of the other stream must be earlier by this or more (Java: `after` of a negative
+    /// duration). More than [`before`](Self::before) allows does not build.
+    #[must_use]
+    pub fn at_least_before(mut self, time_difference: Duration) -> Self {
+        self.after_ms = -millis(time_difference);
+        self
+    }
+
+    /// How much earlier a record of the other stream may be, in milliseconds; negative where it must
+    /// be later.
     pub const fn before_ms(&self) -> i64 {
         self.before_ms
     }
 
-    /// How much later a record of the other stream may be, in milliseconds.
+    /// How much later a record of the other stream may be, in milliseconds; negative where it must be
+    /// earlier.
     pub const fn after_ms(&self) -> i64 {
         self.after_ms
     }
@@ -62,6 +91,23 @@ impl JoinWindows {
     /// The size of the window around a record, in milliseconds.
     pub const fn size_ms(&self) -> i64 {
         self.before_ms.saturating_add(self.after_ms)
+    }
+
+    /// Why no two records could ever join.
+    pub(in crate::dsl) fn problem(&self) -> Option<String> {
+        let Self {
+            before_ms,
+            after_ms,
+            ..
+        } = self;
+        (self.size_ms() < 0).then(|| {
+            format!(
+                "no record of the other stream can be {} ms later and {after_ms} ms later at most: \
+                 the times before ({before_ms} ms) and after ({after_ms} ms) must not sum to less \
+                 than 0",
+                before_ms.saturating_neg()
+            )
+        })
     }
 
     /// How long a record is kept for others to join, in milliseconds.

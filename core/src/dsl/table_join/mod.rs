@@ -9,6 +9,7 @@ use self::processors::{JoinSide, JoinSideKind, MergeJoined};
 use super::aggregate::store_builder;
 use super::graph::{GraphNode, Rows, Writer};
 use super::options::Materialized;
+use super::outcome::{OptionalOutcome, RowResult};
 use super::table::KTable;
 use super::table_store::is_versioned;
 use super::value_getter::{JoinKind, JoinedView, StoreView, View};
@@ -28,9 +29,9 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
     where
         VO: Clone + 'static,
         VR: Clone + 'static,
-        R: Into<Option<VR>>,
+        R: OptionalOutcome<VR>,
     {
-        let join = move |left: Option<V>, right: Option<VO>| join(left?, right?).into();
+        let join = inner(join);
         self.joined(other, join, JoinKind::Inner, None)
     }
 
@@ -44,9 +45,9 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
     where
         VO: Clone + 'static,
         VR: DefaultSerde + Clone + 'static,
-        R: Into<Option<VR>>,
+        R: OptionalOutcome<VR>,
     {
-        let join = move |left: Option<V>, right: Option<VO>| join(left?, right?).into();
+        let join = inner(join);
         let store = self.join_store(&materialized);
         self.joined(other, join, JoinKind::Inner, Some((store, materialized)))
     }
@@ -60,9 +61,9 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
     where
         VO: Clone + 'static,
         VR: Clone + 'static,
-        R: Into<Option<VR>>,
+        R: OptionalOutcome<VR>,
     {
-        let join = move |left: Option<V>, right| join(left?, right).into();
+        let join = left(join);
         self.joined(other, join, JoinKind::Left, None)
     }
 
@@ -76,9 +77,9 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
     where
         VO: Clone + 'static,
         VR: DefaultSerde + Clone + 'static,
-        R: Into<Option<VR>>,
+        R: OptionalOutcome<VR>,
     {
-        let join = move |left: Option<V>, right| join(left?, right).into();
+        let join = left(join);
         let store = self.join_store(&materialized);
         self.joined(other, join, JoinKind::Left, Some((store, materialized)))
     }
@@ -92,9 +93,9 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
     where
         VO: Clone + 'static,
         VR: Clone + 'static,
-        R: Into<Option<VR>>,
+        R: OptionalOutcome<VR>,
     {
-        let join = move |left, right| join(left, right).into();
+        let join = move |left, right| join(left, right).into_optional();
         self.joined(other, join, JoinKind::Outer, None)
     }
 
@@ -108,9 +109,9 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
     where
         VO: Clone + 'static,
         VR: DefaultSerde + Clone + 'static,
-        R: Into<Option<VR>>,
+        R: OptionalOutcome<VR>,
     {
-        let join = move |left, right| join(left, right).into();
+        let join = move |left, right| join(left, right).into_optional();
         let store = self.join_store(&materialized);
         self.joined(other, join, JoinKind::Outer, Some((store, materialized)))
     }
@@ -135,7 +136,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
     fn joined<VO, VR>(
         &self,
         other: &KTable<K, VO>,
-        join: impl Fn(Option<V>, Option<VO>) -> Option<VR> + Send + Sync + 'static,
+        join: impl Fn(Option<V>, Option<VO>) -> RowResult<VR> + Send + Sync + 'static,
         kind: JoinKind,
         store: Option<(Arc<dyn StoreBuilder>, Materialized<K, VR>)>,
     ) -> KTable<K, VR>
@@ -206,6 +207,26 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
     }
 }
 
+/// A joiner of rows that both tables have.
+fn inner<V, VO, VR, R: OptionalOutcome<VR>>(
+    join: impl Fn(V, VO) -> R,
+) -> impl Fn(Option<V>, Option<VO>) -> RowResult<VR> {
+    move |left, right| match left.zip(right) {
+        Some((left, right)) => join(left, right).into_optional(),
+        None => Ok(None),
+    }
+}
+
+/// A joiner of rows that the left table has.
+fn left<V, VO, VR, R: OptionalOutcome<VR>>(
+    join: impl Fn(V, Option<VO>) -> R,
+) -> impl Fn(Option<V>, Option<VO>) -> RowResult<VR> {
+    move |left, right| match left {
+        Some(left) => join(left, right).into_optional(),
+        None => Ok(None),
+    }
+}
+
 /// What each side of a join makes of its changes: of the left table, and of the right one.
 const fn sides(kind: JoinKind) -> (JoinSideKind, JoinSideKind) {
     match kind {
@@ -237,7 +258,7 @@ impl<'a, K: Clone + 'static, VO: Clone + 'static> Side<'a, K, VO> {
     where
         V: Clone + 'static,
         VR: Clone + 'static,
-        F: Fn(Option<V>, Option<VO>) -> Option<VR> + Send + Sync + 'static,
+        F: Fn(Option<V>, Option<VO>) -> RowResult<VR> + Send + Sync + 'static,
     {
         let (other, kind) = (self.other, self.kind);
         let is_versioned = writer.is_versioned(self.parent);

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::dsl::outcome::RowResult;
 use crate::dsl::table_store::TableStore;
 use crate::dsl::value_getter::{ValueGetter, View};
 use crate::processor::{Change, Processor, ProcessorContext, ProcessorError, Record};
@@ -36,7 +37,7 @@ impl<K, V, VO, R, F> JoinSide<K, V, VO, R, F>
 where
     V: Clone,
     VO: Clone,
-    F: Fn(Option<V>, Option<VO>) -> Option<R>,
+    F: Fn(Option<V>, Option<VO>) -> RowResult<R>,
 {
     pub(super) fn new(
         other: &View<K, VO>,
@@ -53,7 +54,7 @@ where
         }
     }
 
-    fn joined(&self, own: Option<V>, other: Option<VO>) -> Option<R> {
+    fn joined(&self, own: Option<V>, other: Option<VO>) -> RowResult<R> {
         let exists = match self.kind {
             JoinSideKind::Inner => own.is_some() && other.is_some(),
             JoinSideKind::Left => own.is_some(),
@@ -63,7 +64,7 @@ where
         if exists {
             (self.join)(own, other)
         } else {
-            None
+            Ok(None)
         }
     }
 }
@@ -74,7 +75,7 @@ where
     V: Clone + 'static,
     VO: Clone + 'static,
     R: Clone + 'static,
-    F: Fn(Option<V>, Option<VO>) -> Option<R>,
+    F: Fn(Option<V>, Option<VO>) -> RowResult<R>,
 {
     fn init(
         &mut self,
@@ -114,13 +115,14 @@ where
             .as_ref()
             .map_or(timestamp, |other| other.timestamp.max(timestamp));
         let other = other.map(|other| other.value);
+        let new = self.joined(change.new, other.clone())?;
         let old = if task.sends_old_values(node) {
-            self.joined(change.old, other.clone())
+            self.joined(change.old, other)?
         } else {
             None
         };
         let change = Change {
-            new: self.joined(change.new, other),
+            new,
             old,
             is_latest: change.is_latest,
         };

@@ -9,6 +9,7 @@ mod table;
 mod time;
 mod time_stream;
 mod view;
+mod windowing;
 mod windows;
 
 #[cfg(test)]
@@ -20,10 +21,10 @@ pub use self::windows::{
     EmitStrategy, SessionWindows, SlidingWindows, TimeWindows, UnlimitedWindows,
 };
 
-pub(super) use self::session_stream::{session_node, session_store};
+pub(super) use self::session_stream::session_node;
 pub(super) use self::table::Aggregation;
-pub(super) use self::time_stream::{time_node, windowed_store};
-pub(super) use self::view::{session_view, window_view};
+pub(super) use self::time_stream::time_node;
+pub(super) use self::windowing::Windowing;
 pub(super) use self::windows::TimeWindowing;
 
 use super::cogroup::{

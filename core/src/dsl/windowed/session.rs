@@ -1,8 +1,8 @@
 //! Aggregations over sessions.
 
+use crate::dsl::outcome::RowResult;
 use std::sync::Arc;
 
-use super::emit::EmitFinal;
 use super::table::{Aggregation, ForwardSession, WindowedTable};
 use super::windows::SessionWindows;
 use crate::processor::{Change, Processor, ProcessorContext, ProcessorError, Record, TaskContext};
@@ -16,8 +16,6 @@ pub(super) struct SessionWindowAggregate<K, V, A, I, F, M> {
     merge: Arc<M>,
     windows: SessionWindows,
     table: WindowedTable<K, A>,
-    emit_final: Option<EmitFinal>,
-    observed_stream_time: i64,
 }
 
 impl<K, V, A, I, F, M> SessionWindowAggregate<K, V, A, I, F, M>
@@ -26,8 +24,8 @@ where
     V: Clone + 'static,
     A: Clone + 'static,
     I: Fn() -> Option<A>,
-    F: Fn(&K, V, Option<A>) -> Option<A>,
-    M: Fn(&K, Option<A>, A) -> Option<A>,
+    F: Fn(&K, V, Option<A>) -> RowResult<A>,
+    M: Fn(&K, Option<A>, A) -> RowResult<A>,
 {
     pub(super) fn new(
         windows: SessionWindows,
@@ -39,8 +37,6 @@ where
             aggregation,
             merge,
             windows,
-            emit_final: None,
-            observed_stream_time: -1,
         }
     }
 
@@ -90,8 +86,10 @@ where
                 let old = self.table.wants_old().then(|| row.clone());
                 replaced.push((window, old));
             }
-            aggregate = (self.merge)(&session.key, aggregate, row);
+            aggregate = (self.merge)(&session.key, aggregate, row)?;
         }
+        // Before anything is removed: what fails leaves the sessions as they were.
+        let aggregate = (self.aggregation.fold)(&session.key, value, aggregate)?;
         for (window, old) in replaced {
             session.window = window;
             task.with_store::<SessionStore<K, A>, _>(self.table.store, |store, context| {
@@ -103,7 +101,6 @@ where
             }
         }
         session.window = merged;
-        let aggregate = (self.aggregation.fold)(&session.key, value, aggregate);
         task.with_store::<SessionStore<K, A>, _>(self.table.store, |store, context| {
             store.put(&session, aggregate.as_ref(), context)
         })??;
@@ -120,13 +117,10 @@ where
         task: &mut TaskContext,
         close_time: i64,
     ) -> Result<(), ProcessorError> {
-        let Some(emit) = &mut self.emit_final else {
-            return Ok(());
-        };
-        if !emit.is_due(task, close_time) {
+        if !self.table.is_emit_due(task, close_time) {
             return Ok(());
         }
-        let from = emit.last_close_time(task).unwrap_or(0).max(0);
+        let from = self.table.emitted_to(task).unwrap_or(0).max(0);
         let to = close_time.saturating_sub(1);
         if to < from {
             return Ok(());
@@ -141,7 +135,7 @@ where
             let change = Change::new(Some(row), None);
             self.table.forward(task, key, change, timestamp)?;
         }
-        emit.emitted(task, close_time);
+        self.table.set_emitted_to(task, close_time);
         Ok(())
     }
 }
@@ -153,16 +147,15 @@ where
     V: Clone + 'static,
     A: Clone + 'static,
     I: Fn() -> Option<A>,
-    F: Fn(&K, V, Option<A>) -> Option<A>,
-    M: Fn(&K, Option<A>, A) -> Option<A>,
+    F: Fn(&K, V, Option<A>) -> RowResult<A>,
+    M: Fn(&K, Option<A>, A) -> RowResult<A>,
 {
     fn init(
         &mut self,
         context: &mut ProcessorContext<'_, Windowed<K>, Change<A>>,
     ) -> Result<(), ProcessorError> {
         let (task, node) = context.parts();
-        self.emit_final = self.table.open(task, node, ForwardSession::<K, A>::new)?;
-        Ok(())
+        self.table.open(task, node, ForwardSession::<K, A>::new)
     }
 
     fn process(
@@ -175,10 +168,9 @@ where
             task.drop_record("its key is null, which cannot be grouped by");
             return Ok(());
         }
-        self.observed_stream_time = self.observed_stream_time.max(record.timestamp);
         let close_time = self
-            .observed_stream_time
-            .saturating_sub(self.windows.close_delay_ms());
+            .table
+            .close_time(record.timestamp, self.windows.close_delay_ms());
         self.update(task, record, close_time)?;
         self.emit_closed(task, close_time)
     }

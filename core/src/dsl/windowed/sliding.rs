@@ -1,8 +1,8 @@
 //! Aggregations over windows that records make themselves.
 
+use crate::dsl::outcome::RowResult;
 use std::sync::Arc;
 
-use super::emit::EmitFinal;
 use super::table::{Aggregation, ForwardWindow, WindowedTable};
 use super::windows::SlidingWindows;
 use crate::processor::{Change, Processor, ProcessorContext, ProcessorError, Record, TaskContext};
@@ -17,8 +17,6 @@ pub(super) struct SlidingWindowAggregate<K, V, A, I, F> {
     aggregation: Arc<Aggregation<K, V, I, F>>,
     windows: SlidingWindows,
     table: WindowedTable<K, A>,
-    emit_final: Option<EmitFinal>,
-    observed_stream_time: i64,
 }
 
 /// A record on its way into windows.
@@ -58,15 +56,13 @@ where
     V: Clone + 'static,
     A: Clone + 'static,
     I: Fn() -> Option<A>,
-    F: Fn(&K, V, Option<A>) -> Option<A>,
+    F: Fn(&K, V, Option<A>) -> RowResult<A>,
 {
     pub(super) fn new(windows: SlidingWindows, aggregation: Arc<Aggregation<K, V, I, F>>) -> Self {
         Self {
             table: WindowedTable::new(Arc::clone(&aggregation.store), aggregation.strategy),
             aggregation,
             windows,
-            emit_final: None,
-            observed_stream_time: -1,
         }
     }
 
@@ -102,7 +98,6 @@ where
     ) -> Result<(), ProcessorError> {
         let timestamp = input.timestamp;
         let rows = self.rows(task, input.key, timestamp)?;
-        let has_window = |rows: &[i64], start| rows.contains(&start);
         let starts: Vec<i64> = rows.iter().map(|(start, _)| *start).collect();
         let (mut later, mut left, mut previous) = (Later::NONE, None, None);
         let (mut has_left, mut has_right) = (false, false);
@@ -130,7 +125,7 @@ where
             }
         }
         if let Some(start) = previous.map(|previous| previous + 1)
-            && !has_window(&starts, start)
+            && !starts.contains(&start)
             && self.windows.window(start).end >= timestamp
         {
             self.begin(task, input, start)?;
@@ -247,7 +242,7 @@ where
         } else {
             None
         };
-        let after = (self.aggregation.fold)(input.key, input.value.clone(), before);
+        let after = (self.aggregation.fold)(input.key, input.value.clone(), before)?;
         let after = after.map(|after| ValueAndTimestamp::new(after, newest));
         self.put(task, input.key, window, after, old, newest)
     }
@@ -279,10 +274,7 @@ where
         task: &mut TaskContext,
         close_time: i64,
     ) -> Result<(), ProcessorError> {
-        let Some(emit) = &mut self.emit_final else {
-            return Ok(());
-        };
-        if !emit.is_due(task, close_time) {
+        if !self.table.is_emit_due(task, close_time) {
             return Ok(());
         }
         let difference_ms = self.windows.time_difference_ms();
@@ -290,10 +282,10 @@ where
         if to < 0 {
             return Ok(());
         }
-        let last = emit.last_close_time(task).unwrap_or(0);
+        let last = self.table.emitted_to(task).unwrap_or(0);
         let from = last.saturating_sub(difference_ms).max(0);
         self.table.forward_closed(task, from, to)?;
-        emit.emitted(task, close_time);
+        self.table.set_emitted_to(task, close_time);
         Ok(())
     }
 }
@@ -305,15 +297,14 @@ where
     V: Clone + 'static,
     A: Clone + 'static,
     I: Fn() -> Option<A>,
-    F: Fn(&K, V, Option<A>) -> Option<A>,
+    F: Fn(&K, V, Option<A>) -> RowResult<A>,
 {
     fn init(
         &mut self,
         context: &mut ProcessorContext<'_, Windowed<K>, Change<A>>,
     ) -> Result<(), ProcessorError> {
         let (task, node) = context.parts();
-        self.emit_final = self.table.open(task, node, ForwardWindow::<K, A>::new)?;
-        Ok(())
+        self.table.open(task, node, ForwardWindow::<K, A>::new)
     }
 
     fn process(
@@ -332,10 +323,7 @@ where
             task.drop_record("its key or value is null, which cannot be aggregated");
             return Ok(());
         }
-        self.observed_stream_time = self.observed_stream_time.max(timestamp);
-        let close_time = self
-            .observed_stream_time
-            .saturating_sub(self.windows.grace_ms());
+        let close_time = self.table.close_time(timestamp, self.windows.grace_ms());
         let difference_ms = self.windows.time_difference_ms();
         if timestamp.saturating_add(difference_ms) < close_time {
             task.drop_record("its window is closed");

@@ -27,7 +27,7 @@ pub(in crate::dsl) struct WindowedStore<K, V> {
 
 /// What the rows of a windowed table lie in.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Rows {
+pub(in crate::dsl) enum Rows {
     Windows { size_ms: i64 },
     Sliding { size_ms: i64 },
     Sessions,
@@ -132,7 +132,12 @@ impl<K: 'static, V: 'static> WindowedStore<K, V> {
                 Stores::persistent_window_store(name, retention_ms, size_ms, false)
             }
             (StoreType::Persistent, EmitStrategy::OnWindowClose) => {
-                Stores::time_ordered_window_store(name, retention_ms, size_ms, is_indexed)
+                Stores::persistent_time_ordered_window_store(
+                    name,
+                    retention_ms,
+                    size_ms,
+                    is_indexed,
+                )
             }
         }
     }
@@ -149,7 +154,7 @@ impl<K: 'static, V: 'static> WindowedStore<K, V> {
                 Stores::persistent_session_store(name, retention_ms)
             }
             (StoreType::Persistent, EmitStrategy::OnWindowClose) => {
-                Stores::time_ordered_session_store(name, retention_ms)
+                Stores::persistent_time_ordered_session_store(name, retention_ms)
             }
         }
     }

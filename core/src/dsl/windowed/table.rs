@@ -22,6 +22,8 @@ pub(super) struct WindowedTable<K, A> {
     /// Changes go downstream at once: neither when the cache is flushed nor when windows close.
     forwards: bool,
     sends_old_values: bool,
+    emit_final: Option<EmitFinal>,
+    observed_stream_time: i64,
     types: PhantomData<fn() -> (K, A)>,
 }
 
@@ -34,27 +36,55 @@ impl<K: Clone + 'static, A: Clone + 'static> WindowedTable<K, A> {
             store: 0,
             forwards: false,
             sends_old_values: false,
+            emit_final: None,
+            observed_stream_time: -1,
             types: PhantomData,
         }
     }
 
-    /// Finds the store when the task begins; gives what emits the results of closed windows, where
-    /// that is the strategy.
+    /// Finds the store when the task begins.
     pub(super) fn open<F: ForwardFlushed + 'static>(
         &mut self,
         task: &mut TaskContext,
         node: usize,
         forwarder: fn(usize) -> F,
-    ) -> Result<Option<EmitFinal>, ProcessorError> {
+    ) -> Result<(), ProcessorError> {
         self.node = node;
         self.store = task.store_index(node, &self.name)?;
         if self.strategy == EmitStrategy::OnWindowClose {
-            return Ok(Some(EmitFinal::new(task, Arc::clone(&self.name))));
+            self.emit_final = Some(EmitFinal::new(task));
+            return Ok(());
         }
         self.forwards = !task.is_cached(self.store);
         self.sends_old_values = task.sends_old_values(node);
         task.set_forwarder(self.store, node, Rc::new(forwarder(self.store)));
-        Ok(None)
+        Ok(())
+    }
+
+    /// The time before which windows of this grace period are closed, once a record of `timestamp`
+    /// is here.
+    pub(super) fn close_time(&mut self, timestamp: i64, grace_ms: i64) -> i64 {
+        self.observed_stream_time = self.observed_stream_time.max(timestamp);
+        self.observed_stream_time.saturating_sub(grace_ms)
+    }
+
+    /// True when results are emitted on close and it is time to, for windows that closed before
+    /// `close_time`; asking counts as looking.
+    pub(super) fn is_emit_due(&mut self, task: &TaskContext, close_time: i64) -> bool {
+        let emit = self.emit_final.as_mut();
+        emit.is_some_and(|emit| emit.is_due(task))
+            && self.emitted_to(task).is_none_or(|last| last < close_time)
+    }
+
+    /// Windows that closed before this time are emitted. It is committed with the offsets of the
+    /// task, under the name of the store.
+    pub(super) fn emitted_to(&self, task: &TaskContext) -> Option<i64> {
+        task.metadata.get(&self.name)
+    }
+
+    /// Notes that windows are emitted which closed before `close_time`.
+    pub(super) fn set_emitted_to(&self, task: &mut TaskContext, close_time: i64) {
+        task.metadata.put(&self.name, close_time);
     }
 
     /// True when a change that is forwarded now has to say what the row was before.

@@ -1,12 +1,12 @@
 //! Aggregations over windows whose bounds do not depend on their records.
 
+use crate::dsl::outcome::RowResult;
 use std::sync::Arc;
 
-use super::emit::EmitFinal;
 use super::table::{Aggregation, ForwardWindow, WindowedTable};
 use super::windows::FixedWindows;
 use crate::processor::{Change, Processor, ProcessorContext, ProcessorError, Record, TaskContext};
-use crate::state::{StateError, TimestampedWindowStore, ValueAndTimestamp};
+use crate::state::{TimestampedWindowStore, ValueAndTimestamp};
 use crate::window::{Window, Windowed};
 
 /// Folds every record into the rows of its windows (Java: `KStreamWindowAggregate`). Values may be
@@ -15,8 +15,6 @@ pub(super) struct TimeWindowAggregate<K, V, A, I, F> {
     aggregation: Arc<Aggregation<K, V, I, F>>,
     windows: FixedWindows,
     table: WindowedTable<K, A>,
-    emit_final: Option<EmitFinal>,
-    observed_stream_time: i64,
 }
 
 impl<K, V, A, I, F> TimeWindowAggregate<K, V, A, I, F>
@@ -25,15 +23,13 @@ where
     V: Clone + 'static,
     A: Clone + 'static,
     I: Fn() -> Option<A>,
-    F: Fn(&K, V, Option<A>) -> Option<A>,
+    F: Fn(&K, V, Option<A>) -> RowResult<A>,
 {
     pub(super) fn new(windows: FixedWindows, aggregation: Arc<Aggregation<K, V, I, F>>) -> Self {
         Self {
             table: WindowedTable::new(Arc::clone(&aggregation.store), aggregation.strategy),
             aggregation,
             windows,
-            emit_final: None,
-            observed_stream_time: -1,
         }
     }
 
@@ -54,7 +50,7 @@ where
         let wants_old = self.table.wants_old();
         let (after, old) = task.with_store::<TimestampedWindowStore<K, A>, _>(
             self.table.store,
-            |store, context| -> Result<_, StateError> {
+            |store, context| -> Result<_, ProcessorError> {
                 let before = store.fetch_at(&key, window.start)?;
                 // An aggregate is as new as the newest record in it.
                 let newest = before
@@ -62,7 +58,7 @@ where
                     .map_or(timestamp, |before| before.timestamp.max(timestamp));
                 let before = before.map_or_else(initialize, |before| Some(before.value));
                 let old = if wants_old { before.clone() } else { None };
-                let after = fold(&key, value, before);
+                let after = fold(&key, value, before)?;
                 let after = after.map(|new| ValueAndTimestamp::new(new, newest));
                 store.put(&key, after.as_ref(), window.start, context)?;
                 Ok(((after, newest), old))
@@ -83,10 +79,7 @@ where
         task: &mut TaskContext,
         close_time: i64,
     ) -> Result<(), ProcessorError> {
-        let Some(emit) = &mut self.emit_final else {
-            return Ok(());
-        };
-        if !emit.is_due(task, close_time) {
+        if !self.table.is_emit_due(task, close_time) {
             return Ok(());
         }
         let size_ms = self.windows.size_ms();
@@ -95,7 +88,7 @@ where
             return Ok(());
         }
         let mut from = 0;
-        if let Some(last) = emit.last_close_time(task) {
+        if let Some(last) = self.table.emitted_to(task) {
             let emitted = last.saturating_sub(size_ms).max(0);
             if self.windows.of(to).eq(self.windows.of(emitted)) {
                 return Ok(());
@@ -103,7 +96,7 @@ where
             from = emitted + 1;
         }
         self.table.forward_closed(task, from, to)?;
-        emit.emitted(task, close_time);
+        self.table.set_emitted_to(task, close_time);
         Ok(())
     }
 }
@@ -114,15 +107,14 @@ where
     V: Clone + 'static,
     A: Clone + 'static,
     I: Fn() -> Option<A>,
-    F: Fn(&K, V, Option<A>) -> Option<A>,
+    F: Fn(&K, V, Option<A>) -> RowResult<A>,
 {
     fn init(
         &mut self,
         context: &mut ProcessorContext<'_, Windowed<K>, Change<A>>,
     ) -> Result<(), ProcessorError> {
         let (task, node) = context.parts();
-        self.emit_final = self.table.open(task, node, ForwardWindow::<K, A>::new)?;
-        Ok(())
+        self.table.open(task, node, ForwardWindow::<K, A>::new)
     }
 
     fn process(
@@ -135,10 +127,9 @@ where
             task.drop_record("its key is null, which cannot be grouped by");
             return Ok(());
         }
-        self.observed_stream_time = self.observed_stream_time.max(record.timestamp);
         let close_time = self
-            .observed_stream_time
-            .saturating_sub(self.windows.grace_ms());
+            .table
+            .close_time(record.timestamp, self.windows.grace_ms());
         let mut windows = self.windows.of(record.timestamp);
         let mut record = Some(record);
         while let Some(window) = windows.next() {

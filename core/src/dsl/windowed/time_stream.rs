@@ -1,22 +1,20 @@
 //! [`TimeWindowedKStream`]: records by key and window, ready to be aggregated.
 
+use crate::dsl::outcome::{OptionalOutcome, RowResult};
 use std::sync::Arc;
 
 use super::sliding::SlidingWindowAggregate;
-use super::store::{Rows as StoreRows, WindowedStore};
 use super::table::Aggregation;
 use super::time::TimeWindowAggregate;
-use super::view::window_view;
 use super::windows::{EmitStrategy, TimeWindowing};
-use crate::dsl::graph::{GraphNode, Rows};
+use crate::dsl::graph::GraphNode;
 use crate::dsl::grouped::KGroupedStream;
 use crate::dsl::options::Materialized;
 use crate::dsl::row_serde::RowSerde;
 use crate::dsl::table::KTable;
 use crate::processor::Change;
 use crate::serde::{DefaultSerde, SerdeRef};
-use crate::topology::TopologyError;
-use crate::window::{TimeWindowedSerde, Windowed};
+use crate::window::Windowed;
 
 /// A stream grouped by key and by tumbling, hopping, sliding or unlimited windows (Java:
 /// `TimeWindowedKStream`).
@@ -58,10 +56,8 @@ impl<K: Clone + 'static, V: Clone + 'static> TimeWindowedKStream<K, V> {
     /// Counts the records of every key and window.
     pub fn count(&self, materialized: Materialized<K, i64>) -> KTable<Windowed<K>, i64> {
         let is_fixed = matches!(self.windows, TimeWindowing::Fixed(_));
-        if is_fixed && materialized.is_given && materialized.name.is_none() {
-            // Java draws a name that it does not use here.
-            let mut graph = self.grouped.builder().graph.borrow_mut();
-            graph.new_name("KSTREAM-AGGREGATE-STATE-STORE-");
+        if is_fixed {
+            self.grouped.draw_count_store_name(&materialized);
         }
         self.aggregate(|| 0, |_, _, count| count + 1, materialized)
     }
@@ -76,15 +72,15 @@ impl<K: Clone + 'static, V: Clone + 'static> TimeWindowedKStream<K, V> {
     where
         A: Clone + 'static,
         V: Into<Option<A>> + From<A>,
-        R: Into<Option<A>>,
+        R: OptionalOutcome<A>,
     {
         let values = materialized.values.clone();
         let values = values.unwrap_or_else(|| RowSerde::of(self.grouped.serdes().1));
         let combine = move |_: &K, value: V, before: Option<A>| match before {
-            Some(before) => combine(before, value).into(),
-            None => value.into(),
+            Some(before) => combine(before, value).into_optional(),
+            None => Ok(value.into()),
         };
-        self.build("KSTREAM-REDUCE-", (|| None, combine), values, materialized)
+        self.build("KSTREAM-REDUCE-", (|| None, combine), values, &materialized)
     }
 
     /// Folds the values of every key and window, from `initialize` on, with `add(key, value,
@@ -97,64 +93,41 @@ impl<K: Clone + 'static, V: Clone + 'static> TimeWindowedKStream<K, V> {
     ) -> KTable<Windowed<K>, A>
     where
         A: DefaultSerde + Clone + 'static,
-        R: Into<Option<A>>,
+        R: OptionalOutcome<A>,
     {
-        let fold = move |key: &K, value, before: Option<A>| add(key, value, before?).into();
+        let fold = move |key: &K, value, before: Option<A>| match before {
+            Some(before) => add(key, value, before).into_optional(),
+            None => Ok(None),
+        };
         let initialize = move || Some(initialize());
         let values = materialized.values.clone().unwrap_or_else(A::default_serde);
         self.build(
             "KSTREAM-AGGREGATE-",
             (initialize, fold),
             values,
-            materialized,
+            &materialized,
         )
     }
 
     fn build<A: Clone + 'static>(
         &self,
         prefix: &str,
-        (initialize, fold): (
+        functions: (
             impl Fn() -> Option<A> + Send + Sync + 'static,
-            impl Fn(&K, V, Option<A>) -> Option<A> + Send + Sync + 'static,
+            impl Fn(&K, V, Option<A>) -> RowResult<A> + Send + Sync + 'static,
         ),
         values: SerdeRef<A>,
-        materialized: Materialized<K, A>,
+        materialized: &Materialized<K, A>,
     ) -> KTable<Windowed<K>, A> {
-        let mut graph = self.grouped.builder().graph.borrow_mut();
-        let store = graph.store_name(&materialized, prefix);
-        let name = graph.name_or(self.grouped.next_name(), prefix);
-        if let Some(problem) = self.windows.problem(self.strategy) {
-            graph.fail(TopologyError::InvalidWindows(problem));
-        }
-        drop(graph);
-        let (parent, sources) = self.grouped.parent_of(&store);
-        let (keys, inputs) = self.grouped.serdes();
-        let view = window_view(Arc::clone(&store));
-        let aggregation = Aggregation {
-            store: Arc::clone(&store),
-            strategy: self.strategy,
-            keys: Arc::clone(keys),
-            values: Arc::clone(inputs),
-            initialize,
-            fold,
-        };
-        let node = time_node(&name, self.windows, aggregation);
-        let keys = materialized.key_serde(keys);
-        let store = windowed_store(self.windows, self.strategy, store, &keys, &values);
-        let mut graph = self.grouped.builder().graph.borrow_mut();
-        let node = match store.builder(&materialized) {
-            Ok(store) => node.with_stores([store]),
-            Err(error) => {
-                graph.fail(TopologyError::InvalidStore(error.to_string()));
-                node
-            }
-        };
-        let node = graph.add(&[parent], node.with_rows(Rows::Materialized));
-        drop(graph);
-        let keys: SerdeRef<Windowed<K>> =
-            Arc::new(TimeWindowedSerde::new(keys, self.windows.size_ms()));
-        let builder = self.grouped.builder().clone();
-        KTable::new(builder, node, sources, (keys, Some(values)), view)
+        let windows = self.windows;
+        self.grouped.windowed_table(
+            (windows, self.strategy),
+            prefix,
+            functions,
+            values,
+            materialized,
+            |name, aggregation| time_node(name, windows, aggregation),
+        )
     }
 }
 
@@ -169,7 +142,7 @@ where
     V: Clone + 'static,
     A: Clone + 'static,
     I: Fn() -> Option<A> + Send + Sync + 'static,
-    F: Fn(&K, V, Option<A>) -> Option<A> + Send + Sync + 'static,
+    F: Fn(&K, V, Option<A>) -> RowResult<A> + Send + Sync + 'static,
 {
     let aggregation = Arc::new(aggregation);
     let node = match windows {
@@ -186,26 +159,4 @@ where
     };
     node.with_output_versioned(false)
         .with_grace_ms(windows.grace_ms())
-}
-
-/// The store of an aggregation.
-pub(in crate::dsl) fn windowed_store<K, A>(
-    windows: TimeWindowing,
-    strategy: EmitStrategy,
-    name: Arc<str>,
-    keys: &SerdeRef<K>,
-    values: &SerdeRef<A>,
-) -> WindowedStore<K, A> {
-    let size_ms = windows.size_ms();
-    WindowedStore {
-        name,
-        rows: match windows {
-            TimeWindowing::Fixed(_) => StoreRows::Windows { size_ms },
-            TimeWindowing::Sliding(_) => StoreRows::Sliding { size_ms },
-        },
-        retention_min_ms: windows.retention_min_ms(),
-        strategy,
-        keys: Arc::clone(keys),
-        values: Arc::clone(values),
-    }
 }

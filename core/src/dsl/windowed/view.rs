@@ -11,9 +11,7 @@ use crate::state::{SessionStore, StateError, TimestampedWindowStore, ValueAndTim
 use crate::window::Windowed;
 
 /// The rows of a window store (Java: the view of `KStreamWindowAggregate`).
-pub(in crate::dsl) fn window_view<K: 'static, V: 'static>(
-    name: Arc<str>,
-) -> MakeView<Windowed<K>, V> {
+pub(super) fn window_view<K: 'static, V: 'static>(name: Arc<str>) -> MakeView<Windowed<K>, V> {
     stored(name, |task, store, key: &Windowed<K>| {
         let read = |store: &mut TimestampedWindowStore<K, V>, _: &_| {
             store.fetch_at(&key.key, key.window.start)
@@ -24,9 +22,7 @@ pub(in crate::dsl) fn window_view<K: 'static, V: 'static>(
 
 /// The rows of a session store, as of the ends of sessions (Java: the view of
 /// `KStreamSessionWindowAggregate`).
-pub(in crate::dsl) fn session_view<K: 'static, V: 'static>(
-    name: Arc<str>,
-) -> MakeView<Windowed<K>, V> {
+pub(super) fn session_view<K: 'static, V: 'static>(name: Arc<str>) -> MakeView<Windowed<K>, V> {
     stored(name, |task, store, key: &Windowed<K>| {
         let window = key.window;
         let read = |store: &mut SessionStore<K, V>, _: &_| -> Result<Option<V>, StateError> {

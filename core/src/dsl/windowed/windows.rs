@@ -280,28 +280,6 @@ impl TimeWindowing {
             Self::Sliding(windows) => windows.grace_ms,
         }
     }
-
-    /// How long records can come to a window, or need it to make others.
-    pub(super) const fn retention_min_ms(&self) -> i64 {
-        match self {
-            Self::Fixed(_) => self.size_ms().saturating_add(self.grace_ms()),
-            Self::Sliding(_) => {
-                let reach_ms = self.size_ms().saturating_mul(2);
-                reach_ms.saturating_add(self.grace_ms())
-            }
-        }
-    }
-
-    /// Why there are no such windows, or no such results of them.
-    pub(in crate::dsl) fn problem(&self, strategy: EmitStrategy) -> Option<String> {
-        match (self, strategy) {
-            (Self::Fixed(FixedWindows::Unlimited(_)), EmitStrategy::OnWindowClose) => {
-                Some("unlimited windows never close: emit their results on update".to_owned())
-            }
-            (Self::Fixed(windows), _) => windows.problem(),
-            (Self::Sliding(_), _) => None,
-        }
-    }
 }
 
 /// The windows of one timestamp.

@@ -6,11 +6,13 @@ use bytes::Bytes;
 
 use super::lookup::CoordinatorKind;
 use super::{Cluster, ClusterConfig, ClusterEvent};
+use crate::error::StreamsError;
 use crate::net::backoff::Backoff;
 use crate::net::connection::{Connection, ConnectionError, ConnectionEvent};
 use crate::net::driver::{ConnectionId, Output};
 use crate::net::features::BrokerFeatures;
 use crate::net::request::{RequestError, RequestToken};
+use crate::net::sasl::Login;
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::trace::{Level, LogEvent};
@@ -131,13 +133,14 @@ impl Cluster {
         let Some((key, connection)) = self.connection_mut(id) else {
             return;
         };
-        let result = connection.received(bytes, &mut events);
+        let result = connection.received(now, bytes, &mut events);
         for event in events {
             match event {
                 ConnectionEvent::Ready => self.ready(key),
                 ConnectionEvent::Send(bytes) => {
                     self.outputs.push_back(Output::Transmit(id, bytes));
                 }
+                ConnectionEvent::Reauthenticated => {}
                 ConnectionEvent::Response(token, response) => {
                     self.answered(now, token, Ok(response));
                 }
@@ -203,8 +206,13 @@ impl Cluster {
             node.backoff.failed(now, &mut self.rng);
             node.last_error = reason.to_string();
         }
+        if let Some(ConnectionError::Authentication { mechanism, message }) = &error {
+            self.lock_out(&address, mechanism, message);
+        }
         let level = match error {
-            Some(ConnectionError::Protocol(_)) => Level::Warn,
+            Some(ConnectionError::Protocol(_) | ConnectionError::Authentication { .. }) => {
+                Level::Warn
+            }
             _ => Level::Info,
         };
         self.events.push_back(ClusterEvent::Log(LogEvent::new(
@@ -224,7 +232,31 @@ impl Cluster {
             // Whatever made the connection break may have moved the leaders too.
             self.refresh.request(now);
         }
-        self.report_unreachable();
+        if !self.is_locked_out {
+            self.report_unreachable();
+        }
+    }
+
+    /// The brokers do not let us in (Java: `AuthenticationException`, fatal too).
+    fn lock_out(&mut self, broker: &str, mechanism: &str, message: &str) {
+        self.is_locked_out = true;
+        let error = StreamsError::Authentication {
+            broker: broker.into(),
+            mechanism: mechanism.into(),
+            message: message.into(),
+        };
+        self.events.push_back(ClusterEvent::Failed(error));
+    }
+
+    /// What the end of a connection may mean.
+    pub(super) fn why_closed(&mut self, id: ConnectionId) -> &'static str {
+        match self.connection_mut(id) {
+            Some((_, connection)) if connection.may_want_login() => {
+                "the broker closed the connection at the first request: it may want a login \
+                 (security.protocol)"
+            }
+            _ => "the broker closed the connection",
+        }
     }
 
     fn fail_link(&mut self, now: Instant, key: LinkKey, error: Option<&ConnectionError>) {
@@ -370,6 +402,9 @@ impl Cluster {
         let (candidates, None) = self.idle_candidates(now) else {
             return;
         };
+        if self.is_locked_out {
+            return;
+        }
         let config = &self.config;
         let mut best: Option<((u32, u64), Node)> = None;
         for node in candidates {
@@ -402,6 +437,9 @@ impl Cluster {
 
     /// Links that someone needs and that have no connection.
     fn unconnected(&self) -> Vec<LinkKey> {
+        if self.is_locked_out {
+            return Vec::new();
+        }
         let mut wishes = self.wishes.borrow_mut();
         wishes.retain(|key| self.address(key.node).is_some());
         let waiting = self
@@ -428,7 +466,9 @@ impl Cluster {
             .or_insert_with(|| NodeState::new(config, rng));
         let connection = ConnectionId(self.next_connection);
         self.next_connection += 1;
-        let machine = Connection::new(now, &config.client_id, config.request_timeout_ms);
+        let login = config.login.as_ref().ok().and_then(Option::as_ref);
+        let login = login.map(|login| Login::new(login.clone(), rng.split()));
+        let machine = Connection::new(now, &config.client_id, config.request_timeout_ms, login);
         let link = self.links.entry(key).or_default();
         link.connection = Some((connection, machine));
         link.opened = now;
@@ -478,6 +518,24 @@ impl Cluster {
         false
     }
 
+    /// Logs in anew where a session ends soon (KIP-368).
+    pub(super) fn repeat_logins(&mut self, now: Instant) {
+        let mut failed = Vec::new();
+        for link in self.links.values_mut() {
+            let Some((id, connection)) = &mut link.connection else {
+                continue;
+            };
+            match connection.reauthenticate(now) {
+                Some(Ok(bytes)) => self.outputs.push_back(Output::Transmit(*id, bytes)),
+                Some(Err(error)) => failed.push((*id, error.to_string())),
+                None => {}
+            }
+        }
+        for (id, reason) in failed {
+            self.drop_connection(now, id, None, &reason);
+        }
+    }
+
     /// Sends what there is room for.
     pub(super) fn flush_queues(&mut self, now: Instant) {
         let mut failed = Vec::new();
@@ -485,7 +543,7 @@ impl Cluster {
             let Some((id, connection)) = &mut link.connection else {
                 continue;
             };
-            while connection.has_room() {
+            while connection.has_room(now) {
                 let Some(queued) = link.queue.pop_front() else {
                     break;
                 };
@@ -536,7 +594,7 @@ impl Cluster {
         for key in self.unconnected() {
             retry(key.node).into_iter().for_each(&mut consider);
         }
-        if any_needed && self.any_ready().is_none() {
+        if any_needed && self.any_ready().is_none() && !self.is_locked_out {
             match self.idle_candidates(now) {
                 (idle, Some(wait_until)) if !idle.is_empty() => consider(wait_until),
                 (idle, _) => idle.into_iter().filter_map(retry).for_each(&mut consider),

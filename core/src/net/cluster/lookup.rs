@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Cluster, ClusterConfig, ClusterEvent, LinkKey};
 use crate::config::HostPort;
-use crate::error::StreamsError;
+use crate::error::{Concerned, StreamsError};
 use crate::net::backoff::Backoff;
 use crate::net::metadata::PartitionMetadata;
 use crate::net::request::{RequestError, RequestToken};
@@ -27,10 +27,14 @@ const TRANSACTION_COORDINATOR_TOKEN: RequestToken = RequestToken(u64::MAX - 2);
 #[derive(Debug)]
 pub(super) struct Refresh {
     topics: BTreeSet<TopicName>,
-    in_flight: bool,
+    /// What the request under way asks for.
+    in_flight: Option<BTreeSet<TopicName>>,
     /// Asked for while an answer was on its way: when to ask once more.
     again: Option<Instant>,
-    answers: u64,
+    /// Requests so far.
+    asked: u64,
+    /// How many there were when the last one that was understood was sent.
+    answered: u64,
     due: Instant,
     last_answer: Option<Instant>,
     backoff: Backoff,
@@ -41,9 +45,10 @@ impl Refresh {
     pub(super) fn new(config: &ClusterConfig) -> Self {
         Self {
             topics: BTreeSet::new(),
-            in_flight: false,
+            in_flight: None,
             again: None,
-            answers: 0,
+            asked: 0,
+            answered: 0,
             due: Instant::ZERO,
             last_answer: None,
             backoff: Backoff::new(config.retry_backoff_ms, config.retry_backoff_max_ms),
@@ -55,17 +60,21 @@ impl Refresh {
         let before = self.topics.len();
         self.topics.extend(topics);
         if self.topics.len() > before {
-            self.again = self.in_flight.then_some(now);
+            self.again = self.in_flight.is_some().then_some(now);
             self.due = self.due.min(now);
         }
     }
 
-    pub(super) const fn answers(&self) -> u64 {
-        self.answers
+    pub(super) const fn asked(&self) -> u64 {
+        self.asked
+    }
+
+    pub(super) const fn answered(&self) -> u64 {
+        self.answered
     }
 
     pub(super) fn request(&mut self, now: Instant) {
-        if self.in_flight {
+        if self.in_flight.is_some() {
             // The answer on its way may be older than what made the caller ask.
             self.again.get_or_insert(now.plus_ms(self.retry_backoff_ms));
             return;
@@ -79,7 +88,7 @@ impl Refresh {
 
     /// The time it becomes due, if that is yet to come.
     pub(super) fn due_after(&self, now: Instant) -> Option<Instant> {
-        (!self.in_flight && self.due > now).then_some(self.due)
+        (self.in_flight.is_none() && self.due > now).then_some(self.due)
     }
 }
 
@@ -158,7 +167,7 @@ impl Coordinator {
 impl Cluster {
     /// Asks for metadata when due. Returns whether a connection to any broker is missing.
     pub(super) fn drive_refresh(&mut self, now: Instant) -> bool {
-        if self.refresh.in_flight || self.refresh.due > now {
+        if self.refresh.in_flight.is_some() || self.refresh.due > now {
             return false;
         }
         let Some(key) = self.any_ready() else {
@@ -171,7 +180,8 @@ impl Cluster {
         let request = MetadataRequest::default()
             .with_topics(Some(topics.collect()))
             .with_allow_auto_topic_creation(false);
-        self.refresh.in_flight = true;
+        self.refresh.in_flight = Some(self.refresh.topics.clone());
+        self.refresh.asked += 1;
         self.refresh.again = None;
         self.ask(now, key, METADATA_TOKEN, Request::Metadata(request));
         false
@@ -192,12 +202,12 @@ impl Cluster {
         now: Instant,
         result: Result<Response, RequestError>,
     ) {
-        self.refresh.in_flight = false;
+        let asked = self.refresh.in_flight.take().unwrap_or_default();
         let failure = match result {
-            Ok(Response::Metadata(response)) => match self.take_metadata(now, &response) {
+            Ok(Response::Metadata(response)) => match self.take_metadata(now, &asked, &response) {
                 Ok(complete) => {
                     self.refresh.last_answer = Some(now);
-                    self.refresh.answers += 1;
+                    self.refresh.answered = self.refresh.asked;
                     if complete {
                         self.refresh.backoff.succeeded();
                         let age = self.config.metadata_max_age_ms;
@@ -223,8 +233,13 @@ impl Cluster {
             .push_back(ClusterEvent::Log(LogEvent::new(Level::Info, message)));
     }
 
-    /// Returns whether every wanted topic has a leader for every partition.
-    fn take_metadata(&mut self, now: Instant, response: &MetadataResponse) -> Result<bool, String> {
+    /// Returns whether every topic that was asked for has a leader for every partition.
+    fn take_metadata(
+        &mut self,
+        now: Instant,
+        asked: &BTreeSet<TopicName>,
+        response: &MetadataResponse,
+    ) -> Result<bool, String> {
         if response.error_code != 0 {
             self.rebootstrapping |= response.error_code == REBOOTSTRAP_REQUIRED;
             return Err(wire::error_name(response.error_code).to_string());
@@ -233,9 +248,8 @@ impl Cluster {
             .brokers
             .iter()
             .filter_map(|broker| {
-                let port = u16::try_from(broker.port).ok().filter(|port| *port > 0)?;
-                let host = broker.host.to_string();
-                Some((BrokerId(broker.node_id.0), HostPort { host, port }))
+                let at = HostPort::from_wire(&broker.host, broker.port)?;
+                Some((BrokerId(broker.node_id.0), at))
             })
             .collect();
         if brokers.is_empty() {
@@ -253,11 +267,9 @@ impl Cluster {
                 answered.insert(name);
             }
         }
-        for topic in &self.refresh.topics {
-            if !answered.contains(topic) {
-                self.metadata.deny_topic(topic);
-                complete = false;
-            }
+        for topic in asked.difference(&answered) {
+            self.metadata.deny_topic(topic);
+            complete = false;
         }
         if self.metadata.version() != version {
             self.events.push_back(ClusterEvent::MetadataChanged);
@@ -295,11 +307,13 @@ impl Cluster {
                 return false;
             }
             code @ (INVALID_TOPIC | TOPIC_AUTHORIZATION_FAILED) => {
-                let error = StreamsError::Broker {
-                    operation: format!("asking for the partitions of topic {name}"),
-                    code,
-                    message: wire::error_name(code).to_string(),
+                let operation = format!("asking for the partitions of topic {name}");
+                let concerned = Concerned {
+                    topic: Some(name),
+                    permission: "Describe",
+                    ..Concerned::default()
                 };
+                let error = StreamsError::refused(operation, code, "", concerned);
                 self.events
                     .push_back(ClusterEvent::TopicRefused(name.clone(), error));
                 return false;
@@ -396,13 +410,17 @@ impl Cluster {
                 }
                 Err((code, message)) if is_passing(code) => message,
                 Err((code, message)) => {
-                    self.coordinator_mut(kind).key = None;
-                    self.events
-                        .push_back(ClusterEvent::Failed(StreamsError::Broker {
-                            operation: format!("looking for {}", kind.name()),
-                            code,
-                            message,
-                        }));
+                    let key = self.coordinator_mut(kind).key.take();
+                    let mut concerned = Concerned::default();
+                    match kind {
+                        CoordinatorKind::Group => concerned.group = key.as_deref(),
+                        CoordinatorKind::Transaction => {
+                            concerned.transactional_id = key.as_deref();
+                        }
+                    }
+                    let operation = format!("looking for {}", kind.name());
+                    let error = StreamsError::refused(operation, code, &message, concerned);
+                    self.events.push_back(ClusterEvent::Failed(error));
                     return;
                 }
             },
@@ -447,11 +465,8 @@ fn read_coordinator(
             message.unwrap_or_else(|| wire::error_name(code).to_string()),
         ));
     }
-    match u16::try_from(port) {
-        Ok(port) if port > 0 && node >= 0 && !host.is_empty() => {
-            let host = host.to_string();
-            Ok((BrokerId(node), HostPort { host, port }))
-        }
+    match HostPort::from_wire(host, port) {
+        Some(at) if node >= 0 && !host.is_empty() => Ok((BrokerId(node), at)),
         _ => Err((
             COORDINATOR_NOT_AVAILABLE,
             "the answer names no coordinator".to_string(),

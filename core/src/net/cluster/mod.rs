@@ -5,6 +5,8 @@
 //! of transactions, everything else; a held fetch never delays a heartbeat, a commit or a produce.
 
 mod link;
+#[cfg(test)]
+mod login_tests;
 mod lookup;
 #[cfg(test)]
 mod tests;
@@ -14,12 +16,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use self::link::{Link, LinkKey, Node, NodeState, Purpose, Queued};
 use self::lookup::{Coordinator, CoordinatorKind, Refresh};
-use super::connection::ConnectionError;
+use super::connection::{ConnectionError, TLS};
 use super::driver::{ConnectionId, Input, Output};
 use super::features::BrokerFeatures;
 use super::metadata::Metadata;
 use super::request::{Outgoing, RequestError, RequestToken, Target};
-use crate::config::{HostPort, StreamsConfig};
+use crate::config::{ConfigError, HostPort, SaslLogin, StreamsConfig};
 use crate::error::StreamsError;
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -50,6 +52,8 @@ pub struct ClusterConfig {
     pub reconnect_backoff_max_ms: u64,
     /// Key: `metadata.max.age.ms`.
     pub metadata_max_age_ms: u64,
+    /// How every connection logs in; see [`StreamsConfig::sasl_login`].
+    pub login: Result<Option<SaslLogin>, ConfigError>,
 }
 
 impl ClusterConfig {
@@ -66,6 +70,7 @@ impl ClusterConfig {
             reconnect_backoff_ms: config.reconnect_backoff_ms(),
             reconnect_backoff_max_ms: config.reconnect_backoff_max_ms(),
             metadata_max_age_ms: config.metadata_max_age_ms(),
+            login: config.sasl_login(),
         }
     }
 
@@ -100,7 +105,8 @@ pub enum ClusterEvent {
     CoordinatorLost,
     /// The brokers refuse a topic for good (not: it does not exist yet).
     TopicRefused(TopicName, StreamsError),
-    /// The group's coordinator cannot be found for a reason that will not pass.
+    /// The group's coordinator cannot be found for a reason that will not pass, or the brokers do
+    /// not let us in; then nothing is connected to any more.
     Failed(StreamsError),
     /// For the log.
     Log(LogEvent),
@@ -127,6 +133,8 @@ pub struct Cluster {
     /// Known brokers all failed, so the bootstrap addresses count again.
     rebootstrapping: bool,
     unreachable_rounds: u32,
+    /// The brokers do not let us in: asking again and again may lock the user out.
+    is_locked_out: bool,
     refresh: Refresh,
     coordinator: Coordinator,
     transaction_coordinator: Coordinator,
@@ -142,7 +150,10 @@ impl Cluster {
         let nodes = (0..config.bootstrap.len())
             .map(|index| (Node::Bootstrap(index), NodeState::new(&config, &mut rng)))
             .collect();
+        let refused = config.login.as_ref().err().cloned();
+        let failed = refused.map(|error| ClusterEvent::Failed(StreamsError::Config(error)));
         Self {
+            is_locked_out: failed.is_some(),
             refresh: Refresh::new(&config),
             coordinator: Coordinator::new(&config, config.group_id.as_ref()),
             transaction_coordinator: Coordinator::new(&config, config.transactional_id.as_ref()),
@@ -162,7 +173,7 @@ impl Cluster {
             next_timeout: None,
             outputs: VecDeque::new(),
             responses: VecDeque::new(),
-            events: VecDeque::new(),
+            events: failed.into_iter().collect(),
         }
     }
 
@@ -171,9 +182,15 @@ impl Cluster {
         &self.metadata
     }
 
-    /// How many metadata answers were understood so far.
-    pub const fn metadata_answers(&self) -> u64 {
-        self.refresh.answers()
+    /// How many times metadata was asked for so far.
+    pub const fn metadata_requests(&self) -> u64 {
+        self.refresh.asked()
+    }
+
+    /// Which of the questions for metadata was the last to be answered and understood, counted
+    /// from 1; 0 while none was.
+    pub const fn metadata_request_answered(&self) -> u64 {
+        self.refresh.answered()
     }
 
     /// Makes a broker known that another answer named; metadata answers may overrule it.
@@ -305,9 +322,16 @@ impl Cluster {
         match input {
             Input::Connected(id) => self.connected(now, id),
             Input::ConnectFailed(id, reason) => self.drop_connection(now, id, None, &reason),
+            Input::TlsFailed(id, message) => {
+                let mechanism = TLS;
+                let error = ConnectionError::Authentication { mechanism, message };
+                let reason = error.to_string();
+                self.drop_connection(now, id, Some(error), &reason);
+            }
             Input::Received(id, bytes) => self.received(now, id, bytes),
             Input::Disconnected(id) => {
-                self.drop_connection(now, id, None, "the broker closed the connection");
+                let reason = self.why_closed(id);
+                self.drop_connection(now, id, None, reason);
             }
             Input::Timeout => {}
         }
@@ -326,6 +350,7 @@ impl Cluster {
         if any_needed && self.any_ready().is_none() {
             self.open_any(now);
         }
+        self.repeat_logins(now);
         self.flush_queues(now);
         self.next_timeout = self.compute_timeout(now, any_needed);
     }

@@ -98,17 +98,16 @@ impl<K, V> TimeOrderedKeyValueChangeBuffer<K, V> {
         let key = self.serdes.with_key(key, StoreBytes::new)?;
         let old = self.serdes.value(old)?;
         let new = self.serdes.value(new)?;
-        let buffered = self.buffered(&key);
+        if self.log.is_some() {
+            self.dirty.insert(&key);
+        }
         let value = BufferValue {
-            prior: buffered.map_or_else(|| old.clone(), |buffered| buffered.prior.clone()),
+            prior: old.clone(),
             old,
             new,
             context: context.clone(),
         };
-        if self.log.is_some() {
-            self.dirty.insert(&key);
-        }
-        self.set(time, key, value);
+        self.set(time, key, value, true);
         Ok(())
     }
 
@@ -178,16 +177,22 @@ impl<K, V> TimeOrderedKeyValueChangeBuffer<K, V> {
         self.changes.get(&(*time, StoreBytes::new(key)))
     }
 
-    fn set(&mut self, time: i64, key: StoreBytes, value: BufferValue) {
-        let time = *self.times.get_or_insert_with(key.clone(), || time);
-        self.size_bytes += record_size(&key, &value);
-        let key = (time, key);
-        let Some(buffered) = self.changes.get_mut(&key) else {
-            self.changes.insert(key, value);
+    /// Buffers `value`; where the key is buffered, its time stays and, if so asked, its prior value.
+    fn set(&mut self, time: i64, key: StoreBytes, mut value: BufferValue, keeps_prior: bool) {
+        if let Some(time) = self.times.get(&key)
+            && let Some(buffered) = self.changes.get_mut(&(*time, key.clone()))
+        {
+            self.size_bytes -= record_size(&key, buffered);
+            if keeps_prior {
+                value.prior = buffered.prior.take();
+            }
+            self.size_bytes += record_size(&key, &value);
+            *buffered = value;
             return;
-        };
-        let replaced = std::mem::replace(buffered, value);
-        self.size_bytes -= record_size(&key.1, &replaced);
+        }
+        self.size_bytes += record_size(&key, &value);
+        self.times.insert(key.clone(), time);
+        self.changes.insert((time, key), value);
     }
 
     fn remove(&mut self, key: &[u8]) {
@@ -213,6 +218,7 @@ impl<K, V> TimeOrderedKeyValueChangeBuffer<K, V> {
                 offset: -1,
                 timestamp: record.timestamp,
                 headers: record.headers.clone(),
+                source_record: None,
             };
             return Some((time, self.with_prior(&record.key, old, new, context)));
         };
@@ -285,7 +291,7 @@ impl<K: 'static, V: 'static> StateStore for TimeOrderedKeyValueChangeBuffer<K, V
                     .to_owned(),
             });
         };
-        self.set(time, StoreBytes::new(&record.key), value);
+        self.set(time, StoreBytes::new(&record.key), value, false);
         Ok(())
     }
 
@@ -365,35 +371,32 @@ impl<K: 'static, V: 'static> StateStore for TimeOrderedKeyValueChangeBuffer<K, V
     }
 }
 
-/// The keys that changed since the last commit, with when they first did.
+/// The keys that changed since the last commit, as they first did.
 #[derive(Debug, Default)]
 struct DirtyKeys {
-    keys: BTreeMap<StoreBytes, usize>,
+    known: Map<StoreBytes, ()>,
+    keys: Vec<StoreBytes>,
     /// The most there ever were: Java's table does not shrink.
     max_len: usize,
 }
 
 impl DirtyKeys {
     fn insert(&mut self, key: &StoreBytes) {
-        let next = self.keys.len();
-        if !self.keys.contains_key(key) {
-            self.keys.insert(key.clone(), next);
+        if self.known.insert(key.clone(), ()).is_none() {
+            self.keys.push(key.clone());
         }
     }
 
     /// Hands the keys out in the order of a Java hash set.
     fn take(&mut self) -> impl Iterator<Item = StoreBytes> {
         self.max_len = self.max_len.max(self.keys.len());
-        let mut keys: Vec<(usize, StoreBytes)> = std::mem::take(&mut self.keys)
-            .into_iter()
-            .map(|(key, since)| (since, key))
-            .collect();
-        keys.sort_unstable_by_key(|(since, _)| *since);
-        let hashes: Vec<i32> = keys.iter().map(|(_, key)| bytes_hash(key)).collect();
+        self.known.clear();
+        let mut keys = std::mem::take(&mut self.keys);
+        let hashes: Vec<i32> = keys.iter().map(|key| bytes_hash(key)).collect();
         let order = hash_table_order(&hashes, table_capacity(self.max_len));
         order
             .into_iter()
-            .map(move |at| std::mem::replace(&mut keys[at].1, StoreBytes::EMPTY))
+            .map(move |at| std::mem::replace(&mut keys[at], StoreBytes::EMPTY))
     }
 }
 

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::super::bytes::StoreBytes;
+use super::super::fuzzing::Disk;
+use super::super::storage::TaskStorage;
 use super::super::{ChangelogRecord, StateStore};
 use super::change_buffer::{Eviction, TimeOrderedKeyValueChangeBuffer};
 use super::join_buffer::TimeOrderedKeyValueBuffer;
@@ -28,8 +30,12 @@ pub fn join_buffer(data: &[u8]) {
         return;
     };
     let grace_ms = i64::from(grace_ms % 16);
+    let disk = Disk::default();
+    let (buffer, storage) = join(grace_ms, &disk);
     let mut run = JoinRun {
-        buffer: join(grace_ms),
+        buffer,
+        storage,
+        disk,
         model: Vec::new(),
         grace_ms,
         observed: -1,
@@ -58,7 +64,7 @@ pub fn buffer_changelogs(data: &[u8]) {
         timestamp: 1,
         headers: Headers::new(),
     };
-    let mut join = join(0);
+    let (mut join, _storage) = join(0, &Disk::default());
     if join.restore(joined.clone()).is_ok() {
         assert_eq!(join.num_records(), 1);
         let restored = join.restore(ChangelogRecord {
@@ -174,6 +180,7 @@ impl Run {
             offset: self.sequence,
             timestamp: time + 1,
             headers,
+            source_record: None,
         };
         let (new, old) = (change.0.as_ref(), change.1.as_ref());
         let put = self.buffer.put(time, &key, new, old, &context);
@@ -247,13 +254,18 @@ impl Run {
 
 type JoinBuffer = TimeOrderedKeyValueBuffer<Bytes, Bytes>;
 
-fn join(grace_ms: i64) -> JoinBuffer {
+fn join(grace_ms: i64, disk: &Disk) -> (JoinBuffer, TaskStorage) {
     let (keys, values) = (Bytes::default_serde(), Bytes::default_serde());
-    JoinBuffer::new("join", keys, values, grace_ms, true)
+    let mut buffer = JoinBuffer::new("join", keys, values, grace_ms, true);
+    let storage = disk.task_storage();
+    buffer.init(&storage).expect("memory does not fail");
+    (buffer, storage)
 }
 
 struct JoinRun {
     buffer: JoinBuffer,
+    storage: TaskStorage,
+    disk: Disk,
     /// In order of arrival.
     model: Vec<Eviction<Bytes, Bytes>>,
     grace_ms: i64,
@@ -268,7 +280,8 @@ impl JoinRun {
         match kind % 8 {
             // A key is no prefix of another one: otherwise numbers of records count as key bytes.
             0..=4 => self.put(kind / 64, value, (self.clock - i64::from(time % 32)).max(0)),
-            5..=6 => self.evict(),
+            5 => self.evict(),
+            6 => self.commit(),
             _ => self.restart(),
         }
         self.buffer.drain_changelog(&mut self.log);
@@ -282,6 +295,7 @@ impl JoinRun {
             offset: self.clock,
             timestamp,
             headers: Headers::new(),
+            source_record: None,
         };
         let put = self.buffer.put(&key, &value, timestamp, &context);
         let is_in_time = timestamp >= self.observed - self.grace_ms;
@@ -312,19 +326,36 @@ impl JoinRun {
             );
             let Some((at, _)) = expected else { break };
             self.model.remove(at);
-            self.buffer.remove_first();
+            self.buffer.remove_first().expect("memory does not fail");
         }
         assert_eq!(self.buffer.num_records(), self.model.len());
     }
 
-    /// A new buffer goes on where the old one was.
+    fn commit(&mut self) {
+        self.buffer.drain_changelog(&mut self.log);
+        let last = self.log.len() as i64 - 1;
+        let committed = self
+            .storage
+            .commit_restored(|_| (last >= 0).then_some(last));
+        committed.expect("memory does not fail");
+    }
+
+    /// A new buffer goes on where the old one was: from its changelog, and from what was committed
+    /// and the rest of the changelog.
     fn restart(&mut self) {
         self.buffer.drain_changelog(&mut self.log);
-        let mut restarted = join(self.grace_ms);
+        let (mut fresh, _storage) = join(self.grace_ms, &Disk::default());
         for record in &self.log {
+            fresh.restore(record.clone()).expect("its own bytes");
+        }
+        assert_eq!(rows(&fresh), rows(&self.buffer));
+        let (mut restarted, storage) = join(self.grace_ms, &self.disk);
+        let committed = storage.committed_offset("join");
+        let behind = committed.map_or(0, |offset| offset as usize + 1);
+        for record in &self.log[behind..] {
             restarted.restore(record.clone()).expect("its own bytes");
         }
-        assert_eq!(rows(&restarted), rows(&self.buffer));
-        self.buffer = restarted;
+        assert_eq!(rows(&restarted), rows(&fresh));
+        (self.buffer, self.storage) = (restarted, storage);
     }
 }

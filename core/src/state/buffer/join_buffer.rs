@@ -2,13 +2,17 @@
 //! `RocksDBTimeOrderedKeyValueBuffer`).
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::super::builder::TypedStoreBuilder;
+use super::super::byte_store::Direction;
 use super::super::bytes::StoreBytes;
 use super::super::changelog::{ChangelogBuffer, ChangelogEntry};
 use super::super::serdes::StoreSerdes;
+use super::super::storage::{
+    Space, SpaceRows, StorageError, StoreInit, TaskStorage, not_open, storage_error,
+};
 use super::super::{ChangelogRecord, StateError, StateStore, ValueFormat};
 use super::change_buffer::Eviction;
 use super::value::{BufferValue, Reader};
@@ -16,14 +20,16 @@ use crate::serde::SerdeRef;
 use crate::types::{Headers, NO_TIMESTAMP, RecordContext, TopicName};
 
 /// Every record that was put, in the order of their timestamps, of the bytes of their keys within
-/// a time, and then of arrival.
+/// a time, and then of arrival; in the storage of the task, as Java's.
 ///
 /// Each put and each removal goes to the changelog at once.
 pub struct TimeOrderedKeyValueBuffer<K, V> {
     serdes: StoreSerdes<K, V>,
     log: Option<ChangelogBuffer>,
-    /// By `{0}{timestamp: 8}{key}{number: 4}` (Java: `TimeFirstWindowKeySchema`).
-    rows: BTreeMap<StoreBytes, BufferValue>,
+    /// By `{0}{timestamp: 8}{key}{number: 4}` (Java: `TimeFirstWindowKeySchema`); set by
+    /// [`init`](StateStore::init).
+    rows: Option<Space>,
+    num_records: usize,
     grace_ms: i64,
     /// The highest timestamp put; -1 before the first one.
     observed_stream_time: i64,
@@ -44,7 +50,8 @@ impl<K, V> TimeOrderedKeyValueBuffer<K, V> {
         Self {
             serdes: StoreSerdes::new(name.into(), keys, values),
             log: is_logged.then(ChangelogBuffer::new),
-            rows: BTreeMap::new(),
+            rows: None,
+            num_records: 0,
             grace_ms: grace_ms.max(0),
             observed_stream_time: NO_TIMESTAMP,
             number: 0,
@@ -101,57 +108,99 @@ impl<K, V> TimeOrderedKeyValueBuffer<K, V> {
         self.number = self.number.wrapping_add(1) & i32::MAX;
         bytes.extend_from_slice(&self.number.to_be_bytes());
         let row = StoreBytes::new(bytes);
-        self.observed_stream_time = self.observed_stream_time.max(timestamp);
         let value = BufferValue {
             prior: None,
             old: None,
             new,
             context: context.clone(),
         };
+        write_row(&value, &mut self.bytes);
         if let Some(log) = &mut self.log {
-            write_row(&value, &mut self.bytes);
             log.push(entry(&row, Some(&self.bytes)));
         }
-        self.rows.insert(row, value);
+        let value = StoreBytes::new(&self.bytes);
+        self.rows_mut()?.put(&row, Some(value));
+        self.num_records += 1;
+        self.advance(timestamp)?;
         Ok(true)
     }
 
     /// The first record whose grace is over. It stays until [`remove_first`](Self::remove_first).
     ///
     /// # Errors
-    /// When a serde fails.
+    /// When the storage or a serde fails.
     pub fn first(&self) -> Result<Option<Eviction<K, V>>, StateError> {
-        let Some((row, buffered)) = self.rows.first_key_value() else {
+        let Some((row, value)) = self.first_row()? else {
             return Ok(None);
         };
-        let Some((timestamp, key, _)) = split_row(row) else {
+        let Some((timestamp, key, _)) = split_row(&row) else {
             return Err(self.corrupt("key"));
         };
         if timestamp > self.observed_stream_time - self.grace_ms {
             return Ok(None);
         }
-        let Some(value) = &buffered.new else {
+        let buffered = Reader::new(&value).value();
+        let Some((value, context)) = buffered.and_then(|b| Some((b.new?, b.context))) else {
             return Err(self.corrupt("value"));
         };
         Ok(Some(Eviction {
             key: self.serdes.read_key(key)?,
-            value: self.serdes.read_value(value)?,
-            context: buffered.context.clone(),
+            value: self.serdes.read_value(&value)?,
+            context,
         }))
     }
 
     /// Removes the record that is first.
-    pub fn remove_first(&mut self) {
-        if let Some((row, _)) = self.rows.pop_first()
-            && let Some(log) = &mut self.log
-        {
-            log.push(entry(&row, None));
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn remove_first(&mut self) -> Result<(), StateError> {
+        if let Some((row, _)) = self.first_row()? {
+            self.rows_mut()?.put(&row, None);
+            self.num_records -= 1;
+            if let Some(log) = &mut self.log {
+                log.push(entry(&row, None));
+            }
         }
+        Ok(())
     }
 
     /// How many records are buffered.
     pub fn num_records(&self) -> usize {
-        self.rows.len()
+        self.num_records
+    }
+
+    fn rows(&self) -> Result<&Space, StateError> {
+        self.rows
+            .as_ref()
+            .ok_or_else(|| not_open(self.serdes.store()))
+    }
+
+    fn rows_mut(&mut self) -> Result<&mut Space, StateError> {
+        let store = self.serdes.store();
+        self.rows.as_mut().ok_or_else(|| not_open(store))
+    }
+
+    fn scan(&self) -> Result<SpaceRows, StateError> {
+        let all = (Bound::Unbounded, Bound::Unbounded);
+        Ok(self.rows()?.scan(all, Direction::Forward))
+    }
+
+    fn first_row(&self) -> Result<Option<(StoreBytes, StoreBytes)>, StateError> {
+        let first = self.scan()?.next().transpose();
+        first.map_err(|error| self.failed(&error))
+    }
+
+    fn advance(&mut self, timestamp: i64) -> Result<(), StateError> {
+        if timestamp > self.observed_stream_time {
+            self.observed_stream_time = timestamp;
+            self.rows_mut()?.set_observed_stream_time(timestamp);
+        }
+        Ok(())
+    }
+
+    fn failed(&self, error: &StorageError) -> StateError {
+        storage_error(self.serdes.store(), error)
     }
 
     fn corrupt(&self, what: &str) -> StateError {
@@ -171,6 +220,31 @@ impl<K: 'static, V: 'static> StateStore for TimeOrderedKeyValueBuffer<K, V> {
         self.log.is_some()
     }
 
+    fn is_persistent(&self) -> bool {
+        true
+    }
+
+    fn init(&mut self, storage: &TaskStorage) -> Result<(), StateError> {
+        let rows = StoreInit {
+            storage,
+            store: self.serdes.store(),
+            format: ValueFormat::Plain.name(),
+            is_logged: self.log.is_some(),
+        };
+        let rows = rows.space("records by time")?;
+        self.observed_stream_time = rows.observed_stream_time();
+        self.rows = Some(rows);
+        for row in self.scan()? {
+            let (row, _) = row.map_err(|error| self.failed(&error))?;
+            let Some((_, _, number)) = split_row(&row) else {
+                return Err(self.corrupt("key"));
+            };
+            self.number = self.number.max(number);
+            self.num_records += 1;
+        }
+        Ok(())
+    }
+
     fn set_changelog_topic(&mut self, topic: &TopicName) {
         self.serdes.set_topic(topic);
     }
@@ -180,15 +254,18 @@ impl<K: 'static, V: 'static> StateStore for TimeOrderedKeyValueBuffer<K, V> {
             return Err(self.corrupt("key"));
         };
         if let Some(value) = &record.value {
-            let value = Reader::new(value).value();
-            let Some(value) = value.filter(|value| value.new.is_some()) else {
+            let read = Reader::new(value).value();
+            if read.is_none_or(|read| read.new.is_none()) {
                 return Err(self.corrupt("value"));
-            };
-            self.rows.insert(StoreBytes::new(&record.key), value);
-        } else {
-            self.rows.remove(&*record.key);
+            }
         }
-        self.observed_stream_time = self.observed_stream_time.max(timestamp);
+        let value = record.value.as_deref().map(StoreBytes::new);
+        let before = self.rows()?.get(&record.key);
+        let before = before.map_err(|error| self.failed(&error))?;
+        self.num_records += usize::from(value.is_some());
+        self.num_records -= usize::from(before.is_some());
+        self.rows_mut()?.put(&record.key, value);
+        self.advance(timestamp)?;
         // Java begins at 1 again, and writes over what it has restored.
         self.number = self.number.max(number);
         Ok(())
@@ -204,21 +281,20 @@ impl<K: 'static, V: 'static> StateStore for TimeOrderedKeyValueBuffer<K, V> {
         if let Some(log) = &mut self.log {
             log.clear();
         }
-        self.rows.clear();
         self.observed_stream_time = NO_TIMESTAMP;
-        self.number = 0;
-        Ok(())
+        (self.num_records, self.number) = (0, 0);
+        let cleared = self.rows_mut()?.clear();
+        cleared.map_err(|error| self.failed(&error))
     }
 
     fn approximate_num_entries(&self) -> u64 {
-        self.rows.len() as u64
+        self.num_records as u64
     }
 
     fn visit_rows(&self, visit: &mut dyn FnMut(ChangelogEntry<'_>)) -> Result<(), StateError> {
-        let mut bytes = Vec::new();
-        for (row, value) in &self.rows {
-            write_row(value, &mut bytes);
-            visit(entry(row, Some(&bytes)));
+        for row in self.scan()? {
+            let (row, value) = row.map_err(|error| self.failed(&error))?;
+            visit(entry(&row, Some(&value)));
         }
         Ok(())
     }

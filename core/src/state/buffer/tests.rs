@@ -1,6 +1,7 @@
 use ::bytes::Bytes;
 use proptest::prelude::*;
 
+use super::super::fuzzing::Disk;
 use super::super::{ChangelogRecord, StateError, StateStore};
 use super::fuzzing;
 use super::value::{BufferValue, Reader};
@@ -34,6 +35,7 @@ fn context() -> RecordContext {
         offset: 7,
         timestamp: 5,
         headers,
+        source_record: None,
     }
 }
 
@@ -226,7 +228,10 @@ type Join = TimeOrderedKeyValueBuffer<Option<String>, String>;
 
 fn join(grace_ms: i64) -> Join {
     let (keys, values) = (Option::<String>::default_serde(), String::default_serde());
-    Join::new("join", keys, values, grace_ms, true)
+    let mut join = Join::new("join", keys, values, grace_ms, true);
+    join.init(&Disk::default().task_storage())
+        .expect("memory does not fail");
+    join
 }
 
 #[test]
@@ -239,6 +244,7 @@ fn joined_records_wait_for_their_grace() {
             offset: 0,
             timestamp,
             headers: Headers::new(),
+            source_record: None,
         };
         let put = join.put(
             &Some("a".to_owned()),
@@ -257,7 +263,7 @@ fn joined_records_wait_for_their_grace() {
     let mut left = Vec::new();
     while let Some(eviction) = join.first().expect("is read") {
         left.push((eviction.value, eviction.context.timestamp));
-        join.remove_first();
+        join.remove_first().expect("memory does not fail");
     }
     assert_eq!(left, [("s".to_owned(), 5), ("t".to_owned(), 5)]);
     assert_eq!(join.num_records(), 2);

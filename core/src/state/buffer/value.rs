@@ -114,6 +114,7 @@ impl<'a> Reader<'a> {
             offset,
             timestamp,
             headers: Headers::from(headers),
+            source_record: None,
         })
     }
 

@@ -1,13 +1,13 @@
 //! Rows and changelog records of any bytes: typed stores answer with values or errors, and name
 //! themselves in these.
 
+use super::Disk;
 use crate::serde::{DefaultSerde, SerdeRef};
-use crate::state::storage::{InMemoryStorage, TaskStorage};
 use crate::state::{
     CacheBudget, ChangelogRecord, StateError, StateStore, Stores, TypedKeyValueStore,
     TypedSessionStore, TypedWindowStore, ValueLayout,
 };
-use crate::types::{Headers, RecordContext, TaskId};
+use crate::types::{Headers, RecordContext};
 
 /// Writes the pieces of `data` to stores of every layout, as rows and as changelog records.
 pub(super) fn check(data: &[u8]) {
@@ -37,11 +37,6 @@ fn context() -> RecordContext {
 
 fn serdes() -> (SerdeRef<String>, SerdeRef<i64>) {
     (String::default_serde(), i64::default_serde())
-}
-
-fn storage() -> TaskStorage {
-    let storage = TaskStorage::open(Box::new(InMemoryStorage::new()), "app", TaskId::new(0, 0));
-    storage.expect("memory does not fail")
 }
 
 fn check_error<T>(result: Result<T, StateError>) -> Option<T> {
@@ -88,7 +83,9 @@ fn key_value_stores(data: &[u8], is_cached: bool) {
                     builder = builder.with_caching_enabled();
                 }
                 let mut store = builder.build_typed(&CacheBudget::new(300));
-                store.init(&storage()).expect("memory does not fail");
+                store
+                    .init(&Disk::default().task_storage())
+                    .expect("memory does not fail");
                 key_value(store, data);
             }
         }};
@@ -124,7 +121,9 @@ fn windowed_stores(data: &[u8], is_cached: bool) {
                 builder = builder.with_caching_enabled();
             }
             let mut store = builder.build_typed(&CacheBudget::new(300));
-            store.init(&storage()).expect("memory does not fail");
+            store
+                .init(&Disk::default().task_storage())
+                .expect("memory does not fail");
             $check(store, data);
         }};
     }

@@ -2,6 +2,7 @@
 //! property tests and of a fuzz target: what is wrong panics.
 
 mod bad_rows;
+mod disk;
 mod interleaved;
 mod model;
 
@@ -14,6 +15,7 @@ use super::value::ValueFormat;
 use super::{CacheBudget, ChangelogRecord};
 use crate::types::{Headers, RecordContext, TopicName};
 
+pub(crate) use self::disk::Disk;
 pub use self::interleaved::check_interleaved;
 pub use self::model::check_exact;
 pub use super::buffer::fuzzing::{buffer_changelogs, change_buffer, join_buffer};
@@ -101,6 +103,7 @@ impl Op {
             offset: sequence,
             timestamp: 1000 + sequence / 2,
             headers: self.headers(),
+            source_record: None,
         }
     }
 

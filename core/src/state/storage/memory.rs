@@ -83,4 +83,8 @@ impl StorageFactory for InMemoryStorageFactory {
     fn open(&self, _task: TaskId) -> Result<Box<dyn Storage>, StorageError> {
         Ok(Box::new(InMemoryStorage::new()))
     }
+
+    fn is_lasting(&self) -> bool {
+        false
+    }
 }

@@ -24,6 +24,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod window;
+mod window_rows;
 
 use std::fmt;
 
@@ -34,7 +35,7 @@ use crate::types::TaskId;
 pub use self::key_value::PersistentKeyValueStore;
 pub(in crate::state) use self::key_value::not_open;
 pub use self::memory::{InMemoryStorage, InMemoryStorageFactory};
-pub use self::space::Space;
+pub use self::space::{Space, SpaceRows};
 pub(in crate::state) use self::task::storage_error;
 pub use self::task::{StoreInit, TaskStorage};
 pub use self::window::PersistentWindowStore;
@@ -100,6 +101,11 @@ pub trait StorageFactory {
     /// [`StorageError::Locked`] while another thread or process has it: the task is made later.
     /// Any other error stops the thread.
     fn open(&self, task: TaskId) -> Result<Box<dyn Storage>, StorageError>;
+
+    /// False when what is in a storage ends with it.
+    fn is_lasting(&self) -> bool {
+        true
+    }
 }
 
 /// Why a storage cannot be used (Java: `ProcessorStateException`, `LockException`). `place` is

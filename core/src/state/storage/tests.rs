@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::super::byte_store::{ByteBounds, ByteKeyValueStore, Direction};
 use super::super::bytes::StoreBytes;
-use super::super::windowed::{ByteWindowStore, KeySchema, RowKey, WindowQuery};
+use super::super::windowed::{ByteWindowStore, KeySchema, RowKey, RowOrder, WindowQuery};
 use super::*;
 
 /// All batches in order: what they give is what is there.
@@ -387,12 +387,14 @@ fn rows_are_not_there_before_they_are_opened() {
     );
 }
 
+const SEGMENTED: RowOrder = RowOrder::Segmented { interval_ms: 10 };
+
 #[test]
 fn whole_segments_expire_and_the_time_survives() {
     let disk = Disk::default();
     let open = || {
         let storage = TaskStorage::open(disk.open(), "app", TaskId::new(0, 1)).expect("is opened");
-        let mut rows = PersistentWindowStore::new("w", KeySchema::Window, 10, 20);
+        let mut rows = PersistentWindowStore::new("w", KeySchema::Window, SEGMENTED, 20);
         rows.init(&init(&storage, "w")).expect("has its place");
         (storage, rows)
     };

@@ -1,6 +1,7 @@
 //! Rows of a window or session store in the storage of a task (Java: `RocksDBWindowStore`,
 //! `RocksDBSessionStore` over `AbstractRocksDBSegmentedBytesStore`).
 
+use std::cell::Cell;
 use std::ops::Bound;
 
 use super::super::StateError;
@@ -13,18 +14,19 @@ use super::StorageError;
 use super::key_value::not_open;
 use super::space::{Space, SpaceRows};
 use super::task::{StoreInit, storage_error};
+use super::window_rows::{PLACE_BYTES_MAX, Piece, RowLayout, read_segment, segment_bytes};
 
-/// Persistent rows by segment, a stretch of time, and then by their bytes. The segment stands
-/// before the bytes of a row, so that all rows of the segments that expire lie together and one
-/// removal takes them.
+/// Persistent rows by segment, a stretch of time, and within one by their bytes or by time. Whole
+/// segments expire.
 #[derive(Debug)]
 pub struct PersistentWindowStore {
     name: Box<str>,
-    schema: KeySchema,
-    interval_ms: i64,
+    layout: RowLayout,
     retention_ms: i64,
     /// The highest time of any row; -1 before the first.
     observed_stream_time: i64,
+    /// No row is in a segment below this one; `None` before somebody looked.
+    lowest_segment: Cell<Option<i64>>,
     /// Set by [`init`](ByteWindowStore::init).
     space: Option<Space>,
     bytes: Vec<u8>,
@@ -32,14 +34,14 @@ pub struct PersistentWindowStore {
 
 impl PersistentWindowStore {
     /// Rows of the store `name`, to be read and written after [`init`](ByteWindowStore::init).
-    /// They live for `retention_ms` and expire in segments of `interval_ms`, at least 1.
-    pub fn new(name: &str, schema: KeySchema, interval_ms: i64, retention_ms: i64) -> Self {
+    /// They live for `retention_ms` and expire in the segments of `order`.
+    pub fn new(name: &str, schema: KeySchema, order: RowOrder, retention_ms: i64) -> Self {
         Self {
             name: Box::from(name),
-            schema,
-            interval_ms,
+            layout: RowLayout { schema, order },
             retention_ms,
             observed_stream_time: -1,
+            lowest_segment: Cell::new(None),
             space: None,
             bytes: Vec::new(),
         }
@@ -57,12 +59,6 @@ impl PersistentWindowStore {
         storage_error(&self.name, error)
     }
 
-    const fn order(&self) -> RowOrder {
-        RowOrder::Segmented {
-            interval_ms: self.interval_ms,
-        }
-    }
-
     /// The latest time that is past the retention.
     const fn expired_to(&self) -> i64 {
         self.observed_stream_time.saturating_sub(self.retention_ms)
@@ -70,21 +66,39 @@ impl PersistentWindowStore {
 
     /// The first segment that takes rows: some of them may be expired already.
     fn first_segment(&self) -> i64 {
-        self.order().segment(self.expired_to())
+        self.layout.segment(self.expired_to())
     }
 
-    fn write_row(&self, row: RowKey<&[u8]>, out: &mut Vec<u8>) {
-        out.clear();
-        out.extend_from_slice(&segment_bytes(self.order().segment(row.time)));
-        self.schema.write(row, out);
+    /// The lowest segment that may have rows. Walks begin there: an empty segment costs a search.
+    fn lowest_segment(&self, space: &Space) -> Result<i64, StateError> {
+        if let Some(known) = self.lowest_segment.get() {
+            return Ok(known);
+        }
+        let all = (Bound::Unbounded, Bound::Unbounded);
+        let first = space.scan(all, Direction::Forward).next().transpose();
+        let first = first.map_err(|error| self.error(&error))?;
+        let segment = first.and_then(|(row, _)| Some(read_segment(&row)?.0));
+        let lowest = segment.unwrap_or(i64::MAX);
+        self.lowest_segment.set(Some(lowest));
+        Ok(lowest)
     }
 
     /// Writes one row.
     fn set(&mut self, row: RowKey<&[u8]>, value: Option<&[u8]>) -> Result<(), StateError> {
+        let layout = self.layout;
+        let segment = layout.segment(row.time);
+        let lowest = self.lowest_segment.get();
+        self.lowest_segment
+            .set(lowest.map(|lowest| lowest.min(segment)));
         let mut bytes = std::mem::take(&mut self.bytes);
-        self.write_row(row, &mut bytes);
-        let space = self.space_mut();
-        let written = space.map(|space| space.put(&bytes, value.map(StoreBytes::new)));
+        let written = self.space_mut().map(|space| {
+            layout.write(row, &mut bytes);
+            space.put(&bytes, value.map(StoreBytes::new));
+            if layout.is_indexed() {
+                layout.write_index(row, &mut bytes);
+                space.put(&bytes, value.map(|_| StoreBytes::EMPTY));
+            }
+        });
         self.bytes = bytes;
         written
     }
@@ -112,22 +126,19 @@ impl ByteWindowStore for PersistentWindowStore {
     }
 
     fn init(&mut self, init: &StoreInit<'_>) -> Result<(), StateError> {
-        let kind = match self.schema {
-            KeySchema::Window => "window",
-            KeySchema::Session => "session",
-        };
-        let space = init.space(&format!("{kind} in segments of {} ms", self.interval_ms))?;
+        let space = init.space(&self.layout.describe())?;
         self.observed_stream_time = space.observed_stream_time();
         self.space = Some(space);
         Ok(())
     }
 
     fn get(&self, row: RowKey<&[u8]>) -> Result<Option<StoreBytes>, StateError> {
-        if row.time <= self.expired_to() {
+        let RowLayout { schema, order } = self.layout;
+        if row.time < order.seen_from(schema, self.expired_to()) {
             return Ok(None);
         }
-        let mut bytes = Vec::with_capacity(SEGMENT_BYTES + row.key.len() + ROW_SUFFIX_BYTES_MAX);
-        self.write_row(row, &mut bytes);
+        let mut bytes = Vec::with_capacity(PLACE_BYTES_MAX + row.key.len());
+        self.layout.write(row, &mut bytes);
         self.space()?
             .get(&bytes)
             .map_err(|error| self.error(&error))
@@ -135,7 +146,7 @@ impl ByteWindowStore for PersistentWindowStore {
 
     fn put(&mut self, row: RowKey<&[u8]>, value: Option<&[u8]>) -> Result<bool, StateError> {
         self.advance(row.time)?;
-        if self.order().segment(row.time) < self.first_segment() {
+        if self.layout.segment(row.time) < self.first_segment() {
             return Ok(false);
         }
         self.set(row, value)?;
@@ -147,27 +158,34 @@ impl ByteWindowStore for PersistentWindowStore {
     }
 
     fn scan(&self, query: &WindowQuery<'_>, direction: Direction) -> WindowRows<'_> {
-        let query = WindowQuery {
-            time_from: query.time_from.max(self.expired_to().saturating_add(1)),
-            ..*query
-        };
+        let RowLayout { schema, order } = self.layout;
+        let mut query = *query;
+        // Java shows all sessions of a segment to those who ask for a stretch of time.
+        if !(self.layout.is_by_time() && query.is_of_time && schema == KeySchema::Session) {
+            let seen_from = order.seen_from(schema, self.expired_to());
+            query.time_from = query.time_from.max(seen_from);
+        }
         if query.is_empty() {
             return Box::new(std::iter::empty());
         }
-        let space = match self.space() {
-            Ok(space) => space,
+        let space = self.space();
+        let found = space.and_then(|space| Ok((space, self.lowest_segment(space)?)));
+        let (space, lowest) = match found {
+            Ok(found) => found,
             Err(error) => return Box::new(std::iter::once(Err(error))),
         };
-        let (from, to) = query.byte_bounds(self.schema);
-        let order = self.order();
-        let segments = (order.segment(query.time_from), order.segment(query.time_to));
+        let latest = query.time_to.min(self.observed_stream_time);
+        let first = self.layout.segment(query.time_from);
+        let segments = (
+            first.max(lowest).max(self.first_segment()),
+            self.layout.segment(latest),
+        );
         let owned = |bound: Bound<&[u8]>| bound.map(StoreBytes::new);
         Box::new(SegmentScan {
             rows: self,
             space,
             segments: (segments.0 <= segments.1).then_some(segments),
-            from,
-            to,
+            piece: self.layout.piece(&query),
             within: None,
             direction,
             keys: (owned(query.keys.0), owned(query.keys.1)),
@@ -180,11 +198,14 @@ impl ByteWindowStore for PersistentWindowStore {
 
     fn approximate_num_entries(&self) -> u64 {
         let space = self.space.as_ref();
-        space.map_or(0, |space| space.approximate_len().unwrap_or(0))
+        let len = space.map_or(0, |space| space.approximate_len().unwrap_or(0));
+        // Every row is in the index, too.
+        len >> u32::from(self.layout.is_indexed())
     }
 
     fn clear(&mut self) -> Result<(), StateError> {
         self.observed_stream_time = -1;
+        self.lowest_segment.set(None);
         let cleared = self.space_mut()?.clear();
         cleared.map_err(|error| self.error(&error))
     }
@@ -196,8 +217,7 @@ struct SegmentScan<'a> {
     space: &'a Space,
     /// The first and the last segment still to walk.
     segments: Option<(i64, i64)>,
-    from: Vec<u8>,
-    to: Option<Vec<u8>>,
+    piece: Piece,
     within: Option<SpaceRows>,
     direction: Direction,
     keys: (Bound<StoreBytes>, Bound<StoreBytes>),
@@ -205,27 +225,16 @@ struct SegmentScan<'a> {
 }
 
 impl SegmentScan<'_> {
-    /// Goes to the next segment that has rows; `None` when there is none.
+    /// Goes to the next segment; `None` when there is none.
     fn enter(&mut self) -> Option<Result<(), StateError>> {
         let (first, last) = self.segments.take()?;
-        let lowest = segment_bytes(first);
-        let behind = last.checked_add(1).map(segment_bytes);
-        let to = behind
-            .as_ref()
-            .map_or(Bound::Unbounded, |end| Bound::Excluded(&end[..]));
-        let bounds = (Bound::Included(&lowest[..]), to);
-        let mut all = self.space.scan(bounds, self.direction);
-        if self.from.is_empty() && self.to.is_none() {
-            self.within = Some(all);
+        if self.piece.from.is_empty() && self.piece.to == Bound::Unbounded {
+            self.within = Some(self.rows_between(first, last));
             return Some(Ok(()));
         }
-        let (next, _) = match all.next()? {
-            Ok(row) => row,
-            Err(error) => return Some(Err(self.rows.error(&error))),
-        };
-        let segment = match read_segment(&next) {
-            Some((segment, _)) => segment,
-            None => return Some(Err(self.short(next.len()))),
+        let segment = match self.next_segment(first, last)? {
+            Ok(segment) => segment,
+            Err(error) => return Some(Err(error)),
         };
         let rest = match self.direction {
             Direction::Forward => segment.checked_add(1).map(|next| (next, last)),
@@ -233,17 +242,49 @@ impl SegmentScan<'_> {
         };
         self.segments = rest.filter(|(first, last)| first <= last);
         let prefix = segment_bytes(segment);
-        let from = [&prefix[..], &self.from].concat();
-        let to = self.to.as_ref().map(|to| [&prefix[..], to].concat());
-        let end = segment.checked_add(1).map(segment_bytes);
-        let to = match (&to, &end) {
-            (Some(to), _) => Bound::Included(&to[..]),
-            (None, Some(end)) => Bound::Excluded(&end[..]),
-            (None, None) => Bound::Unbounded,
+        let within = |bytes: &Vec<u8>| [&prefix[..], bytes].concat();
+        let from = within(&self.piece.from);
+        let to = match &self.piece.to {
+            Bound::Included(to) => Bound::Included(within(to)),
+            Bound::Excluded(to) => Bound::Excluded(within(to)),
+            Bound::Unbounded => segment.checked_add(1).map_or(Bound::Unbounded, |next| {
+                Bound::Excluded(segment_bytes(next).to_vec())
+            }),
         };
+        let to = to.as_ref().map(|to| &to[..]);
         let bounds = (Bound::Included(&from[..]), to);
         self.within = Some(self.space.scan(bounds, self.direction));
         Some(Ok(()))
+    }
+
+    /// All rows of the segments from `first` to `last`.
+    fn rows_between(&self, first: i64, last: i64) -> SpaceRows {
+        let lowest = segment_bytes(first);
+        let behind = last.checked_add(1).map(segment_bytes);
+        let to = behind
+            .as_ref()
+            .map_or(Bound::Unbounded, |end| Bound::Excluded(&end[..]));
+        self.space
+            .scan((Bound::Included(&lowest[..]), to), self.direction)
+    }
+
+    /// The next segment of a walk from `first` to `last` that may have rows. Where there are few, as
+    /// with the intervals of Kafka Streams, looking for one that has takes longer than reading an
+    /// empty one.
+    fn next_segment(&self, first: i64, last: i64) -> Option<Result<i64, StateError>> {
+        if last.saturating_sub(first) < SEGMENTS_WALKED {
+            return Some(Ok(match self.direction {
+                Direction::Forward => first,
+                Direction::Backward => last,
+            }));
+        }
+        Some(match self.rows_between(first, last).next()? {
+            Ok((row, _)) => match read_segment(&row) {
+                Some((segment, _)) => Ok(segment),
+                None => Err(self.short(row.len())),
+            },
+            Err(error) => Err(self.rows.error(&error)),
+        })
     }
 
     fn short(&self, len: usize) -> StateError {
@@ -257,23 +298,28 @@ impl SegmentScan<'_> {
 
     /// The row as a store shows it, if it was asked for.
     fn read(&self, bytes: &[u8], value: StoreBytes) -> Option<Result<WindowRow, StateError>> {
-        let row = read_segment(bytes).and_then(|(_, row)| self.rows.schema.read(row));
-        let Some(row) = row else {
+        let Some((row, is_index)) = self.rows.layout.read(bytes) else {
             return Some(Err(self.short(bytes.len())));
         };
         let keys = (
             self.keys.0.as_ref().map(|key| &**key),
             self.keys.1.as_ref().map(|key| &**key),
         );
-        let query = WindowQuery { keys, ..self.query };
-        query.matches(row).then(|| {
+        if !(WindowQuery { keys, ..self.query }).matches(row) {
+            return None;
+        }
+        let value = match is_index {
+            true => self.rows.get(row).transpose()?,
+            false => Ok(value),
+        };
+        Some(value.map(|value| {
             let key = RowKey {
                 key: StoreBytes::new(row.key),
                 time: row.time,
                 tail: row.tail,
             };
-            Ok((key, value))
-        })
+            (key, value)
+        }))
     }
 }
 
@@ -299,17 +345,5 @@ impl Iterator for SegmentScan<'_> {
     }
 }
 
-/// What stands before the bytes of a row: ordered as the numbers are.
-fn segment_bytes(segment: i64) -> [u8; SEGMENT_BYTES] {
-    (segment ^ i64::MIN).to_be_bytes()
-}
-
-fn read_segment(bytes: &[u8]) -> Option<(i64, &[u8])> {
-    let (segment, row) = bytes.split_first_chunk()?;
-    Some((i64::from_be_bytes(*segment) ^ i64::MIN, row))
-}
-
-const SEGMENT_BYTES: usize = 8;
-
-/// Those of a session: see [`KeySchema::suffix_bytes`].
-const ROW_SUFFIX_BYTES_MAX: usize = 16;
+/// Half of the retention is a segment, so no more than three are live.
+const SEGMENTS_WALKED: i64 = 4;

@@ -1,18 +1,13 @@
 //! Random histories of versioned stores, in memory and persistent, against a map of what was put.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
 
-use super::super::byte_store::{ByteBounds, Direction};
-use super::super::bytes::StoreBytes;
-use super::super::storage::{
-    InMemoryStorage, Storage, StorageBatch, StorageError, StorageRows, StoreInit, TaskStorage,
-};
+use super::super::byte_store::Direction;
+use super::super::fuzzing::Disk;
+use super::super::storage::{StoreInit, TaskStorage};
 use super::persistent::PersistentVersionedKeyValueStore;
 use super::rows::{ByteVersionedStore, InMemoryVersionedKeyValueStore, VersionedBytes};
 use super::versions::{PutReturn, SegmentRow};
-use crate::types::TaskId;
 
 /// Any bytes are a history.
 pub fn versions(data: &[u8]) {
@@ -65,7 +60,7 @@ struct Run {
 impl Run {
     fn new(retention_ms: i64, interval_ms: i64) -> Self {
         let disk = Disk::default();
-        let (storage, persistent) = disk.open(retention_ms, interval_ms);
+        let (storage, persistent) = open(&disk, retention_ms, interval_ms);
         Self {
             store: InMemoryVersionedKeyValueStore::new(retention_ms, interval_ms),
             disk,
@@ -115,7 +110,7 @@ impl Run {
     fn commit(&mut self, restart: bool) {
         self.storage.commit_restored(|_| None).expect("in memory");
         if restart {
-            (self.storage, self.persistent) = self.disk.open(self.retention_ms, self.interval_ms);
+            (self.storage, self.persistent) = open(&self.disk, self.retention_ms, self.interval_ms);
         }
     }
 
@@ -241,49 +236,20 @@ fn visited(store: &dyn ByteVersionedStore) -> Vec<Visited> {
     known
 }
 
-/// What outlives a task.
-#[derive(Clone, Default)]
-struct Disk(Rc<RefCell<InMemoryStorage>>);
-
-impl Disk {
-    fn open(
-        &self,
-        retention_ms: i64,
-        interval_ms: i64,
-    ) -> (TaskStorage, PersistentVersionedKeyValueStore) {
-        let disk = Box::new(self.clone());
-        let storage = TaskStorage::open(disk, "app", TaskId::new(0, 0)).expect("its own");
-        let mut store = PersistentVersionedKeyValueStore::new("store", retention_ms, interval_ms);
-        let init = StoreInit {
-            storage: &storage,
-            store: "store",
-            format: "plain values",
-            is_logged: true,
-        };
-        store.init(&init).expect("in memory");
-        (storage, store)
-    }
-}
-
-impl Storage for Disk {
-    fn get(&self, space: u16, key: &[u8]) -> Result<Option<StoreBytes>, StorageError> {
-        self.0.borrow().get(space, key)
-    }
-
-    fn range(&self, space: u16, bounds: ByteBounds<'_>, direction: Direction) -> StorageRows<'_> {
-        let rows: Vec<_> = self.0.borrow().range(space, bounds, direction).collect();
-        Box::new(rows.into_iter())
-    }
-
-    fn approximate_len(&self, space: u16) -> Result<u64, StorageError> {
-        self.0.borrow().approximate_len(space)
-    }
-
-    fn write(&mut self, batch: &StorageBatch) -> Result<(), StorageError> {
-        self.0.borrow_mut().write(batch)
-    }
-
-    fn flush(&mut self) -> Result<(), StorageError> {
-        Ok(())
-    }
+/// A persistent store over what is on `disk`.
+fn open(
+    disk: &Disk,
+    retention_ms: i64,
+    interval_ms: i64,
+) -> (TaskStorage, PersistentVersionedKeyValueStore) {
+    let storage = disk.task_storage();
+    let mut store = PersistentVersionedKeyValueStore::new("store", retention_ms, interval_ms);
+    let init = StoreInit {
+        storage: &storage,
+        store: "store",
+        format: "plain values",
+        is_logged: true,
+    };
+    store.init(&init).expect("in memory");
+    (storage, store)
 }

@@ -7,7 +7,8 @@ use super::super::storage::PersistentWindowStore;
 use super::super::value::ValueLayout;
 use super::super::{StateError, Stores};
 use super::keys::KeySchema;
-use super::rows::{ByteWindowStore, InMemoryWindowStore, RowOrder};
+use super::memory::InMemoryWindowStore;
+use super::rows::{ByteWindowStore, RowOrder};
 use super::session_store::{SessionStore, SessionStoreWithHeaders, TypedSessionStore};
 use super::stack::{WindowBytesStore, WindowStoreOptions};
 use super::window_store::{
@@ -74,13 +75,13 @@ impl Stores {
         ))
     }
 
-    /// Windows in memory in the order of Java's persistent store of aggregations that emit when
-    /// windows close (Java: `RocksDbIndexedTimeOrderedWindowBytesStoreSupplier`), with an index by
-    /// key or without.
+    /// Windows in the storage of the task, in order of time for aggregations that emit when windows
+    /// close (Java: `RocksDbIndexedTimeOrderedWindowBytesStoreSupplier`), with an index by key or
+    /// without.
     ///
     /// # Errors
     /// As for [`in_memory_window_store`](Self::in_memory_window_store).
-    pub fn time_ordered_window_store(
+    pub fn persistent_time_ordered_window_store(
         name: impl Into<Arc<str>>,
         retention_ms: i64,
         window_size_ms: i64,
@@ -88,21 +89,22 @@ impl Stores {
     ) -> Result<Arc<dyn WindowBytesStoreSupplier>, StateError> {
         let order = time_ordered(retention_ms, is_indexed);
         let supplier = Supplier::new(name.into(), KeySchema::Window, order, retention_ms)?;
+        let supplier = supplier.persistent();
         Ok(Arc::new(supplier.of_windows(window_size_ms, false)?))
     }
 
-    /// Sessions in memory in the order of Java's persistent store of aggregations that emit when
-    /// windows close (Java: `RocksDbTimeOrderedSessionBytesStoreSupplier`).
+    /// Sessions in the storage of the task, in order of time for aggregations that emit when windows
+    /// close (Java: `RocksDbTimeOrderedSessionBytesStoreSupplier`).
     ///
     /// # Errors
     /// When the retention is negative.
-    pub fn time_ordered_session_store(
+    pub fn persistent_time_ordered_session_store(
         name: impl Into<Arc<str>>,
         retention_ms: i64,
     ) -> Result<Arc<dyn SessionBytesStoreSupplier>, StateError> {
         let order = time_ordered(retention_ms, true);
-        let supplier = Supplier::new(name.into(), KeySchema::Session, order, retention_ms);
-        Ok(Arc::new(supplier?))
+        let supplier = Supplier::new(name.into(), KeySchema::Session, order, retention_ms)?;
+        Ok(Arc::new(supplier.persistent()))
     }
 
     /// Windows in the storage of the task, in segments of half the retention and at least a minute
@@ -355,12 +357,16 @@ impl Supplier {
     }
 
     fn rows(&self) -> Box<dyn ByteWindowStore> {
-        let (schema, retention_ms) = (self.schema, self.retention_ms);
-        match self.order {
-            RowOrder::Segmented { interval_ms } if self.is_persistent => Box::new(
-                PersistentWindowStore::new(&self.name, schema, interval_ms, retention_ms),
-            ),
-            order => Box::new(InMemoryWindowStore::new(schema, order, retention_ms)),
+        let (schema, order, retention_ms) = (self.schema, self.order, self.retention_ms);
+        if self.is_persistent {
+            Box::new(PersistentWindowStore::new(
+                &self.name,
+                schema,
+                order,
+                retention_ms,
+            ))
+        } else {
+            Box::new(InMemoryWindowStore::new(schema, order, retention_ms))
         }
     }
 }

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::super::byte_store::Direction;
-use super::super::storage::{InMemoryStorage, PersistentWindowStore, TaskStorage};
+use super::super::fuzzing::Disk;
+use super::super::storage::{PersistentWindowStore, TaskStorage};
 use super::super::value::ValueFormat;
 use super::super::{CacheBudget, ChangelogRecord};
 use super::keys::{KeySchema, RowKey, WindowQuery};
-use super::rows::{ByteWindowStore, InMemoryWindowStore, RowOrder, WindowRows};
+use super::memory::InMemoryWindowStore;
+use super::rows::{ByteWindowStore, RowOrder, WindowRows};
 use super::stack::{WindowBytesStore, WindowStoreOptions};
-use crate::types::{Headers, RecordContext, TaskId};
+use crate::types::{Headers, RecordContext};
 
 /// Any bytes are a history.
 pub fn windows(data: &[u8]) {
@@ -91,7 +93,7 @@ const fn time_ordered(is_indexed: bool) -> RowOrder {
     }
 }
 
-const KINDS: [Kind; 25] = {
+const KINDS: [Kind; 30] = {
     use KeySchema::{Session, Window};
     use RowOrder::TimeFirst;
     use ValueFormat::{Plain, Timestamped, TimestampedWithHeaders, WithHeaders};
@@ -121,6 +123,11 @@ const KINDS: [Kind; 25] = {
         persistent(kind(Session, SEGMENTED, WithHeaders, true, Some(false))),
         persistent(kind(Window, SEGMENTED, Plain, true, None)),
         persistent(duplicates(SEGMENTED)),
+        persistent(kind(Window, TIME_ORDERED, Timestamped, false, None)),
+        persistent(kind(Window, TIME_ORDERED, Plain, true, None)),
+        persistent(kind(Window, INDEXED, Timestamped, false, None)),
+        persistent(kind(Session, INDEXED, Plain, false, None)),
+        persistent(kind(Session, INDEXED, Plain, true, Some(true))),
     ]
 };
 
@@ -156,16 +163,18 @@ fn collect(rows: WindowRows<'_>) -> Vec<(Row, Vec<u8>)> {
         .collect()
 }
 
-fn build(kind: Kind, budget: &CacheBudget) -> (WindowBytesStore, TaskStorage) {
+fn build(kind: Kind, budget: &CacheBudget, disk: &Disk) -> (WindowBytesStore, TaskStorage) {
     let WindowStoreOptions { schema, order, .. } = kind.options;
-    let rows: Box<dyn ByteWindowStore> = match order {
-        RowOrder::Segmented { interval_ms } if kind.is_persistent => Box::new(
-            PersistentWindowStore::new("store", schema, interval_ms, RETENTION_MS),
-        ),
-        order => Box::new(InMemoryWindowStore::new(schema, order, RETENTION_MS)),
+    let rows: Box<dyn ByteWindowStore> = match kind.is_persistent {
+        true => Box::new(PersistentWindowStore::new(
+            "store",
+            schema,
+            order,
+            RETENTION_MS,
+        )),
+        false => Box::new(InMemoryWindowStore::new(schema, order, RETENTION_MS)),
     };
-    let storage = TaskStorage::open(Box::new(InMemoryStorage::new()), "app", TaskId::new(0, 0));
-    let storage = storage.expect("memory does not fail");
+    let storage = disk.task_storage();
     let mut store = WindowBytesStore::new("store", rows, kind.options, budget);
     store.init(&storage).expect("memory does not fail");
     if let Some(send_old_values) = kind.listener {
@@ -292,6 +301,8 @@ struct Run {
     kind: Kind,
     store: WindowBytesStore,
     storage: TaskStorage,
+    disk: Disk,
+    budget: CacheBudget,
     /// The rows below the cache.
     model: Model,
     /// The last write of every row, by its number.
@@ -304,11 +315,14 @@ struct Run {
 
 impl Run {
     fn new(kind: Kind, budget: &CacheBudget) -> Self {
-        let (store, storage) = build(kind, budget);
+        let disk = Disk::default();
+        let (store, storage) = build(kind, budget, &disk);
         Self {
             kind,
             store,
             storage,
+            disk,
+            budget: budget.clone(),
             model: Model::new(kind.options),
             writes: BTreeMap::new(),
             down: BTreeMap::new(),
@@ -325,6 +339,7 @@ impl Run {
             offset: sequence,
             timestamp: sequence,
             headers: Headers::new(),
+            source_record: None,
         };
         match op[1] % 32 {
             0..=11 => {
@@ -354,7 +369,8 @@ impl Run {
                 // Commits come and go without being seen.
                 self.storage.seal();
                 if op[3].is_multiple_of(4) {
-                    let committed = self.storage.commit(|_| None);
+                    let last = self.log.len() as i64 - 1;
+                    let committed = self.storage.commit(|_| (last >= 0).then_some(last));
                     committed.expect("memory does not fail");
                 }
             }
@@ -372,8 +388,34 @@ impl Run {
                 self.log.clear();
                 self.downstream.clear();
             }
+            30 if op[3] < 48 => self.crash(),
             _ => self.check_restored(),
         }
+    }
+
+    /// Goes back to the last commit, and restores what went down since then.
+    fn crash(&mut self) {
+        if !self.kind.is_persistent || self.kind.options.retain_duplicates {
+            return;
+        }
+        self.begin_flush_and_pull();
+        (self.store, self.storage) = build(self.kind, &self.budget, &self.disk);
+        let committed = self.storage.committed_offset("store");
+        let behind = committed.map_or(0, |offset| offset as usize + 1);
+        for record in &self.log[behind..] {
+            let restored = self.store.restore(record);
+            restored.expect("rows in memory do not fail");
+        }
+        self.model.dropped = 0;
+        let all = WindowQuery::of_keys((Bound::Unbounded, Bound::Unbounded));
+        self.check_scan(&all, Direction::Forward);
+    }
+
+    fn begin_flush_and_pull(&mut self) {
+        self.store.begin_flush();
+        while self.pull() {}
+        self.learn();
+        assert!(!self.store.has_pending());
     }
 
     /// Times go up with the history and spread over about two retentions.
@@ -579,7 +621,7 @@ impl Run {
 
     /// A store that reads the changelog is what the model makes of it.
     fn check_restored(&self) {
-        let (mut store, _storage) = build(self.kind, &CacheBudget::new(0));
+        let (mut store, _storage) = build(self.kind, &CacheBudget::new(0), &Disk::default());
         let mut model = Model::new(self.kind.options);
         for record in &self.log {
             let restored = store.restore(record);
@@ -604,10 +646,7 @@ impl Run {
     }
 
     fn finish(&mut self) {
-        self.store.begin_flush();
-        while self.pull() {}
-        self.learn();
-        assert!(!self.store.has_pending());
+        self.begin_flush_and_pull();
         self.check_restored();
         if self.store.is_cached() && self.kind.listener.is_some() {
             for (row, value) in self.model.visible(false) {

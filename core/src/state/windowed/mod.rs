@@ -6,7 +6,9 @@
 
 mod builder;
 pub(super) mod fuzzing;
+mod key_rows;
 mod keys;
+mod memory;
 mod merged;
 mod rows;
 mod session_store;
@@ -20,7 +22,8 @@ pub use self::builder::{
     WindowBytesStoreSupplier, WindowStoreBuilder,
 };
 pub use self::keys::{KeySchema, RowKey, WindowQuery};
-pub use self::rows::{ByteWindowStore, InMemoryWindowStore, RowOrder, WindowRow, WindowRows};
+pub use self::memory::InMemoryWindowStore;
+pub use self::rows::{ByteWindowStore, RowOrder, WindowRow, WindowRows};
 pub use self::session_store::{SessionStore, SessionStoreWithHeaders, TypedSessionStore};
 pub use self::stack::{WindowBytesStore, WindowStoreOptions};
 pub use self::typed::WindowStoreIterator;

@@ -264,6 +264,13 @@ impl WindowBytesStore {
         self.layers.shrink_cache();
     }
 
+    /// See [`StateStore::clear_cache`](super::super::StateStore::clear_cache).
+    pub fn clear_cache(&mut self) {
+        if let Some(cache) = &mut self.layers.cache {
+            cache.clear();
+        }
+    }
+
     /// See [`StateStore::clear`](super::super::StateStore::clear).
     pub fn clear(&mut self) -> Result<(), StateError> {
         self.layers.clear();

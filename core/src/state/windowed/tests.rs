@@ -8,8 +8,8 @@ use super::super::{
 };
 use super::*;
 use crate::serde::DefaultSerde;
-use crate::state::storage::{InMemoryStorage, TaskStorage};
-use crate::types::{Headers, RecordContext, TaskId};
+use crate::state::fuzzing::Disk;
+use crate::types::{Headers, RecordContext};
 use crate::window::{Window, Windowed};
 
 fn context(timestamp: i64) -> RecordContext {
@@ -19,6 +19,7 @@ fn context(timestamp: i64) -> RecordContext {
         offset: timestamp,
         timestamp,
         headers: Headers::new(),
+        source_record: None,
     }
 }
 
@@ -102,11 +103,6 @@ fn changelog_keys_are_javas() {
     assert_eq!(records[0].timestamp, 4);
 }
 
-fn storage() -> TaskStorage {
-    let storage = TaskStorage::open(Box::new(InMemoryStorage::new()), "app", TaskId::new(0, 0));
-    storage.expect("memory does not fail")
-}
-
 #[test]
 fn flushed_windows_are_typed_and_carry_old_values() {
     let supplier = Stores::persistent_window_store("counts", 10, 5, false);
@@ -117,7 +113,9 @@ fn flushed_windows_are_typed_and_carry_old_values() {
     )
     .with_caching_enabled();
     let mut store = builder.build_typed(&CacheBudget::new(1 << 20));
-    store.init(&storage()).expect("memory does not fail");
+    store
+        .init(&Disk::default().task_storage())
+        .expect("memory does not fail");
     store.set_flush_listener(true);
     let key = "k".to_owned();
     let value = |count| ValueAndTimestamp::new(count, count);
@@ -145,7 +143,9 @@ fn removed_sessions_are_gone() {
         Stores::session_store_builder(supplier, String::default_serde(), i64::default_serde());
     for builder in [builder.clone(), builder.with_caching_enabled()] {
         let mut store = builder.build_typed(&CacheBudget::new(1 << 20));
-        store.init(&storage()).expect("memory does not fail");
+        store
+            .init(&Disk::default().task_storage())
+            .expect("memory does not fail");
         let a = "a".to_owned();
         let session = |start, end| Windowed::new("a".to_owned(), Window::new(start, end));
         for (start, end) in [(0, 4), (6, 8), (9, 9)] {

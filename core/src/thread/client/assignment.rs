@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::ClientMachine;
 use super::closing::Closing;
-use crate::error::StreamsError;
+use crate::error::{AclResource, StreamsError};
 use crate::group::{Assignment, MembershipEvent};
 use crate::net::{ClientEvent, ThreadState};
 use crate::thread::message::{RunnerMessage, Ticket};
@@ -27,7 +27,7 @@ pub(super) struct HeldAssignment {
 impl ClientMachine {
     /// Joins the group once brokers answered about the topics and the task runner is there.
     pub(super) fn join_when_ready(&mut self, now: Instant) {
-        let ready = self.polled && self.cluster.metadata_answers() > 0;
+        let ready = self.polled && self.cluster.metadata_request_answered() > 0;
         if ready && !self.subscribed && matches!(self.closing, Closing::No) {
             self.subscribed = true;
             self.membership.subscribe();
@@ -79,6 +79,9 @@ impl ClientMachine {
                 self.assignment = Assignment::default();
                 self.progress.clear();
                 self.starting.clear();
+                self.limits.clear();
+                self.purge.forget_all();
+                self.patience.clear();
                 self.producer.abandon();
                 self.offsets.abandon();
                 self.tell(RunnerMessage::Lose { ticket });
@@ -166,6 +169,14 @@ impl ClientMachine {
                     return self.fail(now, StreamsError::Topology(detail));
                 }
                 StatusCode::MissingSourceTopics => missing = Some(detail),
+                // The group would wait for them for ever.
+                StatusCode::MissingInternalTopics
+                    if detail
+                        .to_ascii_lowercase()
+                        .contains("unauthorized to create") =>
+                {
+                    return self.fail(now, self.uncreatable(detail));
+                }
                 _ => {}
             }
         }
@@ -177,6 +188,15 @@ impl ClientMachine {
             (Some(_), known) => known,
             (None, _) => None,
         };
+    }
+
+    /// The brokers may not make internal topics for us.
+    fn uncreatable(&self, detail: String) -> StreamsError {
+        StreamsError::Authorization {
+            operation: format!("making internal topics ({detail})"),
+            resource: AclResource::ApplicationTopics(self.membership.group_id().to_owned()),
+            permission: "Create",
+        }
     }
 
     pub(super) fn check_missing_sources(&mut self, now: Instant) {

@@ -2,6 +2,7 @@
 
 use super::ClientMachine;
 use crate::error::StreamsError;
+use crate::mutation::Mutation;
 use crate::net::{ClientEvent, ThreadState};
 use crate::thread::message::RunnerMessage;
 use crate::time::{Instant, Now};
@@ -50,10 +51,14 @@ impl ClientMachine {
     }
 
     /// As [`ClientMachine::close`], with `timeout_ms` for the tasks to commit and close; after
-    /// that they are dropped and their last records are processed again by whoever gets them.
+    /// that they are dropped and their last records are processed again by whoever gets them. Called
+    /// once more it can only take less time.
     pub fn close_within(&mut self, now: Now, timeout_ms: u64) {
+        let until = now.instant.plus_ms(timeout_ms.max(1));
+        if let Closing::Tasks { until: before } = &mut self.closing {
+            *before = until.min(*before);
+        }
         if self.closing == Closing::No {
-            let until = now.instant.plus_ms(timeout_ms.max(1));
             self.closing = Closing::Tasks { until };
             self.held = None;
             self.sources_missing = None;
@@ -80,7 +85,8 @@ impl ClientMachine {
         }
         self.held = None;
         self.sources_missing = None;
-        if self.is_exactly_once {
+        self.patience.clear();
+        if self.is_exactly_once && !self.mutant.is(Mutation::DirtyCommit) {
             // What is open is aborted at once: nobody has to wait until it times out.
             self.producer.abandon();
         }

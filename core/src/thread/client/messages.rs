@@ -1,7 +1,9 @@
 //! Messages of the task runner, and what the machines have for it.
 
-use super::{ClientMachine, Owner, PartitionProgress};
-use crate::client::{FetchStart, FetcherEvent, OffsetsEvent, ProducerEvent};
+use super::closing::Closing;
+use super::{ClientMachine, Owner, PartitionProgress, Starting};
+use crate::client::{FetchStart, FetcherEvent, OffsetsEvent, ProducerEvent, PurgeEvent};
+use crate::mutation::Mutation;
 use crate::net::{ClientEvent, Target, ThreadState};
 use crate::thread::message::{ClientMessage, RunnerMessage, StartFrom};
 use crate::time::Instant;
@@ -23,12 +25,16 @@ impl ClientMachine {
                 // What the runner sent before it heard of the loss.
                 self.producer.abandon();
                 self.offsets.abandon();
+                self.patience.commit_ends();
                 self.producer.resume();
                 self.membership.released(now, ticket);
             }
             ClientMessage::Start { partition, from } => self.start(now, partition, from),
             ClientMessage::Stop { partition } => {
                 self.starting.remove(&partition);
+                self.limits.remove(&partition);
+                self.purge.forget(&partition);
+                self.patience.start_ends(&partition);
                 self.fetcher.stop(now, &partition);
             }
             ClientMessage::Consumed { partition, bytes } => {
@@ -40,14 +46,27 @@ impl ClientMachine {
                 batch,
             } => self.producer.produce(now, ticket, partition, batch),
             ClientMessage::Commit { ticket, offsets } if self.is_exactly_once => {
+                self.patience.commit_begins(now);
+                if self.mutant.is(Mutation::OffsetsOutside) {
+                    self.offsets.commit(now, ticket, offsets);
+                    return self.producer.commit(ticket, Vec::new());
+                }
                 self.producer.commit(ticket, offsets);
             }
+            ClientMessage::Resolve {
+                ticket,
+                partition,
+                verdict,
+            } => self.producer.resolve(now, ticket, &partition, verdict),
             ClientMessage::WantTopic(topic) => {
                 self.plan.add_external(std::slice::from_ref(&topic));
                 self.cluster.want_topics(now, [topic]);
                 self.tell_partition_counts();
             }
-            ClientMessage::Commit { ticket, offsets } => self.offsets.commit(now, ticket, offsets),
+            ClientMessage::Commit { ticket, offsets } => {
+                self.patience.commit_begins(now);
+                self.offsets.commit(now, ticket, offsets);
+            }
             ClientMessage::Restored(restored) => {
                 self.restored = restored;
                 if restored {
@@ -71,19 +90,47 @@ impl ClientMachine {
     }
 
     fn start(&mut self, now: Instant, partition: TopicPartition, from: StartFrom) {
+        self.limits.remove(&partition);
+        self.starting.remove(&partition);
+        if matches!(self.closing, Closing::No) {
+            self.patience.start_begins(now, partition.clone());
+        }
         let start = match from {
             StartFrom::Committed => {
-                self.starting.insert(partition.clone(), String::new());
+                let starting = Starting::Input(String::new());
+                self.starting.insert(partition.clone(), starting);
+                return self.offsets.fetch(now, partition);
+            }
+            StartFrom::Restore { from } if self.plan.is_input(&partition) => {
+                let starting = Starting::Restore { from, committed: 0 };
+                self.starting.insert(partition.clone(), starting);
                 return self.offsets.fetch(now, partition);
             }
             StartFrom::Restore { from } => FetchStart::Restore { from },
+            StartFrom::Follow { from } => {
+                if self.plan.is_input(&partition) {
+                    self.limits.insert(partition.clone(), now);
+                }
+                FetchStart::Restore { from }
+            }
         };
         self.fetcher.start(now, partition, start);
+    }
+
+    /// Asks how far the group is with inputs that standbys follow as changelogs, where it is time.
+    fn ask_limits(&mut self, now: Instant) {
+        for (partition, at) in &mut self.limits {
+            if *at <= now {
+                *at = now.plus_ms(self.commit_interval_ms);
+                self.offsets.fetch(now, partition.clone());
+            }
+        }
     }
 
     /// Runs fetcher, producer and committed offsets.
     pub(super) fn pump_parts(&mut self, now: Instant) -> bool {
         let mut progress = false;
+        self.ask_limits(now);
         let member = &self.membership;
         self.offsets
             .set_member(member.member_id(), member.member_epoch());
@@ -101,6 +148,7 @@ impl ClientMachine {
             progress = true;
             self.send(now, Owner::Producer, request);
         }
+        progress |= self.pump_purge(now);
         while let Some(event) = self.offsets.poll_event() {
             progress = true;
             self.take_offsets_event(now, event);
@@ -116,33 +164,46 @@ impl ClientMachine {
         progress
     }
 
+    /// Deletes what is committed of repartition topics, unless the thread ends.
+    fn pump_purge(&mut self, now: Instant) -> bool {
+        let mut progress = false;
+        while self.closing == Closing::No
+            && let Some(request) = self.purge.poll_request(now, &self.cluster)
+        {
+            progress = true;
+            self.send(now, Owner::Purge, request);
+        }
+        while let Some(event) = self.purge.poll_event() {
+            progress = true;
+            match event {
+                PurgeEvent::RefreshMetadata => self.cluster.request_metadata(now),
+                PurgeEvent::Log(log) => self.event(ClientEvent::Log(log)),
+            }
+        }
+        progress
+    }
+
+    pub(super) fn purge_timeout(&self) -> Option<Instant> {
+        let timeout = self.purge.poll_timeout();
+        timeout.filter(|_| self.closing == Closing::No)
+    }
+
     fn take_offsets_event(&mut self, now: Instant, event: OffsetsEvent) {
         match event {
             OffsetsEvent::Fetched {
                 partition,
                 committed,
             } => {
-                let Some(metadata) = self.starting.get_mut(&partition) else {
-                    return;
-                };
-                let start = match committed {
-                    Some(committed) => {
-                        *metadata = committed.metadata;
-                        FetchStart::At {
-                            offset: committed.offset,
-                        }
-                    }
-                    None => FetchStart::Reset,
-                };
-                self.fetcher.start(now, partition, start);
+                self.offset_fetched(now, partition, committed);
             }
             OffsetsEvent::Committed {
                 ticket,
                 offsets,
                 result,
             } => {
+                self.patience.commit_ends();
                 if result.is_ok() {
-                    self.note_committed(offsets);
+                    self.note_committed(now, offsets);
                 }
                 self.tell(RunnerMessage::Committed { ticket, result });
             }
@@ -153,8 +214,42 @@ impl ClientMachine {
         }
     }
 
-    fn note_committed(&mut self, offsets: Vec<(TopicPartition, OffsetAndMetadata)>) {
+    fn offset_fetched(
+        &mut self,
+        now: Instant,
+        partition: TopicPartition,
+        fetched: Option<OffsetAndMetadata>,
+    ) {
+        let Some(starting) = self.starting.get_mut(&partition) else {
+            if self.limits.contains_key(&partition) {
+                let offset = fetched.map_or(0, |fetched| fetched.offset);
+                self.tell(RunnerMessage::Limit { partition, offset });
+            }
+            return;
+        };
+        let start = match starting {
+            Starting::Input(metadata) => match fetched {
+                Some(fetched) => {
+                    *metadata = fetched.metadata;
+                    FetchStart::At {
+                        offset: fetched.offset,
+                    }
+                }
+                None => FetchStart::Reset,
+            },
+            Starting::Restore { from, committed } => {
+                *committed = fetched.map_or(0, |fetched| fetched.offset);
+                FetchStart::Restore { from: *from }
+            }
+        };
+        self.fetcher.start(now, partition, start);
+    }
+
+    fn note_committed(&mut self, now: Instant, offsets: Vec<(TopicPartition, OffsetAndMetadata)>) {
         for (partition, offset) in offsets {
+            if self.plan.is_purged(&partition) {
+                self.purge.committed(now, partition.clone(), offset.offset);
+            }
             if let Some(progress) = self.progress.get_mut(&partition) {
                 progress.committed = offset.offset;
             }
@@ -168,8 +263,17 @@ impl ClientMachine {
                 offset,
                 end,
             } => {
-                let metadata = self.starting.remove(&partition).unwrap_or_default();
-                if self.plan.is_input(&partition) {
+                self.patience.start_ends(&partition);
+                let (metadata, end) = match self.starting.get_mut(&partition) {
+                    Some(Starting::Input(metadata)) => (std::mem::take(metadata), end),
+                    // What is not processed yet is not in the store, although it is in its changelog.
+                    Some(Starting::Restore { committed, .. }) => {
+                        let committed = *committed;
+                        (String::new(), end.map(|end| end.min(committed)))
+                    }
+                    None => (String::new(), end),
+                };
+                if self.plan.is_input(&partition) && end.is_none() {
                     let progress = PartitionProgress {
                         partition: partition.clone(),
                         position: offset,
@@ -191,6 +295,9 @@ impl ClientMachine {
                 next_offset,
                 log_end,
             } => {
+                if self.mutant.is(Mutation::PurgedAhead) && self.plan.is_purged(&partition) {
+                    self.purge.committed(now, partition.clone(), next_offset);
+                }
                 if let Some(progress) = self.progress.get_mut(&partition) {
                     progress.position = next_offset;
                     progress.log_end = Some(log_end);
@@ -218,11 +325,19 @@ impl ClientMachine {
 
     fn take_producer_event(&mut self, now: Instant, event: ProducerEvent) {
         match event {
-            ProducerEvent::Produced { ticket, result } => {
-                self.tell(RunnerMessage::Produced { ticket, result });
+            ProducerEvent::Produced {
+                ticket,
+                base_offset,
+            } => self.tell(RunnerMessage::Produced {
+                ticket,
+                base_offset,
+            }),
+            ProducerEvent::Refused { ticket, refusal } => {
+                self.tell(RunnerMessage::Refused { ticket, refusal });
             }
             ProducerEvent::Committed { ticket, offsets } => {
-                self.note_committed(offsets);
+                self.patience.commit_ends();
+                self.note_committed(now, offsets);
                 let result = Ok(());
                 self.tell(RunnerMessage::Committed { ticket, result });
             }

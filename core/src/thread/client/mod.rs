@@ -7,6 +7,7 @@ mod assignment;
 mod closing;
 mod member_id;
 mod messages;
+mod patience;
 mod plan;
 mod report;
 #[cfg(test)]
@@ -16,15 +17,19 @@ use std::collections::{BTreeMap, VecDeque};
 
 use self::assignment::HeldAssignment;
 use self::closing::Closing;
+use self::patience::Patience;
 use self::plan::Plan;
 use self::report::endpoint;
-pub use self::report::{GroupReport, MemberEndpoint, PartitionProgress};
+pub use self::report::{
+    GroupReport, MemberEndpoint, PartitionProgress, TaskMetadata, ThreadMetadata,
+};
 use super::message::RunnerMessage;
 use super::{ToClient, ToRunner};
-use crate::client::{Fetcher, Offsets, Producer, TRANSACTIONS_UNSUPPORTED, Transactions};
+use crate::client::{Fetcher, Offsets, Producer, Purge, Transactions};
 use crate::config::StreamsConfig;
 use crate::error::StreamsError;
 use crate::group::{Assignment, HeartbeatFailure, Membership, MembershipConfig};
+use crate::mutation::Mutant;
 use crate::net::{
     ClientEvent, Cluster, ClusterConfig, ClusterEvent, Input, Outgoing, Output, RequestError,
     RequestToken, Target, ThreadState,
@@ -45,9 +50,12 @@ pub struct ClientMachine {
     fetcher: Fetcher,
     producer: Producer,
     offsets: Offsets,
+    purge: Purge,
     /// Offsets are committed in transactions.
     is_exactly_once: bool,
+    mutant: Mutant,
     plan: Plan,
+    name: String,
     state: ThreadState,
     /// The task runner spoke: user code is there to take tasks.
     polled: bool,
@@ -62,8 +70,12 @@ pub struct ClientMachine {
     /// When missing source topics become an error, and which.
     sources_missing: Option<(Instant, String)>,
     progress: BTreeMap<TopicPartition, PartitionProgress>,
-    /// Inputs whose committed offset is being asked for or used, with its metadata.
-    starting: BTreeMap<TopicPartition, String>,
+    /// Inputs whose committed offset is being asked for or used.
+    starting: BTreeMap<TopicPartition, Starting>,
+    /// Inputs that standbys follow as changelogs, and when to ask again how far the group is.
+    limits: BTreeMap<TopicPartition, Instant>,
+    commit_interval_ms: u64,
+    patience: Patience,
     closing: Closing,
     /// Until then the driver may answer a failure.
     answer_by: Option<Instant>,
@@ -73,6 +85,15 @@ pub struct ClientMachine {
     outputs: VecDeque<Output>,
 }
 
+/// What the committed offset of an input is for.
+#[derive(Debug)]
+enum Starting {
+    /// To process it from there; with the metadata that was committed.
+    Input(String),
+    /// To restore a store from it, from an offset up to the committed one.
+    Restore { from: i64, committed: i64 },
+}
+
 /// Which machine a request belongs to: the low bits of its token in the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
@@ -80,6 +101,7 @@ enum Owner {
     Fetcher = 1,
     Producer = 2,
     Offsets = 3,
+    Purge = 4,
 }
 
 impl Owner {
@@ -93,13 +115,14 @@ impl Owner {
             0 => Self::Membership,
             1 => Self::Fetcher,
             2 => Self::Producer,
-            _ => Self::Offsets,
+            3 => Self::Offsets,
+            _ => Self::Purge,
         };
         (owner, inner)
     }
 }
 
-const OWNER_BITS: u32 = 2;
+const OWNER_BITS: u32 = 3;
 
 /// Which thread of which process.
 #[derive(Clone, Copy, Debug)]
@@ -145,8 +168,8 @@ impl ClientMachine {
         let group_id = config.application_id();
         let plan = Plan::new(subtopologies);
         let thread = identity.thread_index + 1;
-        let client_id = format!("{}-StreamThread-{thread}", config.client_id());
-        let mut cluster_config = ClusterConfig::new(config, client_id).with_group(group_id);
+        let name = format!("{}-StreamThread-{thread}", config.client_id());
+        let mut cluster_config = ClusterConfig::new(config, name.clone()).with_group(group_id);
         let mut producer = Producer::new(config, seed.child("producer", 0).rng());
         if config.is_exactly_once() {
             // As Java's, so that either fences the other.
@@ -163,8 +186,8 @@ impl ClientMachine {
             retry_backoff_ms: config.retry_backoff_ms(),
             retry_backoff_max_ms: config.retry_backoff_max_ms(),
             endpoint: config.application_server().cloned(),
-            client_tags: Vec::new(),
-            rack_id: None,
+            client_tags: config.client_tags().clone().into_iter().collect(),
+            rack_id: config.client_rack().map(str::to_owned),
             topology: topology_message(subtopologies),
         };
         let mut machine = Self {
@@ -173,8 +196,11 @@ impl ClientMachine {
             fetcher: Fetcher::new(config, seed.child("fetcher", 0).rng()),
             producer,
             is_exactly_once: config.is_exactly_once(),
+            mutant: config.mutant,
             offsets: Offsets::new(config, seed.child("offsets", 0).rng()),
+            purge: Purge::new(config),
             plan,
+            name,
             state: ThreadState::Created,
             polled: false,
             subscribed: false,
@@ -186,6 +212,9 @@ impl ClientMachine {
             sources_missing: None,
             progress: BTreeMap::new(),
             starting: BTreeMap::new(),
+            limits: BTreeMap::new(),
+            commit_interval_ms: config.commit_interval_ms().max(1),
+            patience: Patience::new(config),
             closing: Closing::No,
             answer_by: None,
             next_heartbeat: 0,
@@ -286,6 +315,7 @@ impl ClientMachine {
             }
         }
         self.check_missing_sources(now);
+        self.check_patience(now);
         // Asking for versions may have asked for connections.
         self.cluster.drive(now);
         self.take_outputs();
@@ -307,10 +337,9 @@ impl ClientMachine {
                     self.event(ClientEvent::Reached);
                     if let Some(missing) = features.streams_groups_missing() {
                         self.fail(now, StreamsError::Unsupported(missing.to_string()));
-                    } else if self.is_exactly_once && !features.has_transactions() {
-                        let message = TRANSACTIONS_UNSUPPORTED.to_owned();
-                        self.fail(now, StreamsError::Unsupported(message));
                     }
+                    let version = features.transaction_version();
+                    self.producer.set_transaction_version(version);
                 }
                 ClusterEvent::Unreachable(message) => {
                     self.event(ClientEvent::Unreachable(message));
@@ -337,6 +366,7 @@ impl ClientMachine {
                 Owner::Fetcher => self.fetcher.handle_response(now, token, result),
                 Owner::Producer => self.producer.handle_response(now, token, result),
                 Owner::Offsets => self.offsets.handle_response(now, token, result),
+                Owner::Purge => self.purge.handle_response(token, result),
             }
         }
         progress
@@ -388,8 +418,11 @@ impl ClientMachine {
             self.fetcher.poll_timeout(),
             self.producer.poll_timeout(),
             self.offsets.poll_timeout(),
+            self.purge_timeout(),
             self.sources_missing.as_ref().map(|(at, _)| *at),
+            self.patience.poll_timeout(),
             self.closing.deadline(),
+            self.limits.values().copied().min(),
             self.answer_by,
         ]
         .into_iter()

@@ -11,6 +11,8 @@ use crate::types::{TaskId, TopicName, TopicPartition};
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     subtopologies: BTreeMap<i32, SubtopologyTopics>,
+    /// Repartition topics.
+    repartition: BTreeSet<TopicName>,
     /// Topics of the user: read or written.
     external: BTreeSet<TopicName>,
 }
@@ -35,12 +37,14 @@ impl Plan {
             let topics = SubtopologyTopics {
                 inputs: sources.clone().chain(repartition.clone()).collect(),
                 internal: repartition
+                    .clone()
                     .into_iter()
                     .chain(changelogs)
                     .chain(subtopology.repartition_sink_topics.iter().cloned())
                     .filter(|topic| !subtopology.source_topics.contains(topic))
                     .collect(),
             };
+            plan.repartition.extend(repartition);
             internal.extend(topics.internal.iter().cloned());
             plan.external.extend(sources);
             plan.external
@@ -110,6 +114,11 @@ impl Plan {
         }
         resolved.sort_by_key(|assignment| assignment.task);
         Some(resolved)
+    }
+
+    /// Whether records of the partition are of no use once they are committed.
+    pub(super) fn is_purged(&self, partition: &TopicPartition) -> bool {
+        self.repartition.contains(&partition.topic)
     }
 
     /// Whether the partition feeds a task (a changelog does not).
@@ -184,6 +193,10 @@ mod tests {
         );
         assert_eq!(plan.partition_counts(&metadata).len(), 5);
         assert!(plan.is_input(&TopicPartition::new("wide", 0)));
+        assert!(plan.is_purged(&TopicPartition::new("app-x-repartition", 0)));
+        for kept in ["wide", "app-y-repartition", "app-s-changelog"] {
+            assert!(!plan.is_purged(&TopicPartition::new(kept, 0)), "{kept}");
+        }
         assert!(!plan.is_input(&TopicPartition::new("app-s-changelog", 0)));
     }
 }

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::net::testing::{FakeBrokers, answer, coordinator, metadata};
-use crate::thread::message::{ClientMessage, Ticket};
+use crate::thread::message::{ClientMessage, StartFrom, Ticket};
 use crate::topology::InternalTopic;
+use crate::types::OffsetAndMetadata;
 use crate::wire::RequestFrame;
 use crate::wire::messages::ApiVersionsResponse;
 use crate::wire::streams_group::{
@@ -411,6 +412,42 @@ fn two_minutes_in_user_code_keep_the_membership_and_more_than_allowed_gives_it_u
     world.say(ClientMessage::Polled);
     assert_eq!(world.beats[0].member_epoch, 0);
     assert!(world.assigned().is_some());
+}
+
+/// What the thread fails with when the broker answers nothing that `message` asks for.
+fn impatient(message: ClientMessage) -> (u64, String) {
+    let (mut world, _) = World::running();
+    let began = world.now.instant;
+    world.say(message);
+    while world.failure().is_none() {
+        world.advance(1000);
+        world.say(ClientMessage::Polled);
+    }
+    let waited = world.now.instant.saturating_duration_since(began);
+    let failure = world.failure().expect("it failed").to_string();
+    (waited.as_secs(), failure)
+}
+
+#[test]
+fn what_takes_too_long_is_given_up_after_the_task_timeout() {
+    let partition = TopicPartition::new("in", 0);
+    let offset = OffsetAndMetadata {
+        offset: 1,
+        leader_epoch: None,
+        metadata: String::new(),
+    };
+    let commit = ClientMessage::Commit {
+        ticket: 1,
+        offsets: vec![(partition.clone(), offset)],
+    };
+    let from = StartFrom::Committed;
+    let start = ClientMessage::Start { partition, from };
+    for (message, what) in [(commit, "the offset commit"), (start, "read in-0 from")] {
+        let (seconds, failure) = impatient(message);
+        assert!(failure.contains(what), "{failure}");
+        // `task.timeout.ms` and `request.timeout.ms`
+        assert!((340..342).contains(&seconds), "{seconds} s");
+    }
 }
 
 #[test]

@@ -1,15 +1,14 @@
 //! Taking tasks over and giving them up.
 
-use std::collections::BTreeSet;
-use std::rc::Rc;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::commit::CommitPhase;
+use super::standby::Role;
 use super::{RunnerEvent, TaskRunner};
 use crate::error::StreamsError;
 use crate::group::{Assignment, TaskAssignment};
-use crate::processor::ProcessorGraph;
-use crate::task::{StreamTask, TaskState};
-use crate::thread::message::{ClientMessage, StartFrom};
+use crate::task::TaskState;
+use crate::thread::message::ClientMessage;
 use crate::time::Now;
 use crate::types::TaskId;
 
@@ -83,7 +82,7 @@ impl TaskRunner {
             match control.kind {
                 Kind::Revoke { ticket, tasks } => {
                     for task in tasks {
-                        self.close_task(task, true);
+                        self.release_task(task, true);
                     }
                     self.tell_restored();
                     self.tell(ClientMessage::Revoked { ticket });
@@ -99,36 +98,38 @@ impl TaskRunner {
         Ok(())
     }
 
-    fn close_task(&mut self, id: TaskId, clean: bool) {
-        let Some(mut task) = self.tasks.remove(&id) else {
-            return;
-        };
-        let from = task.state;
-        for partition in task.inputs() {
-            self.tell(ClientMessage::Stop { partition });
+    /// The tasks of the revocation that is carried out.
+    pub(super) fn tasks_being_revoked(&self) -> Vec<TaskId> {
+        match self.control.front().map(|control| &control.kind) {
+            Some(Kind::Revoke { tasks, .. }) => tasks.clone(),
+            _ => Vec::new(),
         }
-        for partition in task.changelog_partitions() {
-            self.collector.borrow_mut().forget(&partition);
-            self.tell(ClientMessage::Stop { partition });
-        }
-        task.close(clean);
-        let to = TaskState::Closed;
-        self.events
-            .push_back(RunnerEvent::TaskStateChanged { task: id, from, to });
     }
 
     fn close_all(&mut self, clean: bool) {
-        let ids: Vec<TaskId> = self.tasks.keys().copied().collect();
-        for id in ids {
-            self.close_task(id, clean);
+        self.release_all(clean);
+        self.close_standbys(clean);
+    }
+
+    fn release_all(&mut self, clean: bool) {
+        let active: Vec<TaskId> = self.tasks.keys().copied().collect();
+        for id in active {
+            self.release_task(id, clean);
+        }
+        let standbys: Vec<TaskId> = self.standbys.keys().copied().collect();
+        for id in standbys {
+            self.release_standby(id);
         }
         self.waiting.clear();
-        self.standbys.clear();
     }
 
     /// Closes every task without a trace and forgets what is under way.
     pub(super) fn close_dirty(&mut self) {
         self.close_all(false);
+        self.forget_under_way();
+    }
+
+    fn forget_under_way(&mut self) {
         self.collector.borrow_mut().clear();
         self.commit = CommitPhase::Idle;
         self.control.clear();
@@ -139,7 +140,9 @@ impl TaskRunner {
             .control
             .iter()
             .any(|control| matches!(control.kind, Kind::Close));
-        self.close_dirty();
+        // Nothing that is not committed is kept of them: an epoch has ended, not the state.
+        self.release_all(false);
+        self.forget_under_way();
         self.restored = None;
         if closing {
             self.close();
@@ -162,19 +165,31 @@ impl TaskRunner {
             .collect();
         for task in gone {
             // The membership revokes before it assigns; whatever is left was never committed.
-            self.close_task(task, false);
+            self.release_task(task, false);
         }
-        // Standbys are held, not followed: promotion restores from the changelog.
-        self.standbys = standby
-            .iter()
-            .chain(&warmup)
-            .map(|assigned| assigned.task)
+        // A warm-up task is a standby that the group will want to be active.
+        let copies: BTreeMap<TaskId, TaskAssignment> = standby
+            .into_iter()
+            .chain(warmup)
+            .map(|assigned| (assigned.task, assigned))
             .collect();
+        let held: Vec<TaskId> = self.standbys.keys().copied().collect();
+        for task in held {
+            if !copies.contains_key(&task) {
+                self.release_standby(task);
+            }
+        }
         self.forget_waiting(|_| false);
-        for assigned in active {
-            if !self.tasks.contains_key(&assigned.task)
-                && let Err(error) = self.create_or_wait(assigned)
-            {
+        let active = active.into_iter().map(|assigned| (assigned, Role::Active));
+        let copies = copies
+            .into_values()
+            .map(|assigned| (assigned, Role::Standby));
+        for (assigned, role) in active.chain(copies) {
+            let is_here = match role {
+                Role::Active => self.tasks.contains_key(&assigned.task),
+                Role::Standby => self.standbys.contains_key(&assigned.task),
+            };
+            if !is_here && let Err(error) = self.create_or_wait(assigned, role) {
                 return self.fail(error);
             }
         }
@@ -183,34 +198,5 @@ impl TaskRunner {
         self.restored = Some(restored);
         self.tell(ClientMessage::Restored(restored));
         self.tell(ClientMessage::Assigned { ticket });
-    }
-
-    pub(super) fn create(&mut self, assigned: &TaskAssignment) -> Result<(), StreamsError> {
-        let id = assigned.task;
-        let sink: Rc<std::cell::RefCell<dyn crate::processor::RecordSink>> =
-            Rc::<std::cell::RefCell<crate::task::RecordCollector>>::clone(&self.collector);
-        self.open_globals()?;
-        let mut graph = ProcessorGraph::open(
-            &self.topology,
-            id,
-            &[id.subtopology],
-            &self.config,
-            &self.budget,
-            sink,
-            self.storages.as_ref(),
-        )?;
-        if let Some(globals) = &self.globals {
-            graph.set_global_stores(globals.stores());
-        }
-        let idle_ms = self.config.max_task_idle_ms();
-        let task = StreamTask::new(id, graph, &assigned.partitions, idle_ms)?;
-        let changelogs = task.restore_positions();
-        self.tasks.insert(id, task);
-        self.change_state(id, TaskState::Restoring);
-        for (partition, from) in changelogs {
-            let from = StartFrom::Restore { from };
-            self.tell(ClientMessage::Start { partition, from });
-        }
-        Ok(())
     }
 }

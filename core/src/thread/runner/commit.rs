@@ -2,6 +2,7 @@
 
 use super::TaskRunner;
 use crate::error::StreamsError;
+use crate::mutation::Mutation;
 use crate::task::StreamTask;
 use crate::thread::message::{ClientMessage, CommitFailure};
 use crate::time::Now;
@@ -49,10 +50,11 @@ impl TaskRunner {
     /// Begins the commit of every task that processed something.
     pub(super) fn begin_commit(&mut self, now: Now) -> Result<(), StreamsError> {
         let mut offsets = Vec::new();
+        let is_left_out = self.left_out();
         for task in self
             .tasks
             .values_mut()
-            .filter(|task| task.is_commit_needed())
+            .filter(|task| task.is_commit_needed() && !is_left_out(task))
         {
             offsets.extend(task.prepare_commit(now)?);
         }
@@ -60,6 +62,25 @@ impl TaskRunner {
         self.commit = CommitPhase::Flushing { barrier, offsets };
         self.advance_commit();
         Ok(())
+    }
+
+    /// The tasks that a commit leaves out: none.
+    fn left_out(&self) -> impl Fn(&StreamTask) -> bool + use<> {
+        let is_revoked_alone = self.config.mutant.is(Mutation::RevokedAlone);
+        let revoked = is_revoked_alone.then(|| self.tasks_being_revoked());
+        move |task| {
+            let revoked = revoked.as_ref().filter(|revoked| !revoked.is_empty());
+            revoked.is_some_and(|revoked| !revoked.contains(&task.id))
+        }
+    }
+
+    /// What a thread that fails must never do: see [`Mutation::DirtyCommit`].
+    pub(super) fn commit_dirty(&mut self) {
+        let now = self.now;
+        let tasks = self.tasks.values_mut();
+        let offsets = tasks.filter_map(|task| task.prepare_commit(now).ok());
+        let (offsets, ticket) = (offsets.flatten().collect(), self.next_ticket());
+        self.tell(ClientMessage::Commit { ticket, offsets });
     }
 
     pub(super) fn advance_commit(&mut self) {
@@ -71,33 +92,31 @@ impl TaskRunner {
             return;
         }
         let barrier = *barrier.get_or_insert_with(|| collector.begin_commit());
-        if !collector.is_acknowledged_to(barrier) {
+        let is_written = collector.is_acknowledged_to(barrier);
+        drop(collector);
+        if !is_written && !self.config.mutant.is(Mutation::CommitBeforeWritten) {
             return;
         }
-        drop(collector);
         let offsets = std::mem::take(offsets);
         // A transaction may have to end without any.
         if offsets.is_empty() && !self.config.is_exactly_once() {
             self.commit = CommitPhase::Idle;
             return self.post_commit();
         }
+        if self.config.mutant.is(Mutation::StoredBeforeCommit)
+            && let Err(error) = self.store_committed()
+        {
+            return self.fail(error);
+        }
         let ticket = self.next_ticket();
         self.commit = CommitPhase::Committing { ticket };
         self.tell(ClientMessage::Commit { ticket, offsets });
     }
 
-    pub(super) fn produced(&mut self, ticket: u64, result: Result<i64, StreamsError>) {
+    pub(super) fn produced(&mut self, ticket: u64, base_offset: i64) {
         // A batch of tasks that are lost is nobody's any more.
-        let mut collector = self.collector.borrow_mut();
-        let is_ours = match result {
-            Ok(base_offset) => collector.written(ticket, base_offset),
-            Err(_) => collector.acknowledged(ticket),
-        };
-        drop(collector);
-        match result {
-            _ if !is_ours => {}
-            Ok(_) => self.advance_commit(),
-            Err(error) => self.fail(error),
+        if self.collector.borrow_mut().written(ticket, base_offset) {
+            self.advance_commit();
         }
     }
 

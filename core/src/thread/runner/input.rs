@@ -1,7 +1,9 @@
 //! What comes of the brokers: positions, records, changelogs.
 
+use super::standby::Role;
 use super::{RunnerEvent, TaskRunner};
 use crate::error::StreamsError;
+use crate::mutation::Mutation;
 use crate::task::{StreamTask, TaskState};
 use crate::thread::message::{ClientMessage, StartFrom};
 use crate::trace::Level;
@@ -27,13 +29,19 @@ impl TaskRunner {
         {
             return;
         }
+        let is_stale = self.config.mutant.is(Mutation::StoredStale);
         let Some(task) = self.task_of(partition) else {
-            return;
+            return self.standby_started(partition, offset, end.unwrap_or(offset));
+        };
+        let offset = match end {
+            Some(_) if is_stale => task.restored_to(partition).unwrap_or(offset),
+            _ => offset,
         };
         let started = task.started(partition, offset, end, metadata);
-        if let Some(end) = end {
+        if let Some((end, store)) = end.zip(task.store_of(partition)) {
             let partition = partition.clone();
             self.events.push_back(RunnerEvent::RestoreStarted {
+                store,
                 partition,
                 offset,
                 end,
@@ -56,7 +64,13 @@ impl TaskRunner {
             Some(globals) => globals.push(partition, batches, next_offset),
             None => Some(batches),
         };
-        let (Some(batches), Some(task)) = (batches, self.task_of(partition)) else {
+        let Some(batches) = batches else {
+            return;
+        };
+        if let Some(standby) = self.standby_of(partition) {
+            return standby.push(partition, batches, next_offset, log_end);
+        }
+        let Some(task) = self.task_of(partition) else {
             return;
         };
         if let Err(error) = task.push(now, partition, batches, next_offset, log_end) {
@@ -64,9 +78,10 @@ impl TaskRunner {
         }
     }
 
-    /// Applies changelog records, task by task; `true` when there are more right away.
+    /// Applies changelog records, task by task; `true` when there are more right away. While it is
+    /// paused only tasks without any go on.
     pub(super) fn restore(&mut self, max_records: usize) -> Result<bool, StreamsError> {
-        let mut left = max_records;
+        let mut left = if self.is_paused { 0 } else { max_records };
         let (mut restored, ready) = (Vec::new(), self.globals_are_ready());
         for task in self
             .tasks
@@ -82,13 +97,21 @@ impl TaskRunner {
                         bytes,
                     }));
             }
-            for (partition, records) in progress.completed {
+            for (position, records) in progress.applied {
+                let batch = RunnerEvent::RestoreBatch { position, records };
+                self.events.push_back(batch);
+            }
+            for (ended, records) in progress.completed {
+                let partition = ended.partition;
                 let stop = ClientMessage::Stop {
                     partition: partition.clone(),
                 };
                 self.messages.push_back(super::ToClient(stop));
-                self.events
-                    .push_back(RunnerEvent::RestoreEnded { partition, records });
+                self.events.push_back(RunnerEvent::RestoreEnded {
+                    store: ended.store,
+                    partition,
+                    records,
+                });
             }
             if task.is_restored() && ready {
                 restored.push(task.id);
@@ -98,7 +121,7 @@ impl TaskRunner {
             self.begin_processing(task)?;
         }
         self.tell_restored();
-        Ok(self.tasks.values().any(StreamTask::can_restore))
+        Ok(!self.is_paused && self.tasks.values().any(StreamTask::can_restore))
     }
 
     /// Initialises the processors and begins to read the input.
@@ -121,7 +144,9 @@ impl TaskRunner {
 
     pub(super) fn is_restored(&self) -> bool {
         let mut tasks = self.tasks.values();
-        self.waiting.is_empty() && tasks.all(|task| task.state != TaskState::Restoring)
+        let mut waiting = self.waiting.iter();
+        waiting.all(|waiting| waiting.role != Role::Active)
+            && tasks.all(|task| task.state != TaskState::Restoring)
     }
 
     /// Tells the client when all tasks are restored, or no longer.

@@ -9,25 +9,36 @@ mod commit;
 mod globals;
 mod input;
 mod query;
+mod refused;
+mod settings;
+mod standby;
 mod storage;
+#[cfg(test)]
+mod tests;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use self::assignment::Control;
 use self::commit::CommitPhase;
 pub use self::query::TaskQuery;
+use self::standby::Kept;
+pub use self::standby::SuspendReason;
 use self::storage::Waiting;
 use super::message::{ClientMessage, RunnerMessage, ToClient, ToRunner};
 use crate::config::StreamsConfig;
 use crate::error::StreamsError;
+use crate::mutation::Mutation;
 use crate::processor::PunctuationType;
+use crate::query::LagInfo;
 use crate::state::storage::{InMemoryStorageFactory, StorageFactory};
 use crate::state::{CacheBudget, StateStore};
-use crate::task::{GlobalTask, RecordCollector, StreamTask, TaskState};
-use crate::time::{Instant, Now};
+use crate::task::{
+    ChangelogPosition, GlobalTask, RecordCollector, StandbyTask, StreamTask, TaskState,
+};
+use crate::time::{Instant, Now, WallClock};
 use crate::topology::Topology;
 use crate::trace::{Level, LogEvent};
 use crate::types::{TaskId, TopicName, TopicPartition};
@@ -67,6 +78,8 @@ pub enum RunnerEvent {
     },
     /// Restoring a store began (Java: `StateRestoreListener.onRestoreStart`).
     RestoreStarted {
+        /// The store.
+        store: Arc<str>,
         /// The changelog.
         partition: TopicPartition,
         /// The first offset read.
@@ -76,10 +89,46 @@ pub enum RunnerEvent {
     },
     /// A store is restored (Java: `StateRestoreListener.onRestoreEnd`).
     RestoreEnded {
+        /// The store.
+        store: Arc<str>,
         /// The changelog.
         partition: TopicPartition,
         /// Records applied.
         records: u64,
+    },
+    /// Records were restored (Java: `StateRestoreListener.onBatchRestored`).
+    RestoreBatch {
+        /// How far the store is.
+        position: ChangelogPosition,
+        /// How many records.
+        records: u64,
+    },
+    /// The task was taken away before its store was restored (Java:
+    /// `StateRestoreListener.onRestoreSuspended`).
+    RestoreSuspended {
+        /// How far the store came.
+        position: ChangelogPosition,
+        /// Records applied.
+        records: u64,
+    },
+    /// A standby follows a changelog (Java: `StandbyUpdateListener.onUpdateStart`, KIP-988).
+    StandbyStarted {
+        /// From where to where.
+        position: ChangelogPosition,
+    },
+    /// A standby applied records (Java: `StandbyUpdateListener.onBatchLoaded`).
+    StandbyBatchLoaded {
+        /// How far it is.
+        position: ChangelogPosition,
+        /// How many records.
+        records: u64,
+    },
+    /// A standby follows a changelog no longer (Java: `StandbyUpdateListener.onUpdateSuspended`).
+    StandbySuspended {
+        /// How far it came.
+        position: ChangelogPosition,
+        /// Why.
+        reason: SuspendReason,
     },
     /// A line for the log.
     Log(LogEvent),
@@ -100,11 +149,21 @@ pub struct TaskRunner {
     tasks: BTreeMap<TaskId, StreamTask>,
     globals: Option<GlobalTask>,
     waiting: Vec<Waiting>,
-    standbys: BTreeSet<TaskId>,
+    standbys: BTreeMap<TaskId, StandbyTask>,
+    /// What is left of tasks that were taken away.
+    kept: BTreeMap<TaskId, Kept>,
+    next_standby_commit: Instant,
+    standby_commit_due: bool,
     /// Topics that tasks write to: their partition counts must be known before anything runs.
     outputs: Vec<TopicName>,
     outputs_missing_since: Option<Instant>,
     ready: bool,
+    is_paused: bool,
+    /// Tasks may process, as of the last step.
+    may_process: bool,
+    /// How many threads share the memory of the process.
+    threads: usize,
+    is_cache_excessive: bool,
     restored: Option<bool>,
     control: VecDeque<Control>,
     commit: CommitPhase,
@@ -118,13 +177,10 @@ pub struct TaskRunner {
 }
 
 impl TaskRunner {
-    /// A runner without tasks, with `cache_max_bytes` of record cache for all of them.
-    pub fn new(
-        now: Now,
-        topology: Arc<Topology>,
-        config: &StreamsConfig,
-        cache_max_bytes: usize,
-    ) -> Self {
+    /// A runner without tasks; one of `num.stream.threads` of its process until it is told
+    /// [otherwise](Self::share_memory).
+    pub fn new(now: Now, topology: Arc<Topology>, config: &StreamsConfig) -> Self {
+        let threads = config.num_stream_threads();
         let subtopologies = topology.subtopologies(config);
         let outputs = subtopologies
             .iter()
@@ -133,16 +189,23 @@ impl TaskRunner {
         Self {
             topology,
             config: config.clone(),
-            budget: CacheBudget::new(cache_max_bytes),
+            budget: CacheBudget::new(config.statestore_cache_max_bytes() / threads),
             storages: Box::new(InMemoryStorageFactory),
             collector: Rc::new(RefCell::new(RecordCollector::new(config))),
             tasks: BTreeMap::new(),
             globals: None,
             waiting: Vec::new(),
-            standbys: BTreeSet::new(),
+            standbys: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            next_standby_commit: now.instant,
+            standby_commit_due: false,
             outputs,
             outputs_missing_since: None,
             ready: false,
+            is_paused: false,
+            may_process: false,
+            threads,
+            is_cache_excessive: false,
             restored: None,
             control: VecDeque::new(),
             commit: CommitPhase::Idle,
@@ -216,7 +279,16 @@ impl TaskRunner {
             } => {
                 self.records(&partition, batches, next_offset, log_end);
             }
-            RunnerMessage::Produced { ticket, result } => self.produced(ticket, result),
+            RunnerMessage::Limit { partition, offset } => {
+                if let Some(standby) = self.standby_of(&partition) {
+                    standby.set_limit(&partition, offset);
+                }
+            }
+            RunnerMessage::Produced {
+                ticket,
+                base_offset,
+            } => self.produced(ticket, base_offset),
+            RunnerMessage::Refused { ticket, refusal } => self.refused(ticket, &refusal),
             RunnerMessage::Committed { ticket, result } => self.committed(ticket, result),
             RunnerMessage::Close => self.close(),
             RunnerMessage::Abort(error) => {
@@ -273,14 +345,25 @@ impl TaskRunner {
     fn run(&mut self, now: Now, budget: Budget) -> Result<bool, StreamsError> {
         self.retry_waiting()?;
         self.check_unresolved(now.instant)?;
+        self.shrink_caches(now)?;
         let mut more = self.run_globals(now, budget.max_restored)?;
         more |= self.restore(budget.max_restored)?;
-        if self.may_process(now.instant)? {
+        self.may_process = self.may_process(now.instant)?;
+        if self.may_process {
             let processed = self.process(now, budget.max_records)?;
             self.punctuate(now)?;
-            let waiting = self.tasks.values().any(StreamTask::can_process);
+            let mut tasks = self.tasks.values_mut();
+            let waiting = tasks.any(|task| task.can_process(now));
             more |= processed > 0 && waiting && !self.is_held_up();
         }
+        // Copies follow while there is nothing better to do, and keep pace with the rest.
+        let max_updates = if more {
+            budget.max_records
+        } else {
+            budget.max_restored
+        };
+        more |= self.update_standbys(max_updates)?;
+        self.expire_kept();
         self.commit_when_due(now)?;
         self.advance_control(now)?;
         let mut collector = self.collector.borrow_mut();
@@ -308,7 +391,9 @@ impl TaskRunner {
     /// Whether the group is ready and every output topic is there. One that stays away for
     /// `task.timeout.ms` is an error.
     fn may_process(&mut self, now: Instant) -> Result<bool, StreamsError> {
-        if !self.ready || self.tasks.is_empty() || self.is_held_up() {
+        if self.is_paused || !self.ready || self.tasks.is_empty() || self.is_held_up() {
+            // Nobody has looked for the topics meanwhile.
+            self.outputs_missing_since = None;
             return Ok(false);
         }
         let missing = {
@@ -371,7 +456,7 @@ impl TaskRunner {
         while processed < max_records && !self.is_held_up() {
             let before = processed;
             for task in self.tasks.values_mut() {
-                if task.can_process() {
+                if task.can_process(now) {
                     let turn = RECORDS_PER_TURN.min(max_records - processed);
                     processed += task.process(now, turn)?;
                 }
@@ -421,6 +506,9 @@ impl TaskRunner {
 
     /// Closes everything as it is: nothing of the failed record may look committed.
     fn fail(&mut self, error: StreamsError) {
+        if self.config.mutant.is(Mutation::DirtyCommit) {
+            self.commit_dirty();
+        }
         self.close_dirty();
         self.tell(ClientMessage::Failed(error));
         self.closed = true;
@@ -435,6 +523,54 @@ impl TaskRunner {
         }
     }
 
+    /// How far every logged store is with its changelog, by store and partition (Java:
+    /// `KafkaStreams.allLocalStorePartitionLags`). The store of a task that runs is at the end.
+    pub fn store_lags(&self) -> BTreeMap<Arc<str>, BTreeMap<i32, LagInfo>> {
+        let collector = self.collector.borrow();
+        let of_task = |task: &StreamTask| {
+            let is_running = task.state != TaskState::Restoring;
+            let lag = |store: ChangelogPosition| {
+                let written = collector.last_written(&store.partition);
+                let end = store.end.max(written.map_or(0, |last| last + 1));
+                let position = if is_running { end } else { store.position };
+                ChangelogPosition {
+                    position,
+                    end,
+                    ..store
+                }
+            };
+            task.progress().map(lag).collect::<Vec<_>>()
+        };
+        let active = self.tasks.values().flat_map(of_task);
+        let standby = self.standbys.values().flat_map(StandbyTask::progress);
+        let mut lags: BTreeMap<Arc<str>, BTreeMap<i32, LagInfo>> = BTreeMap::new();
+        for store in active.chain(standby) {
+            let lag = LagInfo {
+                current_offset_position: store.position,
+                end_offset_position: store.end.max(store.position),
+            };
+            let partitions = lags.entry(store.store).or_default();
+            partitions.insert(store.partition.partition, lag);
+        }
+        lags
+    }
+
+    /// The active tasks that have nothing to process, and since when.
+    pub fn idling_since(&self) -> BTreeMap<TaskId, WallClock> {
+        let since = |task: &StreamTask| Some((task.id, task.idling_since()?));
+        self.tasks.values().filter_map(since).collect()
+    }
+
+    /// The standbys, by task: for checks and displays.
+    pub fn standbys(&self) -> impl Iterator<Item = &StandbyTask> {
+        self.standbys.values()
+    }
+
+    /// The standby of a task, to change what it has: for tests of those who check.
+    pub fn standby_mut(&mut self, task: TaskId) -> Option<&mut StandbyTask> {
+        self.standbys.get_mut(&task)
+    }
+
     /// When [`TaskRunner::run_once`] must be called at the latest, without any message.
     pub fn poll_timeout(&self) -> Option<Instant> {
         if self.closed {
@@ -447,12 +583,16 @@ impl TaskRunner {
             .into_iter()
             .collect();
         due.extend(self.next_retry());
+        due.extend(self.standby_commit_at());
+        due.extend(self.next_expiry());
         let idle_poll = self.config.max_poll_interval_ms() / 3;
         due.extend(self.last_polled.map(|last| last.plus_ms(idle_poll.max(1))));
         if self.commit == CommitPhase::Idle && self.is_commit_needed() {
             due.push(self.next_commit);
         }
-        for task in self.tasks.values() {
+        for task in self.tasks.values().filter(|_| self.may_process) {
+            // One that is over was of no use: something else holds processing up.
+            due.extend(task.idle_until().filter(|at| *at > self.now.instant));
             if let Some(wall) = task.next_wall_clock_punctuation() {
                 let wait = u64::try_from(wall.0 - self.now.wall_clock.0).unwrap_or(0);
                 due.push(self.now.instant.plus_ms(wait));

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::TaskRunner;
 use crate::processor::GLOBAL_TASK;
-use crate::query::{PartitionPage, PositionBound, QueryFailure, RowPosition, StoreQuery};
-use crate::task::{StreamTask, TaskState};
+use crate::query::{PartitionPage, Position, PositionBound, QueryFailure, RowPosition, StoreQuery};
+use crate::task::{StandbyTask, StreamTask, TaskState};
+use crate::types::TaskId;
 
 /// What is asked of the tasks of a runner.
 #[derive(Clone, Copy, Debug)]
@@ -22,20 +23,25 @@ pub struct TaskQuery<'a> {
     pub max_rows: usize,
     /// How far the store must be.
     pub bound: &'a PositionBound,
-    /// Asks tasks too whose stores are being restored.
+    /// Asks standbys too, and tasks whose stores are being restored.
     pub allows_stale: bool,
 }
 
 impl TaskRunner {
     /// The answers of the tasks that have the store; to be asked between two steps.
     pub fn query(&self, query: TaskQuery<'_>) -> Vec<PartitionPage> {
-        let asked = |task: &&StreamTask| {
+        let asked = |id: TaskId| {
             let partitions = query.partitions;
-            partitions.is_none_or(|asked| asked.contains(&task.id.partition))
+            partitions.is_none_or(|asked| asked.contains(&id.partition))
         };
-        let tasks = self.tasks.values().filter(asked);
+        let tasks = self.tasks.values().filter(|task| asked(task.id));
         let pages = tasks.filter_map(|task| answer(task, query));
-        pages.chain(self.global_answer(query)).collect()
+        let standbys = self.standbys.values().filter(|standby| asked(standby.id));
+        let copies = standbys.filter_map(|standby| answer_of_copy(standby, query));
+        pages
+            .chain(copies)
+            .chain(self.global_answer(query))
+            .collect()
     }
 
     /// The answer of a global store, which has all partitions in one.
@@ -58,10 +64,37 @@ impl TaskRunner {
         };
         Some(PartitionPage {
             task,
+            is_active: true,
             position,
             page,
         })
     }
+}
+
+/// The answer of a standby. It does not know which input its rows reflect: changelog records do not
+/// say so unless Java's internal `consistency.offset.vector.enabled` is on. So it is up to no bound.
+fn answer_of_copy(standby: &StandbyTask, query: TaskQuery<'_>) -> Option<PartitionPage> {
+    let graph = standby.graph();
+    if !graph.has_own_store(query.store) {
+        return None;
+    }
+    let (task, position) = (standby.id, Position::empty());
+    let page = match query.bound {
+        _ if !query.allows_stale => Err(QueryFailure::NotActive { task }),
+        PositionBound::At(bound) if !position.reaches(bound, task.partition) => {
+            Err(QueryFailure::NotUpToBound {
+                position: position.clone(),
+                bound: bound.clone(),
+            })
+        }
+        _ => graph.query(query.store, query.query, query.after, query.max_rows),
+    };
+    Some(PartitionPage {
+        task,
+        is_active: false,
+        position,
+        page,
+    })
 }
 
 fn answer(task: &StreamTask, query: TaskQuery<'_>) -> Option<PartitionPage> {
@@ -84,6 +117,7 @@ fn answer(task: &StreamTask, query: TaskQuery<'_>) -> Option<PartitionPage> {
     };
     Some(PartitionPage {
         task: task.id,
+        is_active: true,
         position,
         page,
     })

@@ -1,6 +1,7 @@
 //! Persistent stores: storages that are taken, commits that reach them, and how much may wait.
 
 use super::TaskRunner;
+use super::standby::Role;
 use crate::error::StreamsError;
 use crate::group::TaskAssignment;
 use crate::state::storage::StorageError;
@@ -12,6 +13,7 @@ use crate::types::TaskId;
 /// A task whose storage another thread of the process has not let go yet.
 pub(super) struct Waiting {
     pub(super) assigned: TaskAssignment,
+    pub(super) role: Role,
     since: Instant,
     retry_at: Instant,
 }
@@ -21,14 +23,19 @@ const LOCK_RETRY_MS: u64 = 100;
 
 impl TaskRunner {
     /// Makes a task, now or when its storage is free.
-    pub(super) fn create_or_wait(&mut self, assigned: TaskAssignment) -> Result<(), StreamsError> {
+    pub(super) fn create_or_wait(
+        &mut self,
+        assigned: TaskAssignment,
+        role: Role,
+    ) -> Result<(), StreamsError> {
         let now = self.now.instant;
-        match self.create(&assigned) {
+        match self.create(&assigned, role) {
             Err(StreamsError::Storage(error @ StorageError::Locked { .. })) => {
                 let message = format!("task {} waits: {error}", assigned.task);
                 self.log(Level::Info, message);
                 self.waiting.push(Waiting {
                     assigned,
+                    role,
                     since: now,
                     retry_at: now.plus_ms(LOCK_RETRY_MS),
                 });
@@ -45,7 +52,7 @@ impl TaskRunner {
         for mut waiting in std::mem::take(&mut self.waiting) {
             if waiting.retry_at <= now {
                 waiting.retry_at = now.plus_ms(LOCK_RETRY_MS);
-                match self.create(&waiting.assigned) {
+                match self.create(&waiting.assigned, waiting.role) {
                     Ok(()) => continue,
                     Err(StreamsError::Storage(StorageError::Locked { .. }))
                         if waiting.since.plus_ms(self.config.task_timeout_ms()) > now => {}
@@ -69,13 +76,7 @@ impl TaskRunner {
 
     /// Puts what was committed into the storages.
     pub(super) fn post_commit(&mut self) {
-        let collector = self.collector.borrow();
-        let mut stored = Ok(());
-        for task in self.tasks.values_mut() {
-            let result = task.post_commit(|partition| collector.last_written(partition));
-            stored = stored.and(result);
-        }
-        drop(collector);
+        let stored = self.store_committed();
         self.collector.borrow_mut().end_commit();
         if let Err(error) = stored {
             // The stores are what they were, and restoring brings back what they lack.
@@ -83,13 +84,22 @@ impl TaskRunner {
         }
     }
 
+    pub(super) fn store_committed(&mut self) -> Result<(), StreamsError> {
+        let collector = self.collector.borrow();
+        let mut stored = Ok(());
+        for task in self.tasks.values_mut() {
+            let result = task.post_commit(|partition| collector.last_written(partition));
+            stored = stored.and(result);
+        }
+        stored
+    }
+
     fn uncommitted_bytes(&self) -> usize {
         self.tasks.values().map(StreamTask::uncommitted_bytes).sum()
     }
 
     fn uncommitted_max_bytes(&self) -> usize {
-        let threads = self.config.num_stream_threads();
-        (self.config.statestore_uncommitted_max_bytes() / threads).max(1)
+        (self.config.statestore_uncommitted_max_bytes() / self.threads).max(1)
     }
 
     /// Persistent stores ask for a commit.

@@ -9,10 +9,11 @@ import sys
 
 APIS = {
     "Produce": 0, "Fetch": 1, "ListOffsets": 2, "Metadata": 3, "OffsetCommit": 8,
-    "OffsetFetch": 9, "FindCoordinator": 10, "DescribeGroups": 15, "ListGroups": 16,
+    "OffsetFetch": 9, "FindCoordinator": 10, "DescribeGroups": 15, "ListGroups": 16, "SaslHandshake": 17,
     "ApiVersions": 18, "CreateTopics": 19, "DeleteTopics": 20, "DeleteRecords": 21,
-    "InitProducerId": 22, "OffsetForLeaderEpoch": 23, "EndTxn": 26, "TxnOffsetCommit": 28,
-    "DescribeConfigs": 32, "IncrementalAlterConfigs": 44, "DescribeCluster": 60, "ConsumerGroupDescribe": 69,
+    "InitProducerId": 22, "OffsetForLeaderEpoch": 23, "AddPartitionsToTxn": 24, "AddOffsetsToTxn": 25,
+    "EndTxn": 26, "TxnOffsetCommit": 28, "DescribeConfigs": 32, "SaslAuthenticate": 36,
+    "IncrementalAlterConfigs": 44, "DescribeCluster": 60, "ConsumerGroupDescribe": 69,
     "DescribeTopicPartitions": 75, "StreamsGroupHeartbeat": 88, "StreamsGroupDescribe": 89,
 }
 FIXED = {"bool": 1, "int8": 1, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4, "int64": 8,

@@ -85,6 +85,9 @@ pub(super) const fn request(api: ApiKey) -> Message {
         ApiKey::ListGroups => Message { flexible_from: 3, fields: &[
             Since(4, Array(&Text)), Since(5, Array(&Text)),
         ] },
+        ApiKey::SaslHandshake => Message { flexible_from: 32767, fields: &[
+            Since(0, Text),
+        ] },
         ApiKey::ApiVersions => Message { flexible_from: 3, fields: &[
             Since(3, Text), Since(3, Text),
         ] },
@@ -128,6 +131,21 @@ pub(super) const fn request(api: ApiKey) -> Message {
                 ]))),
             ]))),
         ] },
+        ApiKey::AddPartitionsToTxn => Message { flexible_from: 3, fields: &[
+            Since(4, Array(&Struct(32767, &[
+                Since(4, Text), Since(4, Fixed(8)), Since(4, Fixed(2)), Since(4, Fixed(1)),
+                Since(4, Array(&Struct(32767, &[
+                    Since(0, Text), Since(0, Array(&Fixed(4))),
+                ]))),
+            ]))),
+            Between(0, 3, Text), Between(0, 3, Fixed(8)), Between(0, 3, Fixed(2)),
+            Between(0, 3, Array(&Struct(32767, &[
+                Since(0, Text), Since(0, Array(&Fixed(4))),
+            ]))),
+        ] },
+        ApiKey::AddOffsetsToTxn => Message { flexible_from: 3, fields: &[
+            Since(0, Text), Since(0, Fixed(8)), Since(0, Fixed(2)), Since(0, Text),
+        ] },
         ApiKey::EndTxn => Message { flexible_from: 3, fields: &[
             Since(0, Text), Since(0, Fixed(8)), Since(0, Fixed(2)), Since(0, Fixed(1)),
         ] },
@@ -146,6 +164,9 @@ pub(super) const fn request(api: ApiKey) -> Message {
                 Since(0, Fixed(1)), Since(0, Text), Since(0, Array(&Text)),
             ]))),
             Since(1, Fixed(1)), Since(3, Fixed(1)),
+        ] },
+        ApiKey::SaslAuthenticate => Message { flexible_from: 2, fields: &[
+            Since(0, Bytes),
         ] },
         ApiKey::IncrementalAlterConfigs => Message { flexible_from: 1, fields: &[
             Since(0, Array(&Struct(32767, &[
@@ -359,6 +380,9 @@ pub(super) const fn response(api: ApiKey) -> Message {
                 Since(0, Text), Since(0, Text), Since(4, Text), Since(5, Text),
             ]))),
         ] },
+        ApiKey::SaslHandshake => Message { flexible_from: 32767, fields: &[
+            Since(0, Fixed(2)), Since(0, Array(&Text)),
+        ] },
         ApiKey::ApiVersions => Message { flexible_from: 3, fields: &[
             Since(0, Fixed(2)),
             Since(0, Array(&Struct(32767, &[
@@ -413,6 +437,27 @@ pub(super) const fn response(api: ApiKey) -> Message {
                 ]))),
             ]))),
         ] },
+        ApiKey::AddPartitionsToTxn => Message { flexible_from: 3, fields: &[
+            Since(0, Fixed(4)), Since(4, Fixed(2)),
+            Since(4, Array(&Struct(32767, &[
+                Since(4, Text),
+                Since(4, Array(&Struct(32767, &[
+                    Since(0, Text),
+                    Since(0, Array(&Struct(32767, &[
+                        Since(0, Fixed(4)), Since(0, Fixed(2)),
+                    ]))),
+                ]))),
+            ]))),
+            Between(0, 3, Array(&Struct(32767, &[
+                Since(0, Text),
+                Since(0, Array(&Struct(32767, &[
+                    Since(0, Fixed(4)), Since(0, Fixed(2)),
+                ]))),
+            ]))),
+        ] },
+        ApiKey::AddOffsetsToTxn => Message { flexible_from: 3, fields: &[
+            Since(0, Fixed(4)), Since(0, Fixed(2)),
+        ] },
         ApiKey::EndTxn => Message { flexible_from: 3, fields: &[
             Since(0, Fixed(4)), Since(0, Fixed(2)), Since(5, Fixed(8)), Since(5, Fixed(2)),
         ] },
@@ -438,6 +483,9 @@ pub(super) const fn response(api: ApiKey) -> Message {
                     Since(3, Fixed(1)), Since(3, Text),
                 ]))),
             ]))),
+        ] },
+        ApiKey::SaslAuthenticate => Message { flexible_from: 2, fields: &[
+            Since(0, Fixed(2)), Since(0, Text), Since(0, Bytes), Since(1, Fixed(8)),
         ] },
         ApiKey::IncrementalAlterConfigs => Message { flexible_from: 1, fields: &[
             Since(0, Fixed(4)),

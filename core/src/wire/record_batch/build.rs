@@ -3,7 +3,10 @@
 use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::compression::expanded_max;
-use super::{CONTROL, CRC_AT, CRC_FROM, Compression, HEADER_BYTES, TRANSACTIONAL};
+use super::{
+    CONTROL, CRC_AT, CRC_FROM, Compression, HEADER_BYTES, Record, RecordError, TRANSACTIONAL,
+    decode_batches,
+};
 use crate::types::Headers;
 
 /// Collects records into one batch. Every record is encoded once, where it stays.
@@ -150,6 +153,37 @@ impl SealedBatch {
     /// Its bytes on the wire.
     pub fn size_bytes(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Its records, as a reader finds them.
+    ///
+    /// # Errors
+    /// Never of a batch that was built here.
+    pub fn records(&self) -> Result<Vec<Record>, RecordError> {
+        let mut records = Vec::new();
+        for batch in decode_batches(self.encode(-1, -1, -1))? {
+            for record in batch.records() {
+                records.push(record?);
+            }
+        }
+        Ok(records)
+    }
+
+    /// A batch of its own for each record, compressed like this one.
+    ///
+    /// # Errors
+    /// Never of a batch that was built here.
+    pub fn split(&self) -> Result<Vec<Self>, RecordError> {
+        let codec = Compression::of_attributes(self.attributes)?;
+        let alone = |record: &Record| {
+            let mut builder = RecordBatchBuilder::new();
+            let (key, value) = (record.key.as_deref(), record.value.as_deref());
+            builder.append(record.timestamp, key, value, &record.headers);
+            let mut batch = builder.seal().compress(codec);
+            batch.attributes |= self.attributes & (TRANSACTIONAL | CONTROL);
+            batch
+        };
+        Ok(self.records()?.iter().map(alone).collect())
     }
 
     /// The wire form with the producer's id, epoch and the sequence of the first record (all -1

@@ -154,8 +154,8 @@ fn empty_request(api: ApiKey) -> Request {
     empty!(
         Produce Fetch ListOffsets Metadata OffsetCommit OffsetFetch FindCoordinator DescribeGroups
         ListGroups ApiVersions CreateTopics DeleteTopics DeleteRecords InitProducerId
-        OffsetForLeaderEpoch EndTxn TxnOffsetCommit DescribeConfigs IncrementalAlterConfigs
-        DescribeCluster
+        OffsetForLeaderEpoch AddPartitionsToTxn AddOffsetsToTxn EndTxn TxnOffsetCommit DescribeConfigs
+        IncrementalAlterConfigs DescribeCluster SaslHandshake SaslAuthenticate
         ConsumerGroupDescribe DescribeTopicPartitions StreamsGroupHeartbeat StreamsGroupDescribe
     )
 }

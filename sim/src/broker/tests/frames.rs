@@ -43,7 +43,7 @@ fn versions_are_offered_in_every_shape() {
         let Response::ApiVersions(response) = api_versions(&mut world, connection, version) else {
             panic!("an answer to api versions");
         };
-        assert_eq!((response.error_code, response.api_keys.len()), (0, 23));
+        assert_eq!((response.error_code, response.api_keys.len()), (0, 25));
     }
     let (keys, features) = offered_to(&mut world);
     assert_eq!((keys[&88], keys[&28], features), ((0, 0), (0, 5), 2));
@@ -66,7 +66,7 @@ fn a_version_of_api_versions_that_is_too_new_is_told_what_there_is() {
         panic!("an answer to api versions");
     };
     assert_eq!(response.error_code, codes::UNSUPPORTED_VERSION);
-    assert_eq!(response.api_keys.len(), 23);
+    assert_eq!(response.api_keys.len(), 25);
 }
 
 #[test]

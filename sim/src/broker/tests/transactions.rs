@@ -1,5 +1,6 @@
 //! Transactions: who may write, what is visible when, and what becomes of those that are left.
 
+use eddyline_core::wire::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
 use eddyline_core::wire::messages::fetch_response::PartitionData;
 use eddyline_core::wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use eddyline_core::wire::messages::offset_fetch_request::{
@@ -9,8 +10,9 @@ use eddyline_core::wire::messages::txn_offset_commit_request::{
     TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
 };
 use eddyline_core::wire::messages::{
-    EndTxnRequest, FindCoordinatorRequest, GroupId, InitProducerIdRequest, ListOffsetsRequest,
-    OffsetFetchRequest, ProducerId, TransactionalId, TxnOffsetCommitRequest,
+    AddPartitionsToTxnRequest, EndTxnRequest, FindCoordinatorRequest, GroupId,
+    InitProducerIdRequest, ListOffsetsRequest, OffsetFetchRequest, ProducerId, TransactionalId,
+    TxnOffsetCommitRequest,
 };
 
 use super::fetching::{partitions, request, wanted};
@@ -89,6 +91,51 @@ impl World {
                 Ok((answer.producer_id.0, answer.producer_epoch))
             }
             Response::EndTxn(answer) => Err(answer.error_code),
+            _ => panic!("an answer to the end"),
+        }
+    }
+
+    fn write_named(&mut self, connection: ConnectionId, records: Bytes) -> i16 {
+        let request = produce_request(Uuid::nil(), 0, Some(records), -1);
+        let mut request = request.with_transactional_id(Some(id()));
+        request.topic_data[0].name = TopicName("t".into());
+        match self.call(connection, 11, &Request::Produce(request)) {
+            Response::Produce(answer) => answer.responses[0].partition_responses[0].error_code,
+            _ => panic!("an answer to produce"),
+        }
+    }
+
+    fn add_partition(
+        &mut self,
+        connection: ConnectionId,
+        identity: Identity,
+        partition: i32,
+    ) -> i16 {
+        let topic = AddPartitionsToTxnTopic::default()
+            .with_name(TopicName("t".into()))
+            .with_partitions(vec![partition]);
+        let request = AddPartitionsToTxnRequest::default()
+            .with_v3_and_below_transactional_id(id())
+            .with_v3_and_below_producer_id(ProducerId(identity.0))
+            .with_v3_and_below_producer_epoch(identity.1)
+            .with_v3_and_below_topics(vec![topic]);
+        match self.call(connection, 3, &Request::AddPartitionsToTxn(request)) {
+            Response::AddPartitionsToTxn(answer) => {
+                let topic = &answer.results_by_topic_v3_and_below[0];
+                topic.results_by_partition[0].partition_error_code
+            }
+            _ => panic!("an answer to the partitions"),
+        }
+    }
+
+    fn end_version_1(&mut self, connection: ConnectionId, identity: Identity) -> i16 {
+        let request = EndTxnRequest::default()
+            .with_transactional_id(id())
+            .with_producer_id(ProducerId(identity.0))
+            .with_producer_epoch(identity.1)
+            .with_committed(true);
+        match self.call(connection, 4, &Request::EndTxn(request)) {
+            Response::EndTxn(answer) => answer.error_code,
             _ => panic!("an answer to the end"),
         }
     }
@@ -339,4 +386,43 @@ fn one_node_coordinates_a_transactional_id() {
     let end = world.end_transaction(right, identity, false);
     assert_eq!(end, Err(codes::NOT_COORDINATOR));
     assert!(world.end_transaction(wrong, identity, false).is_ok());
+}
+
+/// Requests of version 1 tell beforehand what they are about, and the epoch stays.
+#[test]
+fn version_1_adds_beforehand_and_keeps_the_epoch() {
+    let mut world = World::new(slow_markers());
+    assert!(world.broker.create_topic("t", 1));
+    let connection = world.connect(1);
+    let identity = world.init(connection).expect("an id");
+    let batch = in_transaction(&["a"], identity, 0);
+    let unknown = codes::INVALID_TXN_STATE;
+    assert_eq!(world.write_named(connection, batch.clone()), unknown);
+    assert_eq!(
+        world.add_partition(connection, identity, 1),
+        codes::UNKNOWN_TOPIC_OR_PARTITION
+    );
+    assert_eq!(world.add_partition(connection, identity, 0), 0);
+    assert_eq!(world.write_named(connection, batch.clone()), 0);
+    assert_eq!(world.end_version_1(connection, identity), 0);
+    assert_eq!(world.committed_values(), ["a"]);
+    // Not written down yet.
+    let busy = codes::CONCURRENT_TRANSACTIONS;
+    assert_eq!(world.add_partition(connection, identity, 0), busy);
+    world.advance(50);
+    assert_eq!(world.end_version_1(connection, identity), 0, "said again");
+    assert_eq!(world.add_partition(connection, identity, 0), 0);
+    assert_eq!(world.write_named(connection, batch), 0, "a duplicate");
+    let next = in_transaction(&["b"], identity, 1);
+    assert_eq!(world.write_named(connection, next), 0, "the numbers go on");
+    // An end that comes late ends the next transaction, unless there is another epoch.
+    assert_eq!(world.end_version_1(connection, identity), 0);
+    world.advance(50);
+    assert_eq!(world.committed_values(), ["a", "b"]);
+    let raised = world.init(connection).expect("another epoch");
+    assert_eq!(raised.1, identity.1 + 1);
+    assert_eq!(
+        world.end_version_1(connection, identity),
+        codes::PRODUCER_FENCED
+    );
 }

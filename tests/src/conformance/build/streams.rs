@@ -259,6 +259,6 @@ fn to_table<K: KeyCell, V: Cell>(
     build: &mut Build,
 ) -> Result<Option<Handle>, BuildError> {
     let store = stores::materialized::<K, V>(op, &mut build.specs, V::STORE_KIND)?;
-    let serdes = (key_serde(stream, op), value_serde(stream, op));
-    given(stream.to_table_with(serdes, store.unwrap_or_default()))
+    let grouped = Grouped::with(key_serde(stream, op), value_serde(stream, op));
+    given(stream.to_table_with(grouped, store.unwrap_or_default()))
 }

@@ -98,7 +98,11 @@ fn group_by<K: KeyCell, V: Cell>(
     let map = function(op, "fn", functions::map)?;
     let keys = Key::named_serde(text(op, "key_serde").unwrap_or("string"));
     let values = Datum::serde(text(op, "value_serde").unwrap_or("string"));
-    let map = move |key: &K, value: V| map(key.datum(), Some(value.datum()));
+    let map = move |key: &K, value: V| match value.datum() {
+        // An aggregate before its first value, of an initializer that gives null: no row there.
+        Datum::Null => (None, None),
+        value => map(key.datum(), Some(value)),
+    };
     let groups = grouped(op, Grouped::with(keys, values));
     given(table.group_by(map, groups))
 }

@@ -26,9 +26,11 @@ public class WordCountApp {
     config.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, bootstrap);
     config.put(StreamsConfig.GROUP_PROTOCOL_CONFIG, "streams");
     config.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, 1);
-    config.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, Integer.parseInt(args[4]));
-    config.put(StreamsConfig.STATE_DIR_CONFIG, args[5]);
     config.put("enable.metrics.push", false);
+    for (String setting : Arrays.asList(args).subList(4, args.length)) {
+      String[] pair = setting.split("=", 2);
+      config.put(pair[0], pair[1]);
+    }
     StreamsBuilder builder = new StreamsBuilder();
     builder.stream(input, Consumed.with(Serdes.String(), Serdes.String()))
         .flatMapValues(line -> Arrays.asList(NO_LETTERS.split(line.toLowerCase())))

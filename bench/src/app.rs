@@ -9,16 +9,17 @@ use eddyline::{KafkaStreams, State, StreamsBuilder, StreamsConfig};
 
 /// Where the application reads and writes.
 #[derive(clap::Args)]
-pub(crate) struct AppArguments {
+pub(crate) struct Arguments {
     bootstrap: String,
     application_id: String,
     input: String,
     output: String,
-    commit_interval_ms: u64,
+    /// `key=value` of the configuration.
+    config: Vec<String>,
 }
 
 /// The words of a line in lower case: what `[^a-z]+` separates.
-pub(super) fn words(line: &str) -> Vec<String> {
+pub(crate) fn words(line: &str) -> Vec<String> {
     let lower = line.to_lowercase();
     lower
         .split(|c: char| !c.is_ascii_lowercase())
@@ -28,7 +29,7 @@ pub(super) fn words(line: &str) -> Vec<String> {
 }
 
 /// Prints RUNNING when its state is Running and ends when its standard input does.
-pub(crate) fn run_app(arguments: &AppArguments) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let builder = StreamsBuilder::new();
     builder
         .stream::<Option<String>, String>(&arguments.input)
@@ -37,8 +38,11 @@ pub(crate) fn run_app(arguments: &AppArguments) -> Result<(), Box<dyn Error>> {
         .count(Materialized::as_store("counts"))
         .to_stream()
         .to(&arguments.output);
-    let config = StreamsConfig::new(&arguments.application_id, &arguments.bootstrap)?
-        .set("commit.interval.ms", arguments.commit_interval_ms)?;
+    let mut config = StreamsConfig::new(&arguments.application_id, &arguments.bootstrap)?;
+    for setting in &arguments.config {
+        let (key, value) = setting.split_once('=').ok_or("a setting is key=value")?;
+        config = config.set(key, value)?;
+    }
     let streams = KafkaStreams::new(builder.build()?, config)?.start()?;
     let state = streams.wait_for(State::Running, Duration::from_secs(120));
     if state == State::Running {

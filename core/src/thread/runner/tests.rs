@@ -1,0 +1,339 @@
+//! The task runner with a hand-played client: pausing, and memory that is divided anew.
+
+use std::time::Duration;
+
+use super::*;
+use crate::dsl::{Materialized, StreamsBuilder};
+use crate::group::{Assignment, TaskAssignment};
+use crate::processor::{Cancellable, Processor, ProcessorContext, ProcessorError, Record};
+use crate::thread::message::StartFrom;
+use crate::types::Headers;
+use crate::wire::{RecordBatch, RecordBatchBuilder, assign_offsets, decode_batches};
+
+/// Forwards a tick every second.
+struct Ticker;
+
+impl Processor<String, String, String, String> for Ticker {
+    fn init(
+        &mut self,
+        context: &mut ProcessorContext<'_, String, String>,
+    ) -> Result<(), ProcessorError> {
+        context.schedule(Duration::from_secs(1), PunctuationType::WallClockTime)?;
+        Ok(())
+    }
+
+    fn process(
+        &mut self,
+        _: &mut ProcessorContext<'_, String, String>,
+        _: Record<String, String>,
+    ) -> Result<(), ProcessorError> {
+        Ok(())
+    }
+
+    fn punctuate(
+        &mut self,
+        context: &mut ProcessorContext<'_, String, String>,
+        _: Cancellable,
+        timestamp: i64,
+    ) -> Result<(), ProcessorError> {
+        context.forward(Record::new("k".to_owned(), "tick".to_owned(), timestamp))
+    }
+}
+
+const TASK: TaskId = TaskId::new(0, 0);
+const CHANGELOG: &str = "app-counts-changelog";
+
+struct World {
+    runner: TaskRunner,
+    now: Now,
+    said: Vec<ClientMessage>,
+    events: Vec<RunnerEvent>,
+}
+
+impl World {
+    /// A runner of a task that counts the keys of `in` and ticks into `ticks`.
+    fn new() -> Self {
+        let builder = StreamsBuilder::new();
+        let stream = builder.stream::<String, String>("in");
+        stream.process(|| Ticker, &[]).to("ticks");
+        let counts = Materialized::as_store("counts");
+        stream.group_by_key().count(counts).to_stream().to("out");
+        let topology = Arc::new(builder.build().expect("valid"));
+        let config = StreamsConfig::new("app", "a:1").expect("valid");
+        let config = config.set("commit.interval.ms", 300).expect("valid");
+        let now = Now {
+            instant: Instant::from_nanos(1),
+            wall_clock: WallClock(1_000_000),
+        };
+        let mut world = Self {
+            runner: TaskRunner::new(now, topology, &config),
+            now,
+            said: Vec::new(),
+            events: Vec::new(),
+        };
+        let counts = ["in", "ticks", "out", CHANGELOG].map(|topic| (topic.into(), 1));
+        world.tell(RunnerMessage::PartitionCounts(counts.to_vec()));
+        world.tell(RunnerMessage::Ready(true));
+        world
+    }
+
+    /// One whose task runs.
+    fn running() -> Self {
+        let mut world = Self::new();
+        world.assign(vec![assigned()], Vec::new());
+        world.started(CHANGELOG, Some(0));
+        world.started("in", None);
+        assert_eq!(world.state(), Some(TaskState::Running));
+        world
+    }
+
+    fn assign(&mut self, active: Vec<TaskAssignment>, standby: Vec<TaskAssignment>) {
+        let assignment = Assignment {
+            active,
+            standby,
+            warmup: Vec::new(),
+        };
+        let ticket = 1;
+        self.tell(RunnerMessage::Assign { ticket, assignment });
+    }
+
+    fn started(&mut self, topic: &str, end: Option<i64>) {
+        self.tell(RunnerMessage::Started {
+            partition: TopicPartition::new(topic, 0),
+            offset: 0,
+            end,
+            metadata: String::new(),
+        });
+    }
+
+    fn records(&mut self, topic: &str, from: i64, keys: &[&str]) {
+        let next_offset = from + keys.len() as i64;
+        self.tell(RunnerMessage::Records {
+            partition: TopicPartition::new(topic, 0),
+            batches: batches(from, keys),
+            next_offset,
+            log_end: next_offset,
+        });
+    }
+
+    fn tell(&mut self, message: RunnerMessage) {
+        self.runner.handle_message(self.now, ToRunner(message));
+        self.step();
+    }
+
+    /// Runs as long as there is something to do at once; everything written and committed is.
+    fn step(&mut self) {
+        for _ in 0..1000 {
+            let more = self.runner.run_once(self.now, Budget::default());
+            while let Some(event) = self.runner.poll_event() {
+                self.events.push(event);
+            }
+            let said: Vec<_> = std::iter::from_fn(|| self.runner.poll_message()).collect();
+            if said.is_empty() && !more {
+                let due = self.runner.poll_timeout();
+                assert!(due.is_none_or(|at| at > self.now.instant), "a busy loop");
+                return;
+            }
+            for ToClient(message) in said {
+                let answer = match &message {
+                    ClientMessage::Produce { ticket, .. } => Some(RunnerMessage::Produced {
+                        ticket: *ticket,
+                        base_offset: 0,
+                    }),
+                    ClientMessage::Commit { ticket, .. } => Some(RunnerMessage::Committed {
+                        ticket: *ticket,
+                        result: Ok(()),
+                    }),
+                    ClientMessage::Failed(error) => panic!("{error}"),
+                    _ => None,
+                };
+                self.said.push(message);
+                if let Some(answer) = answer {
+                    self.runner.handle_message(self.now, ToRunner(answer));
+                }
+            }
+        }
+        panic!("never settles");
+    }
+
+    /// Lets time pass, from deadline to deadline.
+    fn wait(&mut self, millis: u64) {
+        let end = self.now.instant.plus_ms(millis);
+        loop {
+            let at = self.runner.poll_timeout().map_or(end, |at| at.min(end));
+            let passed = at.saturating_duration_since(self.now.instant);
+            self.now.instant = at;
+            self.now.wall_clock.0 += passed.as_millis() as i64;
+            self.step();
+            if at == end {
+                return;
+            }
+        }
+    }
+
+    fn state(&self) -> Option<TaskState> {
+        self.runner.tasks.get(&TASK).map(|task| task.state)
+    }
+
+    /// What was said since it was asked last, by kind.
+    fn take(&mut self) -> Said {
+        let mut said = Said::default();
+        for message in self.said.drain(..) {
+            match message {
+                ClientMessage::Produce { partition, .. } => match partition.topic.as_str() {
+                    "ticks" => said.ticks += 1,
+                    _ => said.produced += 1,
+                },
+                ClientMessage::Commit { offsets, .. } => {
+                    said.commits
+                        .extend(offsets.iter().map(|(_, next)| next.offset));
+                }
+                ClientMessage::Polled => said.polls += 1,
+                ClientMessage::Consumed { .. } => said.consumed += 1,
+                _ => {}
+            }
+        }
+        said
+    }
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Said {
+    ticks: usize,
+    produced: usize,
+    commits: Vec<i64>,
+    polls: usize,
+    consumed: usize,
+}
+
+fn assigned() -> TaskAssignment {
+    TaskAssignment {
+        task: TASK,
+        partitions: vec![TopicPartition::new("in", 0)],
+    }
+}
+
+/// Records with these keys; their values are numbers of a count store, too.
+fn batches(from: i64, keys: &[&str]) -> Vec<RecordBatch> {
+    let mut builder = RecordBatchBuilder::new();
+    for key in keys {
+        let value = [0; 16];
+        builder.append(from, Some(key.as_bytes()), Some(&value), &Headers::new());
+    }
+    let sealed = decode_batches(builder.seal().encode(-1, -1, -1)).expect("sound");
+    decode_batches(assign_offsets(&sealed[0], from, 1)).expect("sound")
+}
+
+#[test]
+fn while_it_is_paused_it_commits_and_beats_and_does_nothing_else() {
+    let mut world = World::running();
+    world.records("in", 0, &["a", "b"]);
+    world.runner.pause();
+    world.take();
+    world.records("in", 2, &["c"]);
+    world.wait(600_000);
+    let said = world.take();
+    assert_eq!(said.commits, [2], "what was processed before");
+    assert_eq!((said.ticks, said.consumed), (0, 0));
+    assert!(said.polls >= 6, "user code is there: {said:?}");
+    assert!(said.polls < 20, "and seldom says so: {said:?}");
+
+    world.runner.resume();
+    world.step();
+    world.wait(2500);
+    let said = world.take();
+    assert_eq!(said.commits.last(), Some(&3));
+    // One that was due for ten minutes, and two that followed.
+    assert_eq!((said.ticks, said.consumed), (3, 1));
+}
+
+#[test]
+fn it_says_since_when_a_task_has_nothing_to_process() {
+    let mut world = World::running();
+    let began = world.now.wall_clock;
+    world.wait(5000);
+    assert_eq!(world.runner.idling_since(), [(TASK, began)].into());
+    world.records("in", 0, &["a"]);
+    assert_eq!(
+        world.runner.idling_since(),
+        [(TASK, world.now.wall_clock)].into()
+    );
+}
+
+#[test]
+fn restoring_pauses_and_goes_on() {
+    let mut world = World::new();
+    world.assign(vec![assigned()], Vec::new());
+    world.runner.pause();
+    world.started(CHANGELOG, Some(2));
+    world.records(CHANGELOG, 0, &["a", "b"]);
+    world.wait(600_000);
+    assert_eq!(world.state(), Some(TaskState::Restoring));
+    assert_eq!(world.take().consumed, 0);
+    world.runner.resume();
+    world.step();
+    assert_eq!(world.state(), Some(TaskState::Running));
+}
+
+#[test]
+fn a_task_with_nothing_to_restore_is_ready_while_it_is_paused() {
+    let mut world = World::new();
+    world.runner.pause();
+    world.assign(vec![assigned()], Vec::new());
+    world.started(CHANGELOG, Some(0));
+    assert_eq!(world.state(), Some(TaskState::Running));
+    let told = world.said.iter();
+    let reads = |message: &&ClientMessage| matches!(message, ClientMessage::Start { from, .. } if *from == StartFrom::Committed);
+    assert_eq!(told.filter(reads).count(), 1);
+}
+
+#[test]
+fn standbys_pause_and_go_on() {
+    let mut world = World::new();
+    world.assign(Vec::new(), vec![assigned()]);
+    world.started(CHANGELOG, Some(0));
+    world.records(CHANGELOG, 0, &["a"]);
+    let loaded = |world: &World| {
+        let events = world.events.iter();
+        let loaded = |event: &&RunnerEvent| matches!(event, RunnerEvent::StandbyBatchLoaded { .. });
+        events.filter(loaded).count()
+    };
+    assert_eq!(loaded(&world), 1);
+    world.runner.pause();
+    world.records(CHANGELOG, 1, &["b"]);
+    world.wait(600_000);
+    assert_eq!(loaded(&world), 1);
+    world.runner.resume();
+    world.step();
+    assert_eq!(loaded(&world), 2);
+}
+
+#[test]
+fn output_topics_that_are_missing_are_nobodys_fault_while_it_is_paused() {
+    let mut world = World::running();
+    world.runner.outputs.push("elsewhere".into());
+    world.wait(200_000);
+    world.runner.pause();
+    world.wait(600_000);
+    world.runner.resume();
+    world.step();
+    world.wait(200_000);
+    assert_eq!(world.state(), Some(TaskState::Running));
+}
+
+#[test]
+fn a_cache_that_gets_less_memory_evicts_at_once() {
+    let mut world = World::running();
+    world.records("in", 0, &["a", "b", "c"]);
+    assert_eq!(world.take().produced, 0, "counts wait in the cache");
+    let used = world.runner.budget.used();
+    let threads = 10 * 1024 * 1024 / (used - 1);
+    world.runner.share_memory(threads);
+    world.step();
+    world.wait(100);
+    assert!(world.take().produced > 0);
+    assert!(world.runner.budget.used() <= world.runner.budget.max_bytes());
+    // As much as there was before.
+    world.runner.share_memory(0);
+    assert_eq!(world.runner.budget.max_bytes(), 10 * 1024 * 1024);
+}
