@@ -69,6 +69,8 @@ pub(super) struct Transaction {
 /// A transaction that is certain to count from now on.
 #[derive(Clone, Debug)]
 pub(crate) struct CommittedTransaction {
+    /// The client id of its producer.
+    pub(crate) client: String,
     /// What it wrote, by topic and partition.
     pub(crate) records: BTreeMap<(String, i32), Vec<Record>>,
     /// The offsets it commits, by topic and partition.
@@ -383,7 +385,9 @@ impl Broker {
         let offsets = touched.offsets.iter();
         let offsets = offsets
             .map(|((_, topic, partition), offset)| ((topic.clone(), *partition), offset.offset));
+        let client = self.producers.get(&producer_id).cloned();
         committed.push_back(CommittedTransaction {
+            client: client.unwrap_or_default(),
             records: records.collect(),
             offsets: offsets.collect(),
         });

@@ -17,6 +17,7 @@ use eddyline_core::trace::Level;
 use eddyline_core::types::{BrokerId, TaskId};
 use eddyline_core::wire::ApiKey;
 
+use super::applications::Application;
 use super::events::{Alarm, Event, EventQueue};
 use super::instance::{Instance, StreamThread};
 use super::interpreter::Interpreter;
@@ -37,7 +38,8 @@ pub(super) struct Scenario {
     pub(super) topology: Arc<Topology>,
     /// In order of time.
     pub(super) input: Vec<Produced>,
-    pub(super) is_word_count: bool,
+    /// What it does is known: an interpreter checks it.
+    pub(super) application: Option<Application>,
     /// What processors are told.
     pub(super) signals: Arc<Signals>,
     #[cfg(test)]
@@ -92,14 +94,15 @@ pub(super) struct World<'a> {
 }
 
 /// The wall clock when a run begins: some time in 2025.
-const WALL_CLOCK_START_MS: i64 = 1_750_000_000_000;
+pub(super) const WALL_CLOCK_START_MS: i64 = 1_750_000_000_000;
 /// A run of more events never ends.
 const EVENTS_MAX: u64 = 2_000_000;
 
 impl<'a> World<'a> {
     pub(super) fn new(scenario: &'a Scenario, mut broker: Broker, trace: Trace<'a>) -> Self {
         let is_exactly_once = scenario.config.is_exactly_once();
-        if scenario.is_word_count && is_exactly_once {
+        let followed = scenario.application.filter(|_| is_exactly_once);
+        if followed.is_some() {
             broker.watch_transactions();
         }
         let Scenario { seed, schedule, .. } = scenario;
@@ -130,7 +133,7 @@ impl<'a> World<'a> {
             phase: Phase::Working,
             deadline: Instant::MAX,
             oracles: Oracles::new(is_exactly_once),
-            interpreter: (scenario.is_word_count && is_exactly_once).then(Interpreter::default),
+            interpreter: followed.map(|application| Interpreter::new(application.rules())),
             trace,
         }
     }
@@ -269,6 +272,9 @@ impl<'a> World<'a> {
             let disk = &self.instances[instance].disk;
             let thread = StreamThread::new(now, &config, topology, instance, index, seed, disk);
             self.trace.note(self.now, "start", id, &thread.name);
+            let mut journal = self.scenario.signals.journal();
+            journal.started(&thread.name, id);
+            drop(journal);
             self.threads.insert(id, thread);
             self.instances[instance].threads.push(id);
             self.pump_client(id);
@@ -457,6 +463,7 @@ impl<'a> World<'a> {
             return self.wake_runner(id, until);
         }
         self.trace.event(self.now, "runner", id, &[]);
+        self.scenario.signals.journal().runs(id);
         let (more, took) = thread.step_runner(now, self.scenario.schedule.budget);
         if !took && let Some(wrong) = thread.runner_wakeups.count(self.now) {
             let message = format!("runner of {}: {wrong}", thread.name);
@@ -762,18 +769,6 @@ impl<'a> World<'a> {
             let (subtopology, partition) = (&task.subtopology, task.partition);
             let message = format!("{one} and {other} both own task {subtopology}_{partition}");
             self.oracles.report("owners", message);
-        }
-    }
-
-    /// What is committed is what an interpreter makes of the input that it is committed with.
-    fn check_transactions(&mut self) {
-        let Some(interpreter) = &mut self.interpreter else {
-            return;
-        };
-        while let Some(transaction) = self.broker.poll_committed() {
-            if let Err(message) = interpreter.check(&self.broker, &transaction) {
-                self.oracles.report("interpreter", message);
-            }
         }
     }
 

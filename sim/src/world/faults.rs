@@ -68,6 +68,7 @@ impl World<'_> {
                 }
             }
             Fault::PauseInstance { instance } => self.pause(instance, until),
+            Fault::PauseProcessing { instance } => self.pause_processing(instance, true),
         }
     }
 
@@ -83,6 +84,7 @@ impl World<'_> {
             Fault::Crash { instance } | Fault::Close { instance } => {
                 self.queue.add(self.now, Event::Start { instance });
             }
+            Fault::PauseProcessing { instance } => self.pause_processing(instance, false),
             _ => {}
         }
         if self.now >= self.scenario.schedule.faults_end() {
@@ -214,6 +216,21 @@ impl World<'_> {
                 thread.client.close(now);
                 self.pump_client(id);
             }
+        }
+    }
+
+    /// The threads that an instance has now process nothing, or go on.
+    fn pause_processing(&mut self, instance: usize, is_paused: bool) {
+        for id in self.instances[instance].threads.clone() {
+            let Some(thread) = self.threads.get_mut(&id) else {
+                continue;
+            };
+            if is_paused {
+                thread.runner.pause();
+            } else {
+                thread.runner.resume();
+            }
+            self.wake_runner(id, self.now);
         }
     }
 

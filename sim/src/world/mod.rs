@@ -1,7 +1,8 @@
 //! A whole cluster and its clients in virtual time, chosen by one seed.
 //!
-//! [`run_seed`] runs a word count with everything a seed can think of: nodes, partitions, settings
-//! and faults. [`Simulation`] does the same with a topology and an input of yours. Clients are the
+//! [`run_seed`] runs an application with everything a seed can think of: nodes, partitions, settings
+//! and faults. Half of the seeds run a word count, the others count by window or by session, join two
+//! streams, or a stream with a table. [`Simulation`] does the same with a topology and an input of yours. Clients are the
 //! machines that run in production; only sockets, clocks and threads are simulated.
 //!
 //! Faults stop at some time, and then everything has to come to rest: the group is stable, every
@@ -21,8 +22,9 @@
 //! | `disk` | what a crash or a close leaves on a disk is a store as of the changelog offset beside it |
 //! | `reads` | a task reads what it wrote, through cache and evictions (word count) |
 //! | `dedup` | one changelog record and one change forwarded for a key and a flush (word count) |
-//! | `interpreter` | under exactly-once every transaction holds what an interpreter of the word count writes for the records between its offsets, and in the end all input is committed (word count) |
+//! | `interpreter` | under exactly-once every transaction holds what an interpreter of the application writes for the records between its offsets, and in the end all input is committed ([`run_seed`]) |
 //! | `counts` | every word is counted, and once under exactly-once or where no member was lost (word count) |
+//! | `results` | what comes of all input is there, and once under exactly-once or where no member was lost ([`run_seed`], but for the word count) |
 //! | `input` | the input can be written |
 //! | `check` | what was given to [`Simulation::check`] |
 //!
@@ -40,6 +42,7 @@
 //! Not tried yet: clocks that jump, retention by time, topics that grow or vanish, leaders
 //! that lose records, brokers of several versions, punctuators.
 
+mod applications;
 mod disk;
 mod engine;
 mod events;
@@ -70,6 +73,7 @@ use eddyline_core::time::Instant;
 use eddyline_core::topology::Topology;
 use eddyline_core::wire::{Record, partition_for_key};
 
+use self::applications::Application;
 use self::engine::{Scenario, World};
 pub use self::oracles::Violation;
 use self::schedule::{START_MS, Schedule};
@@ -139,6 +143,8 @@ struct InputRecord {
     topic: String,
     key: Option<Bytes>,
     value: Bytes,
+    /// The time when it is produced, if none is given.
+    timestamp: Option<i64>,
 }
 
 /// A cluster that runs an application of yours. The seed chooses whatever is not said.
@@ -167,7 +173,7 @@ pub struct Simulation {
     config: StreamsConfig,
     has_faults: bool,
     /// What it does is known: an interpreter checks it.
-    is_word_count: bool,
+    application: Option<Application>,
     input: Vec<InputRecord>,
     checks: Vec<Check>,
     /// What processors are told while it runs.
@@ -219,7 +225,7 @@ impl Simulation {
             schedule,
             config,
             has_faults: true,
-            is_word_count: false,
+            application: None,
             input: Vec::new(),
             checks: Vec::new(),
             signals: Arc::default(),
@@ -240,6 +246,7 @@ impl Simulation {
             topic: topic.to_owned(),
             key: key.map(|key| Bytes::copy_from_slice(key.as_ref())),
             value: Bytes::copy_from_slice(value.as_ref()),
+            timestamp: None,
         });
         self.input.extend(records);
         self
@@ -401,7 +408,7 @@ impl Simulation {
             config,
             topology: self.topology,
             input,
-            is_word_count: self.is_word_count,
+            application: self.application,
             signals: self.signals,
             #[cfg(test)]
             sabotage: self.sabotage,
@@ -428,6 +435,7 @@ fn spread(seed: SeedTree, schedule: &Schedule, input: &[InputRecord]) -> Vec<Pro
         },
         key: record.key.clone(),
         value: record.value.clone(),
+        timestamp: record.timestamp,
     });
     produced.collect()
 }

@@ -1,10 +1,10 @@
 //! Faults at chosen moments: between a request and its answer, between an answer and what the task
-//! runner makes of it, in the middle of a revocation or a restore.
+//! runner makes of it, in the middle of a revocation, a restore or a promotion.
 
 use bytes::Bytes;
 use eddyline_core::rng::Rng;
 use eddyline_core::task::TaskState;
-use eddyline_core::thread::RunnerEvent;
+use eddyline_core::thread::{RunnerEvent, SuspendReason};
 use eddyline_core::time::Instant;
 use eddyline_core::types::BrokerId;
 use eddyline_core::wire::ApiKey;
@@ -23,8 +23,12 @@ pub(super) enum Moment {
     Answered(ApiKey),
     /// A task gets into a state.
     Enters(TaskState),
+    /// Some of a changelog is restored.
+    Restores,
     /// A changelog is read to its end.
     Restored,
+    /// A standby becomes an active task.
+    Promoted,
 }
 
 /// What goes wrong then.
@@ -68,6 +72,20 @@ const MOMENTS: &[Moment] = &[
     Moment::Enters(TaskState::Running),
 ];
 
+/// The moments at which a task goes from one member to another.
+const HAND_OVERS: &[Moment] = &[
+    Moment::Asks(ApiKey::StreamsGroupHeartbeat),
+    Moment::Answers(ApiKey::StreamsGroupHeartbeat),
+    Moment::Answered(ApiKey::StreamsGroupHeartbeat),
+    Moment::Asks(ApiKey::OffsetFetch),
+    Moment::Answers(ApiKey::ListOffsets),
+    Moment::Enters(TaskState::Suspended),
+    Moment::Restores,
+    Moment::Restored,
+    Moment::Promoted,
+    Moment::Promoted,
+];
+
 /// The moments of a commit of offsets alone.
 const OFFSETS: &[Moment] = &[
     Moment::Asks(ApiKey::OffsetCommit),
@@ -94,7 +112,8 @@ const TRANSACTIONS: &[Moment] = &[
 ];
 
 impl AtMoment {
-    /// Any; under at-least-once, where members must not be lost, one that loses none.
+    /// Any of a commit, and some of what comes before and after; under at-least-once, where members
+    /// must not be lost, one that loses none.
     pub(super) fn draw(rng: &mut Rng, brokers: u16, is_rough: bool, is_exactly_once: bool) -> Self {
         let own = if is_exactly_once {
             TRANSACTIONS
@@ -102,6 +121,26 @@ impl AtMoment {
             OFFSETS
         };
         let moments = if rng.chance(1, 3) { MOMENTS } else { own };
+        Self::draw_of(moments, rng, brokers, is_rough, is_exactly_once)
+    }
+
+    /// The same of a task that is handed over.
+    pub(super) fn draw_hand_over(
+        rng: &mut Rng,
+        brokers: u16,
+        is_rough: bool,
+        is_exactly_once: bool,
+    ) -> Self {
+        Self::draw_of(HAND_OVERS, rng, brokers, is_rough, is_exactly_once)
+    }
+
+    fn draw_of(
+        moments: &[Moment],
+        rng: &mut Rng,
+        brokers: u16,
+        is_rough: bool,
+        is_exactly_once: bool,
+    ) -> Self {
         let moment = moments[rng.below(moments.len() as u64) as usize];
         let node = BrokerId(1 + rng.below(u64::from(brokers)) as i32);
         let kinds = match (is_rough, is_exactly_once) {
@@ -237,7 +276,12 @@ impl World<'_> {
     pub(super) fn note_runner_event(&mut self, thread: u64, event: &RunnerEvent) {
         let moment = match event {
             RunnerEvent::TaskStateChanged { to, .. } => Moment::Enters(*to),
+            RunnerEvent::RestoreBatch { .. } => Moment::Restores,
             RunnerEvent::RestoreEnded { .. } => Moment::Restored,
+            RunnerEvent::StandbySuspended {
+                reason: SuspendReason::Promoted,
+                ..
+            } => Moment::Promoted,
             _ => return,
         };
         self.moments.come(self.now, moment, thread, None);

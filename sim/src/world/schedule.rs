@@ -95,6 +95,8 @@ pub(super) enum Fault {
     PauseRunner { instance: usize, thread: usize },
     /// A process stands still: stopped, swapped out, its machine migrated.
     PauseInstance { instance: usize },
+    /// The application asks an instance to process nothing: `KafkaStreams.pause()`.
+    PauseProcessing { instance: usize },
 }
 
 impl Schedule {
@@ -169,6 +171,7 @@ impl Schedule {
                 fault: Fault::AtMoment(fault),
             });
         }
+        self.draw_hand_overs(&mut seed.child("moments", 1).rng(), is_exactly_once);
         let mut rng = seed.child("cleaner", 0).rng();
         let count = if rng.chance(1, 2) {
             0
@@ -200,6 +203,34 @@ impl Schedule {
             _ => 0,
         });
         self.may_duplicate = self.is_rough || missed.sum::<u32>() > 1;
+    }
+
+    /// Faults while tasks move, and pauses that an application asks for.
+    fn draw_hand_overs(&mut self, rng: &mut Rng, is_exactly_once: bool) {
+        let count = if rng.chance(2, 3) {
+            0
+        } else {
+            1 + rng.below(4)
+        };
+        for _ in 0..count {
+            let (brokers, is_rough) = (self.brokers, self.is_rough);
+            let fault = AtMoment::draw_hand_over(rng, brokers, is_rough, is_exactly_once);
+            let from = Instant::ZERO.plus_ms(START_MS + rng.below(8_000));
+            self.faults.push(ScheduledFault {
+                from,
+                until: from.plus_ms(500 + rng.below(8_000)),
+                fault: Fault::AtMoment(fault),
+            });
+        }
+        if rng.chance(1, 6) {
+            let instance = rng.below(self.starts_ms.len() as u64) as usize;
+            let from = Instant::ZERO.plus_ms(START_MS + 300 + rng.below(8_000));
+            self.faults.push(ScheduledFault {
+                from,
+                until: from.plus_ms(100 + rng.below(4_000)),
+                fault: Fault::PauseProcessing { instance },
+            });
+        }
     }
 
     /// Exactly-once excuses nothing, and its offsets go another way.

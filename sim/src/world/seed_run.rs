@@ -1,4 +1,4 @@
-//! The word count of a seed, and what of it a caller may decide.
+//! The application of a seed, and what of it a caller may decide.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -7,10 +7,11 @@ use eddyline_core::config::ProcessingGuarantee;
 use eddyline_core::mutation::Mutation;
 use eddyline_core::rng::SeedTree;
 
-use super::workload::{self, Defects, Findings};
+use super::applications::Application;
+use super::workload::{self, Defects, Findings, Signals};
 use super::{Outcome, Simulation, has_disks};
 
-/// A word count on the cluster that a seed chooses, checked by all oracles.
+/// An application on a cluster, both as a seed chooses, checked by all oracles.
 ///
 /// ```
 /// use eddyline_core::config::ProcessingGuarantee;
@@ -25,6 +26,7 @@ pub struct SeedRun {
     seed: u64,
     guarantee: Option<ProcessingGuarantee>,
     mutation: Option<Mutation>,
+    pub(super) application: Option<Application>,
     pub(super) defects: Defects,
 }
 
@@ -35,6 +37,7 @@ impl SeedRun {
             seed,
             guarantee: None,
             mutation: None,
+            application: None,
             defects: Defects::default(),
         }
     }
@@ -74,27 +77,32 @@ impl SeedRun {
     ) -> (Outcome, io::Result<()>) {
         let seed = SeedTree::new(self.seed);
         let findings: Findings = Arc::new(Mutex::new(Vec::new()));
-        let signals = Arc::default();
-        let topology = workload::topology(&findings, self.defects, has_disks(seed), &signals);
-        let topology = topology.expect("the word count is a valid topology");
+        let signals: Arc<Signals> = Arc::default();
+        let application = self.application;
+        let application = application.unwrap_or_else(|| Application::draw(seed));
+        let topology = match application {
+            Application::WordCount => {
+                workload::topology(&findings, self.defects, has_disks(seed), &signals)
+            }
+            other => other.topology(self.defects, &signals),
+        };
+        let topology = topology.expect("the topologies of applications are valid");
         let mut simulation = Simulation::new(self.seed, topology);
         simulation.signals = signals;
-        simulation.is_word_count = true;
+        simulation.application = Some(application);
         if let Some(guarantee) = self.guarantee {
             simulation.guarantee(guarantee);
         }
         if let Some(mutation) = self.mutation {
             simulation.config = simulation.config.with_mutation(mutation);
         }
-        let lines = workload::lines(&mut seed.child("lines", 0).rng());
-        let lines = lines.into_iter().map(|line| (None::<&str>, line));
-        simulation = simulation.input(workload::LINES, lines);
+        simulation.input = application.input(&mut seed.child("lines", 0).rng());
         change(&mut simulation);
-        simulation.run_with(out, |world| workload::check(world, &findings))
+        simulation.run_with(out, |world| workload::check(world, application, &findings))
     }
 }
 
-/// Runs the word count that `seed` chooses.
+/// Runs the application that `seed` chooses.
 ///
 /// ```
 /// let outcome = eddyline_sim::run_seed(1);

@@ -8,6 +8,7 @@ use eddyline_core::task::TaskState;
 use eddyline_core::types::{Headers, TaskId};
 use eddyline_core::wire::RecordBatchBuilder;
 
+use super::applications::Application;
 use super::engine::Blockade;
 use super::network::End;
 use super::schedule::{BIG_CACHE_BYTES, Fault};
@@ -28,9 +29,15 @@ fn seeds_hold_every_oracle_and_are_the_same_twice() {
     assert_eq!(hashes.len(), 25, "every seed is another run");
 }
 
+fn word_count(seed: u64) -> SeedRun {
+    let mut run = SeedRun::new(seed);
+    run.application = Some(Application::WordCount);
+    run
+}
+
 /// The run that a seed was before half of them were under exactly-once.
 fn run_at_least_once(seed: u64) -> Outcome {
-    let run = SeedRun::new(seed);
+    let run = word_count(seed);
     run.guarantee(ProcessingGuarantee::AtLeastOnce).run()
 }
 
@@ -106,7 +113,7 @@ fn every_kind_of_fault_is_drawn() {
         .flat_map(|schedule| schedule.faults)
         .map(|scheduled| kind(&scheduled.fault))
         .collect();
-    assert_eq!(kinds.len(), 16, "{kinds:?}");
+    assert_eq!(kinds.len(), 17, "{kinds:?}");
 }
 
 /// Nothing of it is needed again: the counts are right all the same.
@@ -118,7 +125,7 @@ fn repartition_topics_are_purged_of_what_is_committed() {
             let config = config.set("repartition.purge.interval.ms", 50);
             simulation.config = config.expect("an interval");
         };
-        let (outcome, _) = SeedRun::new(seed).run_with(often, None);
+        let (outcome, _) = word_count(seed).run_with(often, None);
         assert!(outcome.violations.is_empty(), "seed {seed}: {outcome}");
         let purged = |topic: &str| {
             let logs = (0..).map_while(|partition| outcome.cluster.log(topic, partition));
@@ -163,7 +170,7 @@ fn noticed(
     defects: Defects,
     change: impl FnOnce(&mut Simulation),
 ) -> BTreeSet<&'static str> {
-    let mut run = SeedRun::new(seed);
+    let mut run = word_count(seed);
     run.defects = defects;
     let (outcome, _) = run.run_with(change, None);
     let oracles = outcome.violations.iter();
@@ -194,6 +201,38 @@ fn canary_counts() {
         ..Defects::default()
     };
     assert_eq!(noticed(1, doubled, calm), ["counts"].into());
+}
+
+/// An interpreter notices what is not done, under exactly-once at once and else in the end; without
+/// faults there is nothing to notice.
+#[test]
+fn canary_results() {
+    let guarantees = [
+        (ProcessingGuarantee::ExactlyOnceV2, "interpreter"),
+        (ProcessingGuarantee::AtLeastOnce, "results"),
+    ];
+    for application in Application::OTHERS {
+        for (guarantee, oracle) in guarantees {
+            let mut run = SeedRun::new(1).guarantee(guarantee);
+            run.application = Some(application);
+            let (outcome, _) = run.run_with(calm, None);
+            assert!(outcome.violations.is_empty(), "{application:?}: {outcome}");
+            run.defects.dropped_word = Some("word0");
+            let (outcome, _) = run.run_with(calm, None);
+            let noticed = outcome.violations.first().map(|found| found.oracle);
+            assert_eq!(noticed, Some(oracle), "{application:?}: {outcome}");
+        }
+    }
+}
+
+#[test]
+fn every_application_is_drawn() {
+    let drawn = (0..40).map(|seed| Application::draw(SeedTree::new(seed)));
+    let drawn: Vec<Application> = drawn.collect();
+    let mut all = Application::OTHERS
+        .into_iter()
+        .chain([Application::WordCount]);
+    assert!(all.all(|application| drawn.contains(&application)));
 }
 
 #[test]

@@ -13,9 +13,11 @@ use eddyline_core::state::{KeyValueStore, StateError, Stores};
 use eddyline_core::time::{Instant, WallClock};
 use eddyline_core::topology::{Topology, TopologyError};
 use eddyline_core::types::{Headers, TopicName};
-use eddyline_core::wire::{RecordBatchBuilder, SealedBatch};
+use eddyline_core::wire::{self, RecordBatchBuilder, SealedBatch};
 
+use super::applications::{Application, Journal};
 use super::engine::World;
+use super::interpreter::check_results;
 use super::oracles::{Violation, fold};
 use super::schedule::BIG_CACHE_BYTES;
 use crate::broker::PartitionLog;
@@ -28,14 +30,28 @@ pub(super) struct Produced {
     pub(super) partition: i32,
     pub(super) key: Option<Bytes>,
     pub(super) value: Bytes,
+    /// The time when it is produced, if none is given.
+    pub(super) timestamp: Option<i64>,
 }
 
 impl Produced {
     pub(super) fn batch(&self, now: WallClock) -> SealedBatch {
         let mut batch = RecordBatchBuilder::new();
         let (key, value) = (self.key.as_deref(), Some(&self.value[..]));
-        batch.append(now.0, key, value, &Headers::new());
+        let timestamp = self.timestamp.unwrap_or(now.0);
+        batch.append(timestamp, key, value, &Headers::new());
         batch.seal()
+    }
+
+    /// The record as a task reads it, wherever it is in its log.
+    pub(super) fn record(&self) -> wire::Record {
+        wire::Record {
+            offset: 0,
+            timestamp: self.timestamp.unwrap_or(0),
+            key: self.key.clone(),
+            value: Some(self.value.clone()),
+            headers: Headers::new(),
+        }
     }
 }
 
@@ -69,6 +85,7 @@ pub(super) struct Signals {
     /// The virtual time in nanoseconds.
     clock: AtomicU64,
     fails: AtomicBool,
+    pub(super) journal: Mutex<Journal>,
 }
 
 impl Signals {
@@ -85,7 +102,7 @@ impl Signals {
         self.fails.store(fails, Ordering::Relaxed);
     }
 
-    fn take_failure(&self) -> bool {
+    pub(super) fn take_failure(&self) -> bool {
         self.fails.swap(false, Ordering::Relaxed)
     }
 }
@@ -276,8 +293,8 @@ impl Processor<String, Option<i64>, String, Option<i64>> for Probe {
     }
 }
 
-/// What must hold of the word count when everything has come to rest.
-pub(super) fn check(world: &mut World<'_>, findings: &Findings) {
+/// What must hold of an application when everything has come to rest.
+pub(super) fn check(world: &mut World<'_>, application: Application, findings: &Findings) {
     let found = std::mem::take(&mut *findings.lock().unwrap_or_else(PoisonError::into_inner));
     // A small cache evicts, and what is evicted goes out at once.
     let evicts = world.scenario.config.statestore_cache_max_bytes() < BIG_CACHE_BYTES as usize;
@@ -294,6 +311,12 @@ pub(super) fn check(world: &mut World<'_>, findings: &Findings) {
     {
         world.oracles.report("interpreter", message);
     }
+    if application != Application::WordCount {
+        if let Err(message) = check_application(world, application) {
+            world.oracles.report("results", message);
+        }
+        return;
+    }
     if let Err(message) = check_counts(world) {
         world.oracles.report("counts", message);
     }
@@ -302,6 +325,21 @@ pub(super) fn check(world: &mut World<'_>, findings: &Findings) {
     {
         world.oracles.report("dedup", message);
     }
+}
+
+/// What came of the input, unless an expelled member overwrote something: see the oracle.
+fn check_application(world: &World<'_>, application: Application) -> Result<(), String> {
+    let is_rewritten = |topic: &&str| {
+        let mut partitions = 0..world.scenario.schedule.partitions;
+        let (oracles, broker) = (&world.oracles, &world.broker);
+        partitions.any(|partition| oracles.was_written_by_a_zombie(broker, topic, partition))
+    };
+    if application.changelogs().iter().any(is_rewritten) {
+        return Ok(());
+    }
+    let may_duplicate = world.scenario.schedule.may_duplicate;
+    let input = &world.scenario.input;
+    check_results(application.rules(), &world.broker, input, may_duplicate)
 }
 
 fn check_counts(world: &World<'_>) -> Result<(), String> {
