@@ -386,6 +386,8 @@ streams_config! {
     task_timeout_ms: u64 = "task.timeout.ms", 300_000, 0, i64::MAX as u64;
     /// How long a record may stay unacknowledged before its send fails.
     delivery_timeout_ms: u64 = "delivery.timeout.ms", 120_000, 1, i32::MAX as u64;
+    /// How long a topic is looked for before the production handler is asked about the records for it.
+    max_block_ms: u64 = "max.block.ms", 60_000, 0, i64::MAX as u64;
     /// How long a transaction may stay open before the coordinator aborts it (exactly-once only).
     transaction_timeout_ms: u64 = "transaction.timeout.ms", 10_000, 1, i32::MAX as u64;
     /// How long a batch waits for more records while requests are not back to back.
