@@ -326,7 +326,8 @@ impl<K, V> Materialized<K, V> {
         }
     }
 
-    /// In the store that `supplier` makes the rows of.
+    /// In the store that `supplier` makes the rows of. Aggregations by window refuse it: they make
+    /// their rows themselves.
     pub fn as_key_value_store(supplier: Arc<dyn KeyValueBytesStoreSupplier>) -> Self {
         let named = Self::as_store(supplier.name());
         Self {
@@ -365,6 +366,14 @@ impl<K, V> Materialized<K, V> {
     #[must_use]
     pub fn with_value_serde(mut self, values: SerdeRef<V>) -> Self {
         self.values = Some(values);
+        self.is_given = true;
+        self
+    }
+
+    /// Updates of a key wait in the record cache, and the last one goes downstream: the default.
+    #[must_use]
+    pub fn with_caching_enabled(mut self) -> Self {
+        self.caching = true;
         self.is_given = true;
         self
     }

@@ -208,7 +208,8 @@ impl ProcessorGraph {
         let subtopologies = topology.global_subtopologies();
         let budget = CacheBudget::new(0);
         let task = global::TASK;
-        let mut graph = Self::new(topology, task, &subtopologies, config, &budget, sink)?;
+        let config = config.for_global_stores();
+        let mut graph = Self::new(topology, task, &subtopologies, &config, &budget, sink)?;
         graph.set_global_stores(stores);
         // Java takes the records' own timestamps whatever is configured.
         graph.default_extractor = DefaultTimestampExtractor::FailOnInvalidTimestamp;

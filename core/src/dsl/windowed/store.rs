@@ -45,11 +45,21 @@ impl<K: 'static, V: 'static> WindowedStore<K, V> {
     /// The recipe of the store.
     ///
     /// # Errors
-    /// When rows would not live as long as records can come to them.
+    /// When rows would not live as long as records can come to them, or are to lie in a store that
+    /// is none of windows.
     pub(in crate::dsl) fn builder(
         &self,
         materialized: &Materialized<K, V>,
     ) -> Result<Arc<dyn StoreBuilder>, StateError> {
+        if materialized.supplier.is_some() {
+            return Err(StateError::Invalid {
+                store: self.name.to_string(),
+                message:
+                    "the rows of windows do not go into a key-value or versioned store: name it \
+                          with Materialized::as_store"
+                        .to_owned(),
+            });
+        }
         let retention_ms = materialized.retention_ms.unwrap_or(self.retention_min_ms);
         if retention_ms < self.retention_min_ms {
             return Err(StateError::Invalid {

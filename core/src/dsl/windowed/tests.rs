@@ -11,7 +11,7 @@ use crate::dsl::{Grouped, KTable, Materialized, Produced, StreamsBuilder};
 use crate::error::StreamsError;
 use crate::processor::{OutgoingRecord, ProcessorGraph, RecordSink};
 use crate::serde::DefaultSerde;
-use crate::state::{CacheBudget, ChangelogRecord};
+use crate::state::{CacheBudget, ChangelogRecord, Stores};
 use crate::time::{Now, StreamTime, WallClock};
 use crate::topology::TopologyError;
 use crate::types::{Headers, TaskId, TopicName, TopicPartition};
@@ -284,6 +284,18 @@ fn build_error<W: GroupWindows>(
     let grouped = builder.stream::<String, String>("in").group_by_key();
     let _ = aggregate(grouped.windowed_by(windows));
     builder.build().expect_err("does not build")
+}
+
+#[test]
+fn rows_of_windows_do_not_go_into_a_store_of_keys() {
+    let windows = TimeWindows::of_size_with_no_grace(ms(10));
+    let refused = build_error(windows, |windows| {
+        let supplier = Stores::in_memory_key_value_store("store");
+        let join = |before: String, value: String| format!("{before}{value}");
+        windows.reduce(join, Materialized::as_key_value_store(supplier))
+    });
+    let message = refused.to_string();
+    assert!(message.contains("Materialized::as_store"), "{message}");
 }
 
 #[test]

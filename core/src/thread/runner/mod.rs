@@ -167,6 +167,7 @@ pub struct TaskRunner {
     control: VecDeque<Control>,
     commit: CommitPhase,
     next_commit: Instant,
+    next_cleanup: Instant,
     last_polled: Option<Instant>,
     now: Now,
     tickets: u64,
@@ -208,6 +209,7 @@ impl TaskRunner {
             control: VecDeque::new(),
             commit: CommitPhase::Idle,
             next_commit: now.instant.plus_ms(config.commit_interval_ms()),
+            next_cleanup: now.instant.plus_ms(config.state_cleanup_delay_ms()),
             last_polled: None,
             now,
             tickets: 0,
@@ -362,6 +364,7 @@ impl TaskRunner {
         };
         more |= self.update_standbys(max_updates)?;
         self.expire_kept();
+        self.clean_up_when_due();
         self.commit_when_due(now)?;
         self.advance_control(now)?;
         let mut collector = self.collector.borrow_mut();
@@ -546,6 +549,7 @@ impl TaskRunner {
         due.extend(self.next_retry());
         due.extend(self.standby_commit_at());
         due.extend(self.next_expiry());
+        due.extend(self.next_cleanup());
         let idle_poll = self.config.max_poll_interval_ms() / 3;
         due.extend(self.last_polled.map(|last| last.plus_ms(idle_poll.max(1))));
         if self.commit == CommitPhase::Idle && self.is_commit_needed() {
