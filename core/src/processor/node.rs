@@ -115,10 +115,9 @@ impl<K: 'static, V: 'static> Children<K, V> {
 }
 
 impl<K, V> Children<K, V> {
-    /// The last one and those before it.
     #[inline]
-    pub(super) fn split_last(&self) -> Option<(&Child<K, V>, &[Child<K, V>])> {
-        self.0.split_last()
+    pub(super) const fn as_slice(&self) -> &[Child<K, V>] {
+        &self.0
     }
 }
 

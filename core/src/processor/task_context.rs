@@ -168,7 +168,7 @@ impl TaskContext {
         children: &Children<K, V>,
         record: Record<K, V>,
     ) -> Result<(), ProcessorError> {
-        let Some((last, earlier)) = children.split_last() else {
+        let Some((last, earlier)) = children.as_slice().split_last() else {
             return Ok(());
         };
         let before = std::mem::replace(&mut self.context.timestamp, record.timestamp);
