@@ -75,6 +75,13 @@ pub(super) fn without_effect(key: &str, value: &str) -> Option<&'static str> {
         | "max.in.flight.requests.per.connection"
         | "retries"
         | "transactional.id" => "processing.guarantee and application.id decide it",
+        _ => return decided_elsewhere(plain),
+    })
+}
+
+/// The same of keys about how things are done.
+fn decided_elsewhere(plain: &str) -> Option<&'static str> {
+    Some(match plain {
         "default.client.supplier" | "partitioner.class" | "rocksdb.config.setter" => {
             "it names a class of Java"
         }
