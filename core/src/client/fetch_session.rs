@@ -11,7 +11,7 @@ use crate::wire::messages::fetch_request::{FetchPartition, FetchTopic, Forgotten
 /// Position, leader epoch and topic id of a partition, as the broker was last told.
 pub(super) type Told = (i64, i32, Uuid);
 
-/// A session with one broker; a new one begins with a full request.
+/// A session with one broker; a new one begins with a full request, which ends the one before.
 #[derive(Debug, Default)]
 pub(super) struct FetchSession {
     id: i32,
@@ -24,6 +24,8 @@ pub(super) struct FetchSession {
 
 /// `FetchMetadata.FINAL_EPOCH`: a full request that opens no session.
 const NO_SESSION: i32 = -1;
+
+pub(super) const FETCH_SESSION_ID_NOT_FOUND: i16 = 70;
 
 impl FetchSession {
     /// For one request outside of any session.
@@ -63,7 +65,7 @@ impl FetchSession {
     ) -> FetchRequest {
         let by_id = version >= 13;
         if by_id != self.by_id && self.epoch != NO_SESSION {
-            (self.id, self.epoch) = (0, 0);
+            self.end();
         }
         self.by_id = by_id;
         let full = self.epoch <= 0;
@@ -128,11 +130,68 @@ impl FetchSession {
         };
     }
 
-    /// The broker does not know the session: the next request is full. `true` when that has
+    /// The next request is full. It names the session that it ends, or the broker would keep it
+    /// until its cache is full (Java: `FetchMetadata.nextCloseExistingAttemptNew`).
+    pub(super) fn end(&mut self) {
+        self.epoch = 0;
+    }
+
+    /// The broker refused a request with `code`: the next one is full. `true` when that has
     /// happened again and again, so that a wait is due.
-    pub(super) fn refused(&mut self) -> bool {
-        (self.id, self.epoch) = (0, 0);
+    pub(super) fn refused(&mut self, code: i16) -> bool {
+        self.end();
+        if code == FETCH_SESSION_ID_NOT_FOUND {
+            self.id = 0;
+        }
         self.refusals += 1;
         self.refusals > 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INVALID_FETCH_SESSION_EPOCH: i16 = 71;
+
+    /// Id and epoch of the next request.
+    fn next(session: &mut FetchSession, version: i16) -> (i32, i32) {
+        let wanted = BTreeMap::from([(TopicPartition::new("t", 0), (7, 1, Uuid::nil()))]);
+        let request = session.request(version, wanted, 100);
+        (request.session_id, request.session_epoch)
+    }
+
+    fn open(id: i32) -> FetchSession {
+        let mut session = FetchSession::default();
+        assert_eq!(next(&mut session, 13), (0, 0));
+        session.answered(id);
+        assert_eq!(next(&mut session, 13), (id, 1));
+        session
+    }
+
+    #[test]
+    fn a_full_request_names_the_session_it_ends() {
+        let mut broken = open(5);
+        broken.end();
+        assert_eq!(next(&mut broken, 13), (5, 0));
+        broken.answered(6);
+        assert_eq!(next(&mut broken, 13), (6, 1));
+
+        let mut by_name = open(5);
+        assert_eq!(next(&mut by_name, 12), (5, 0));
+
+        let mut refused = open(5);
+        assert!(!refused.refused(INVALID_FETCH_SESSION_EPOCH));
+        assert_eq!(next(&mut refused, 13), (5, 0));
+    }
+
+    #[test]
+    fn a_session_that_is_gone_is_not_named() {
+        let mut unknown = open(5);
+        assert!(!unknown.refused(FETCH_SESSION_ID_NOT_FOUND));
+        assert_eq!(next(&mut unknown, 13), (0, 0));
+        let mut closed = open(5);
+        closed.answered(0);
+        assert_eq!(next(&mut closed, 13), (0, 0));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{EARLIEST, Fetcher, FetcherEvent, InFlight, LATEST, PartitionState, Stage};
-use crate::client::fetch_session::FetchSession;
+use crate::client::fetch_session::{FETCH_SESSION_ID_NOT_FOUND, FetchSession};
 use crate::client::read_committed::drop_aborted;
 use crate::config::HostPort;
 use crate::error::{Concerned, StreamsError};
@@ -39,8 +39,11 @@ impl Fetcher {
                     self.fetch_answered(now, broker, aside.as_ref(), &generations, response);
                 }
                 failed => {
-                    if aside.is_none() {
-                        self.sessions.remove(&broker);
+                    if aside.is_none()
+                        && let Some(session) = self.sessions.get_mut(&broker)
+                    {
+                        // The broker may have gone on with it or not.
+                        session.end();
                     }
                     self.request_failed(now, &generations, failed.err());
                 }
@@ -177,8 +180,11 @@ impl Fetcher {
         if response.error_code != 0 {
             // FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH, FETCH_SESSION_TOPIC_ID_ERROR:
             // the next request opens another session, at once the first time.
-            let patient = session.as_mut().is_none_or(|session| session.refused());
-            if patient || !matches!(response.error_code, 70 | 71 | 106) {
+            let code = response.error_code;
+            let patient = session
+                .as_mut()
+                .is_none_or(|session| session.refused(code));
+            if patient || !matches!(code, FETCH_SESSION_ID_NOT_FOUND | 71 | 106) {
                 for partition in generations.keys() {
                     self.wait(now, partition);
                 }

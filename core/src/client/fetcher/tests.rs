@@ -136,6 +136,8 @@ struct World {
     readers: [Reader; PARTITIONS],
     sessions: [BTreeMap<i32, Session>; BROKERS],
     session_ids: i32,
+    /// The sessions that the fetcher was told of.
+    told: BTreeSet<i32>,
     requests: [VecDeque<(RequestToken, RequestFrame)>; LANES],
     answers: [VecDeque<(RequestToken, Response)>; LANES],
     failures: Vec<StreamsError>,
@@ -158,6 +160,7 @@ impl World {
             readers: Default::default(),
             sessions: Default::default(),
             session_ids: 0,
+            told: BTreeSet::new(),
             requests: Default::default(),
             answers: Default::default(),
             failures: Vec::new(),
@@ -182,6 +185,9 @@ impl World {
             }
             Op::Deliver(lane) => {
                 if let Some((token, response)) = self.answers[lane].pop_front() {
+                    if let Response::Fetch(response) = &response {
+                        self.told.insert(response.session_id);
+                    }
                     self.fetcher.handle_response(self.now, token, Ok(response));
                 }
             }
@@ -204,6 +210,10 @@ impl World {
             Op::Restart(partition, by_policy) => self.restart(partition, by_policy),
         }
         self.settle();
+        for sessions in &self.sessions {
+            let known: Vec<_> = sessions.keys().filter(|id| self.told.contains(id)).collect();
+            assert!(known.len() <= 1, "sessions left behind: {known:?}");
+        }
     }
 
     fn learn(&mut self) {
@@ -347,7 +357,8 @@ impl World {
         }
         let full = request.session_epoch == 0;
         let id = if full {
-            assert_eq!(request.session_id, 0, "a full request opens a session");
+            // It ends the session that it names.
+            self.sessions[lane].remove(&request.session_id);
             self.session_ids += 1;
             let epoch = 0;
             let partitions = BTreeMap::new();
