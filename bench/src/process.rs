@@ -130,7 +130,7 @@ impl WordCountApp {
         // Java keeps the id of its process there.
         let state = std::env::temp_dir().join(format!("{}-{}", self.application_id, unique()));
         if self.side == Side::Java {
-            command.arg(format!("state.dir={}", state.display()));
+            command.arg(&state);
         }
         App::start(command, state)
     }

@@ -56,6 +56,26 @@ impl Plan {
         (median(&ours).unwrap_or_default(), median(&theirs))
     }
 
+    /// Operations per second of two cases of ours in turn.
+    pub(crate) fn measure_both(&self, cases: [&mut dyn Case; 2]) -> [f64; 2] {
+        let mut rounds = [Vec::new(), Vec::new()];
+        let [first, second] = cases;
+        for round in 0..=self.rounds.max(1) {
+            let both = [
+                self.round_of(first, self.round),
+                self.round_of(second, self.round),
+            ];
+            // The first one warms up.
+            if round > 0 {
+                rounds
+                    .iter_mut()
+                    .zip(both)
+                    .for_each(|(all, one)| all.push(one));
+            }
+        }
+        rounds.map(|rounds| median(&rounds).unwrap_or_default())
+    }
+
     fn round_of(&self, case: &mut dyn Case, limit: Duration) -> Round {
         let mut round = Round {
             operations: 0,

@@ -89,6 +89,18 @@ impl TaskId {
     }
 }
 
+impl std::str::FromStr for TaskId {
+    type Err = ();
+
+    /// Reads what [`Display`](fmt::Display) writes, and nothing else.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (subtopology, partition) = text.split_once('_').ok_or(())?;
+        let number = |text: &str| text.parse::<i32>().map_err(|_| ());
+        let task = Self::new(number(subtopology)?, number(partition)?);
+        Some(task).filter(|task| task.to_string() == text).ok_or(())
+    }
+}
+
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}_{}", self.subtopology, self.partition)

@@ -18,6 +18,9 @@ pub(crate) fn open(
     config: &StreamsConfig,
     fresh: Uuid,
 ) -> Result<(Option<Storages>, Uuid), StorageError> {
+    use eddyline_core::time::WallClock;
+
+    use crate::clock::Clock;
     use crate::persistent::StateDirectory;
 
     let Some(state_dir) = config
@@ -27,6 +30,11 @@ pub(crate) fn open(
         return Ok((None, fresh));
     };
     let directory = StateDirectory::open(config, state_dir)?;
+    let max_age_ms = config.state_cleanup_dir_max_age_ms();
+    if max_age_ms >= 0 {
+        let now = Clock::start().now().wall_clock;
+        directory.clean_removed_tasks(WallClock(now.0.saturating_sub(max_age_ms)))?;
+    }
     let process_id = directory.process_id(fresh)?;
     Ok((Some(Arc::new(move || directory.storages())), process_id))
 }

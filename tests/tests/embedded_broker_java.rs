@@ -184,7 +184,7 @@ fn a_kafka_streams_application_runs_and_is_described() {
             "words",
             "lines",
             "counts",
-            "100",
+            "commit.interval.ms=100",
         ],
         "kafka-streams-state",
     );

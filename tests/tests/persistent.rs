@@ -1,7 +1,9 @@
 //! Stores on disk, on the embedded broker: a restart goes on from what it finds there.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -31,7 +33,9 @@ impl Application {
         admin
             .create_topics(&[("in", 1), ("out", 1)])
             .expect("topics");
-        let name = format!("eddyline-persistent-{}", std::process::id());
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("eddyline-persistent-{}-{number}", std::process::id());
         Self {
             broker,
             admin,
@@ -104,6 +108,45 @@ impl Application {
     }
 }
 
+/// A process that is killed when the test ends, if it was not before.
+struct Instance(Child);
+
+impl Instance {
+    /// Has the state directory of `app` for itself when it is back; no broker is there for it.
+    fn holding(state_dir: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_takeover-instance"));
+        command.args(["127.0.0.1:1", "app", "word-count", "at_least_once"]);
+        let command = command.arg(state_dir).stdin(Stdio::piped());
+        let instance = Self(
+            command
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("it is started"),
+        );
+        // It is written once the lock is held.
+        let file = state_dir.join("app/kafka-streams-process-metadata");
+        let began = Instant::now();
+        while !file.exists() {
+            assert!(began.elapsed() < PATIENCE, "it does not start");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        instance
+    }
+
+    /// SIGKILL, where there are signals.
+    fn kill(&mut self) {
+        self.0.kill().expect("it runs");
+        self.0.wait().expect("it has ended");
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
 impl Drop for Application {
     fn drop(&mut self) {
         std::fs::remove_dir_all(&self.state_dir).ok();
@@ -143,5 +186,21 @@ fn a_restart_goes_on_from_the_stored_offset() {
         "{restores:?}"
     );
     assert!(application.counts().values().all(|count| *count == 150));
+    streams.close(PATIENCE).expect("it closes");
+}
+
+#[test]
+fn a_process_that_is_killed_leaves_its_directory_free() {
+    let application = Application::new();
+    let mut instance = Instance::holding(&application.state_dir);
+    let refused = application.streams().start().expect_err("it is taken");
+    let message = refused.to_string();
+    assert!(
+        message
+            .contains("is in use by another instance: give each instance a state.dir of its own"),
+        "{message}"
+    );
+    instance.kill();
+    let streams = application.streams().start().expect("it is free at once");
     streams.close(PATIENCE).expect("it closes");
 }

@@ -1,5 +1,6 @@
 //! Records that a broker refuses, on the embedded broker: the production handler decides.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use eddyline_core::error::{
     DeadLetter, ErrorHandlerContext, HandlerResponse, ProductionError, ProductionFailure,
     StreamsError,
 };
-use eddyline_core::types::{Headers, TopicName, TopicPartition};
+use eddyline_core::types::{Headers, RecordContext, TopicName, TopicPartition};
 use eddyline_sim::serve::{EmbeddedBroker, EmbeddedBrokerConfig};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -142,4 +143,109 @@ fn without_a_handler_the_thread_fails() {
         "{error:?}"
     );
     assert_eq!(lengths(&mut admin, "out", 1), [1]);
+}
+
+/// `max.block.ms` of the tests below: long enough for the topic `out` to be found.
+const MAX_BLOCK_MS: u64 = 500;
+
+/// Writes each value to the topic that it names.
+fn routed(config: StreamsConfig) -> RunningStreams {
+    let builder = StreamsBuilder::new();
+    builder.stream::<Option<String>, String>("in").to_extracted(
+        |_: &Option<String>, value: &String, _: &RecordContext| TopicName::new(value),
+    );
+    let topology = builder.build().expect("a valid topology");
+    let config = config.set("max.block.ms", MAX_BLOCK_MS).expect("valid");
+    let streams = KafkaStreams::new(topology, config).expect("a source");
+    streams.start().expect("threads and sockets")
+}
+
+fn a_topic_that_is_not_there(guarantee: &str) {
+    let (broker, mut admin) = broker();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&seen);
+    let handler = move |context: &ErrorHandlerContext<'_>, error: &ProductionError<'_>| {
+        let topic = error.topic.as_str().to_owned();
+        let mut seen = noted.lock().expect("no panic");
+        seen.push((context.offset, topic.clone(), error.failure));
+        assert_eq!(error.value, Some(topic.as_bytes()));
+        if topic == "later" {
+            HandlerResponse::retry()
+        } else {
+            HandlerResponse::resume()
+        }
+    };
+    let config = config(&broker, guarantee).with_production_exception_handler(handler);
+    let streams = routed(config);
+    let values = ["out", "nowhere", "out", "later", "out"];
+    let records = values
+        .iter()
+        .map(|value| (None::<&str>, Some(value.as_bytes())));
+    admin.produce("in", records).expect("records");
+    let asked = |about: &str| {
+        let seen = seen.lock().expect("no panic");
+        seen.iter().filter(|(_, topic, _)| topic == about).count()
+    };
+    let began = Instant::now();
+    while asked("nowhere") < 1 || asked("later") < 2 {
+        assert!(began.elapsed() < PATIENCE, "{seen:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    admin.create_topics(&[("later", 1)]).expect("it is made");
+    assert_eq!(lengths(&mut admin, "later", 1), [5]);
+    assert_eq!(lengths(&mut admin, "out", 3), [3; 3]);
+    assert_eq!(asked("nowhere"), 1);
+    let seen = seen.lock().expect("no panic");
+    let of_nowhere = seen.iter().find(|(_, topic, _)| topic == "nowhere");
+    let expected = (1, "nowhere".to_owned(), ProductionFailure::UnknownTopic);
+    assert_eq!(of_nowhere, Some(&expected));
+    streams.close(PATIENCE).expect("it closes");
+}
+
+#[test]
+fn a_handler_decides_about_topics_that_are_not_there() {
+    a_topic_that_is_not_there("at_least_once");
+}
+
+#[test]
+fn a_handler_decides_about_topics_that_are_not_there_within_transactions() {
+    a_topic_that_is_not_there("exactly_once_v2");
+}
+
+#[test]
+fn a_handler_decides_about_a_sink_whose_topic_is_not_there() {
+    let (broker, mut admin) = broker();
+    let builder = StreamsBuilder::new();
+    let stream = builder.stream::<Option<String>, String>("in");
+    stream.to("nowhere");
+    stream.to("out");
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&dropped);
+    let handler = move |_: &ErrorHandlerContext<'_>, error: &ProductionError<'_>| {
+        assert_eq!(error.failure, ProductionFailure::UnknownTopic);
+        counted.fetch_add(1, Ordering::SeqCst);
+        HandlerResponse::resume()
+    };
+    let config = config(&broker, "at_least_once").with_production_exception_handler(handler);
+    let config = config.set("max.block.ms", MAX_BLOCK_MS).expect("valid");
+    let streams = KafkaStreams::new(builder.build().expect("valid"), config).expect("a source");
+    let streams = streams.start().expect("threads and sockets");
+    produce(&mut admin, &[1, 2]);
+    assert_eq!(lengths(&mut admin, "out", 2), [1, 1]);
+    assert_eq!(dropped.load(Ordering::SeqCst), 2);
+    streams.close(PATIENCE).expect("it closes");
+}
+
+#[test]
+fn without_a_handler_a_topic_that_is_not_there_fails_the_thread() {
+    let (broker, mut admin) = broker();
+    let streams = routed(config(&broker, "at_least_once"));
+    let records = [(None::<&str>, Some(b"nowhere".as_slice()))];
+    admin.produce("in", records).expect("records");
+    assert_eq!(streams.wait_for(State::Error, PATIENCE), State::Error);
+    let error = streams.error().expect("it failed").to_string();
+    assert!(
+        error.contains("nowhere") && error.contains("max.block.ms"),
+        "{error}"
+    );
 }

@@ -64,6 +64,9 @@ pub(crate) fn run(arguments: &Arguments) {
     if "hops".contains(&arguments.case) {
         hops(&plan, arguments.keys, &mut java);
     }
+    if "cache".contains(&arguments.case) {
+        caches(&plan);
+    }
     for name in ["windowed-count", "session-count"] {
         for keys in [1_000, 100_000, 1_000_000] {
             if format!("live {name}").contains(&arguments.case) {
@@ -77,6 +80,23 @@ pub(crate) fn run(arguments: &Arguments) {
                 };
                 measure(&plan, name, keys, java);
             }
+        }
+    }
+}
+
+/// What the cache costs and saves, changelog and output included.
+fn caches(plan: &Plan) {
+    for name in ["count", "windowed-count", "session-count"] {
+        for keys in [1_000, 100_000] {
+            let mut cached = TaskCase::new(name, keys);
+            let mut plain = TaskCase::uncached(name, keys);
+            let [with, without] = plan.measure_both([&mut cached, &mut plain]);
+            let (with_k, without_k) = (with / 1e3, without / 1e3);
+            println!(
+                "cache {:<38} {with_k:>10.1} k/s  none {without_k:>9.1} k/s  ratio {:>8.2}",
+                format!("{name} {keys} keys"),
+                with / without
+            );
         }
     }
 }

@@ -36,11 +36,18 @@ struct Input {
 impl TaskCase {
     /// A task of the case called `name`, which has seen each of `keys` keys.
     pub(super) fn new(name: &str, keys: u32) -> Self {
-        let config = StreamsConfig::new("bench", "localhost:1").expect("is valid");
-        let config = config.set("default.dsl.store", "in_memory");
-        let config = config.expect("is valid");
-        let topology = topologies::topology(name, &config);
-        let subtopologies = topology.subtopologies(&config);
+        Self::with_config(name, keys, &config())
+    }
+
+    /// The same without a cache.
+    pub(super) fn uncached(name: &str, keys: u32) -> Self {
+        let config = config().set("statestore.cache.max.bytes", "0");
+        Self::with_config(name, keys, &config.expect("is valid"))
+    }
+
+    fn with_config(name: &str, keys: u32, config: &StreamsConfig) -> Self {
+        let topology = topologies::topology(name, config);
+        let subtopologies = topology.subtopologies(config);
         let ids: Vec<i32> = subtopologies.iter().map(|s| s.id).collect();
         let mut topics: Vec<TopicName> = subtopologies
             .iter()
@@ -54,13 +61,13 @@ impl TaskCase {
             .map(|t| TopicPartition::new(t.clone(), 0))
             .collect();
 
-        let collector = Rc::new(RefCell::new(Collector(RecordCollector::new(&config))));
+        let collector = Rc::new(RefCell::new(Collector(RecordCollector::new(config))));
         let now = Now::default();
         collector.borrow_mut().0.set_now(now);
         let sink: Rc<RefCell<dyn RecordSink>> = Rc::<RefCell<Collector>>::clone(&collector);
         let budget = CacheBudget::new(config.statestore_cache_max_bytes());
         let id = TaskId::new(0, 0);
-        let graph = ProcessorGraph::new(&topology, id, &ids, &config, &budget, sink);
+        let graph = ProcessorGraph::new(&topology, id, &ids, config, &budget, sink);
         let graph = graph.expect("has its sub-topologies");
         let task = StreamTask::new(id, graph, &partitions, config.max_task_idle_ms());
         let mut task = task.expect("reads its topics");
@@ -183,6 +190,12 @@ impl Case for TaskCase {
             .post_commit(|_| None)
             .expect("stores are in memory");
     }
+}
+
+fn config() -> StreamsConfig {
+    let config = StreamsConfig::new("bench", "localhost:1").expect("is valid");
+    let config = config.set("default.dsl.store", "in_memory");
+    config.expect("is valid")
 }
 
 /// The first timestamp: Java's cache fails at sessions that could begin before 1970.

@@ -132,6 +132,7 @@ pub(crate) struct Fetcher {
     topic_resets: BTreeMap<TopicName, AutoOffsetReset>,
     wall_clock: WallClock,
     max_wait_ms: i32,
+    min_bytes: i32,
     max_bytes: i32,
     partition_max_bytes: i32,
     /// Key: `buffered.records.per.partition`.
@@ -156,6 +157,7 @@ impl Fetcher {
             reset: config.auto_offset_reset(),
             topic_resets: BTreeMap::new(),
             wall_clock: WallClock::default(),
+            min_bytes: config.fetch_min_bytes(),
             max_wait_ms: i32::try_from(config.fetch_max_wait_ms()).unwrap_or(i32::MAX),
             max_bytes: config.fetch_max_bytes(),
             partition_max_bytes: config.max_partition_fetch_bytes(),
@@ -457,7 +459,7 @@ impl Fetcher {
         let request = session.request(version, wanted, self.partition_max_bytes);
         let request = request
             .with_max_wait_ms(max_wait_ms)
-            .with_min_bytes(1)
+            .with_min_bytes(if is_aside { 1 } else { self.min_bytes })
             .with_isolation_level(i8::from(self.read_committed))
             .with_max_bytes(self.max_bytes);
         // Everything in the session may be in the answer.

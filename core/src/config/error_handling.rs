@@ -100,6 +100,23 @@ impl StreamsConfig {
         self.error_handlers.dead_letter_queue_topic.as_ref()
     }
 
+    /// Whether the processing handler decides about processors of global stores as well; without it
+    /// they fail their thread. Key: `processing.exception.handler.global.enabled`.
+    pub const fn is_global_processing_handled(&self) -> bool {
+        self.is_global_processing_handled
+    }
+
+    /// The same for the processors of global stores, which have no way to send dead letters (as in
+    /// Java).
+    pub(crate) fn for_global_stores(&self) -> Self {
+        let mut config = self.clone();
+        config.error_handlers.dead_letter_queue_topic = None;
+        if !self.is_global_processing_handled {
+            config.error_handlers.processing = Arc::new(LogAndFail);
+        }
+        config
+    }
+
     pub(crate) const fn error_handlers(&self) -> &ErrorHandlers {
         &self.error_handlers
     }

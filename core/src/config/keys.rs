@@ -48,6 +48,7 @@ pub(super) fn without_effect(key: &str, value: &str) -> Option<&'static str> {
         | "probing.rebalance.interval.ms"
         | "task.assignor.class"
         | "upgrade.from"
+        | "group.remote.assignor"
         | "partition.assignment.strategy" => ASSIGNED,
         "auto.include.jmx.reporter"
         | "built.in.metrics.version"
@@ -74,22 +75,39 @@ pub(super) fn without_effect(key: &str, value: &str) -> Option<&'static str> {
         | "max.in.flight.requests.per.connection"
         | "retries"
         | "transactional.id" => "processing.guarantee and application.id decide it",
+        _ => return decided_elsewhere(plain),
+    })
+}
+
+/// The same of keys about how things are done.
+fn decided_elsewhere(plain: &str) -> Option<&'static str> {
+    Some(match plain {
         "default.client.supplier" | "partitioner.class" | "rocksdb.config.setter" => {
             "it names a class of Java"
         }
         "processor.wrapper.class" => "it is given to the builder: with_processor_wrapper",
         "allow.os.group.write.access"
+        | "client.dns.lookup"
         | "receive.buffer.bytes"
-        | "send.buffer.bytes"
-        | "connections.max.idle.ms" => "the system decides it",
-        "metadata.recovery.strategy" | "metadata.recovery.rebootstrap.trigger.ms" => {
-            "it is not configurable here"
+        | "send.buffer.bytes" => "the system decides it",
+        "connections.max.idle.ms" => "brokers close what is idle, and it is connected again",
+        "socket.connection.setup.timeout.max.ms" => {
+            "every connection may take socket.connection.setup.timeout.ms"
         }
+        "metadata.max.idle.ms" => "topics stay known",
+        "auto.commit.interval.ms" => "commit.interval.ms decides it",
+        "default.api.timeout.ms" => "task.timeout.ms decides it",
+        "check.crcs" => "they are always checked",
+        "exclude.internal.topics" => "topics are read by name",
+        "compression.gzip.level" | "compression.lz4.level" | "compression.zstd.level" => {
+            "codecs have one level"
+        }
+        "partitioner.adaptive.partitioning.enable" | "partitioner.availability.timeout.ms" => {
+            "records without a key go to the partitions in turn, a batch each"
+        }
+        "share.acknowledgement.mode" | "share.acquire.mode" => "there are no share groups",
+        "internal.throw.on.fetch.stable.offset.unsupported" => "brokers 4.2 and later have it",
         "poll.ms" => "threads wake when there is something to do",
-        "processing.exception.handler.global.enabled" => "it is not there yet",
-        "state.cleanup.delay.ms" | "state.cleanup.dir.max.age.ms" => {
-            "the state of tasks that moved away stays until KafkaStreams::clean_up"
-        }
         _ => return None,
     })
 }
@@ -110,6 +128,11 @@ fn refused(plain: &str, value: &str) -> Option<&'static str> {
         }
         "config.providers" if !is_none => Some("nothing: give the values themselves"),
         "interceptor.classes" if !is_none => Some("nothing: there are no interceptors"),
+        "partitioner.ignore.keys" | "transaction.two.phase.commit.enable"
+            if !value.trim().eq_ignore_ascii_case("false") =>
+        {
+            Some("false: equal keys go to one partition, and a thread commits its own transactions")
+        }
         _ => None,
     }
 }
@@ -118,7 +141,12 @@ fn refused(plain: &str, value: &str) -> Option<&'static str> {
 fn is_fixed(plain: &str) -> bool {
     matches!(
         plain,
-        "group.protocol" | "group.instance.id" | "config.providers" | "interceptor.classes"
+        "group.protocol"
+            | "group.instance.id"
+            | "config.providers"
+            | "interceptor.classes"
+            | "partitioner.ignore.keys"
+            | "transaction.two.phase.commit.enable"
     )
 }
 

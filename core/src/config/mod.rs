@@ -12,12 +12,14 @@
 
 mod dsl_stores;
 mod error_handling;
+mod host_port;
 mod keys;
 mod optimization;
 mod processing_guarantee;
 mod properties;
 mod security;
 mod sources;
+mod values;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,12 +30,17 @@ use crate::types::AutoOffsetReset;
 use crate::wire::Compression;
 
 pub use self::dsl_stores::{DslStoreFormat, StoreType};
+pub use self::host_port::HostPort;
 pub use self::optimization::TopologyOptimization;
 pub use self::processing_guarantee::ProcessingGuarantee;
 pub use self::properties::parse_properties;
 pub use self::security::{
     OAuthTokenProvider, Pem, SaslLogin, SaslMechanism, Secret, SecurityProtocol, TlsConfig,
 };
+pub use self::values::{DefaultTimestampExtractor, MetadataRecoveryStrategy};
+
+use self::host_port::parse_servers;
+use self::values::{parse_bool, parse_compression};
 
 /// A configuration that cannot be used: which key, which value, what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,156 +116,6 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// A broker's address as the user gave it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HostPort {
-    /// Host name or IP address (IPv6 without brackets).
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-}
-
-impl HostPort {
-    /// Parses `host:port` or `[ipv6]:port`.
-    ///
-    /// # Errors
-    /// [`ConfigError::Invalid`] for the key `bootstrap.servers` when it is neither.
-    pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let invalid = || ConfigError::invalid("bootstrap.servers", text, "HOST:PORT");
-        let (host, port) = text.trim().rsplit_once(':').ok_or_else(invalid)?;
-        let bracketed = host
-            .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'));
-        let host = bracketed.unwrap_or(host);
-        if host.is_empty() || (bracketed.is_none() && host.contains(':')) {
-            return Err(invalid());
-        }
-        match port.parse() {
-            Ok(port) if port > 0 => Ok(Self {
-                host: host.into(),
-                port,
-            }),
-            _ => Err(invalid()),
-        }
-    }
-
-    /// As a broker says it; `None` where that is no port.
-    pub(crate) fn from_wire(host: &str, port: i32) -> Option<Self> {
-        let port = u16::try_from(port).ok().filter(|port| *port > 0)?;
-        let host = host.to_owned();
-        Some(Self { host, port })
-    }
-}
-
-impl fmt::Display for HostPort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
-
-/// Which time a record has by what stands around its key and value (`default.timestamp.extractor`,
-/// under the names of Java's classes). Sources may have extractors of their own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DefaultTimestampExtractor {
-    /// The record's own timestamp; a negative one stops the thread.
-    #[default]
-    FailOnInvalidTimestamp,
-    /// The record's own timestamp; a record with a negative one is dropped.
-    LogAndSkipOnInvalidTimestamp,
-    /// The record's own timestamp, or the partition time where that is negative.
-    UsePartitionTimeOnInvalidTimestamp,
-    /// The wall clock.
-    WallclockTimestampExtractor,
-}
-
-impl DefaultTimestampExtractor {
-    /// By the name of Java's class, with or without its package.
-    fn parse(text: &str) -> Option<Self> {
-        let name = text.strip_prefix("org.apache.kafka.streams.processor.");
-        Some(match name.unwrap_or(text) {
-            "FailOnInvalidTimestamp" => Self::FailOnInvalidTimestamp,
-            "LogAndSkipOnInvalidTimestamp" => Self::LogAndSkipOnInvalidTimestamp,
-            "UsePartitionTimeOnInvalidTimestamp" => Self::UsePartitionTimeOnInvalidTimestamp,
-            "WallclockTimestampExtractor" => Self::WallclockTimestampExtractor,
-            _ => return None,
-        })
-    }
-}
-
-impl AutoOffsetReset {
-    /// As the values of `auto.offset.reset`: `by_duration:` has an ISO 8601 duration behind it.
-    fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "earliest" => Self::Earliest,
-            "latest" => Self::Latest,
-            "none" => Self::None,
-            _ => Self::ByDuration {
-                duration_ms: parse_duration_ms(text.strip_prefix("by_duration:")?)?,
-            },
-        })
-    }
-}
-
-fn parse_compression(key: &str, value: &str) -> Result<Compression, ConfigError> {
-    let available = || {
-        let all = Compression::ALL.into_iter();
-        all.filter(|codec| codec.is_available())
-    };
-    let found = available().find(|codec| codec.name() == value);
-    found.ok_or_else(|| {
-        let names: Vec<&str> = available().map(Compression::name).collect();
-        ConfigError::invalid(key, value, format!("one of {}", names.join(", ")))
-    })
-}
-
-/// An ISO 8601 duration as Java's `Duration.parse` reads it, in whole milliseconds.
-fn parse_duration_ms(text: &str) -> Option<u64> {
-    let (days, time) = match text.strip_prefix('P')?.split_once('T') {
-        Some((_, "")) => return None,
-        Some((days, time)) => (days, time),
-        None => (text.strip_prefix('P')?, ""),
-    };
-    if days.is_empty() && time.is_empty() {
-        return None;
-    }
-    let mut total_ms = 0_u64;
-    let mut add = |rest: &str, units: &[(char, u64)]| -> Option<()> {
-        let (mut rest, mut units) = (rest, units.iter());
-        while !rest.is_empty() {
-            let end = rest.find(|c: char| c.is_ascii_alphabetic())?;
-            let unit = rest[end..].chars().next()?;
-            // Units come from the largest down.
-            let (_, unit_ms) = units.by_ref().find(|(letter, _)| *letter == unit)?;
-            let (whole, fraction) = match rest[..end].split_once('.') {
-                Some((whole, fraction)) if unit == 'S' => (whole, fraction),
-                Some(_) => return None,
-                None => (&rest[..end], "000"),
-            };
-            let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-            if !digits(whole) || !digits(fraction) || fraction.len() > 9 {
-                return None;
-            }
-            let mut millis: String = fraction.chars().take(3).collect();
-            while millis.len() < 3 {
-                millis.push('0');
-            }
-            let whole_ms = whole.parse::<u64>().ok()?.checked_mul(*unit_ms)?;
-            total_ms = total_ms
-                .checked_add(whole_ms)?
-                .checked_add(millis.parse().ok()?)?;
-            rest = &rest[end + 1..];
-        }
-        Some(())
-    };
-    add(days, &[('D', DAY_MS)])?;
-    add(time, &[('H', 3_600_000), ('M', 60_000), ('S', 1000)])?;
-    Some(total_ms)
-}
-
 macro_rules! streams_config {
     ($( $(#[$doc:meta])* $field:ident : $type:ty = $key:literal, $default:expr, $min:expr, $max:expr; )*) => {
         /// A valid configuration. Made by [`StreamsConfig::new`] and [`StreamsConfig::set`] only.
@@ -281,11 +138,13 @@ macro_rules! streams_config {
             state_dir: Option<String>,
             topology_optimization: TopologyOptimization,
             ensure_explicit_internal_resource_naming: bool,
+            is_global_processing_handled: bool,
             dsl_store_type: StoreType,
             dsl_store_format: DslStoreFormat,
             processing_guarantee: ProcessingGuarantee,
             commit_interval_ms: Option<u64>,
             compression_type: Compression,
+            metadata_recovery_strategy: MetadataRecoveryStrategy,
             pub(crate) mutant: Mutant,
             security: security::SecurityConfig,
             $( $field: $type, )*
@@ -310,11 +169,13 @@ macro_rules! streams_config {
                     state_dir: None,
                     topology_optimization: TopologyOptimization::default(),
                     ensure_explicit_internal_resource_naming: false,
+                    is_global_processing_handled: false,
                     dsl_store_type: StoreType::default(),
                     dsl_store_format: DslStoreFormat::default(),
                     processing_guarantee: ProcessingGuarantee::default(),
                     commit_interval_ms: None,
                     compression_type: Compression::default(),
+                    metadata_recovery_strategy: MetadataRecoveryStrategy::default(),
                     mutant: Mutant::default(),
                     security: security::SecurityConfig::default(),
                     $( $field: $default, )*
@@ -376,16 +237,29 @@ streams_config! {
     retry_backoff_ms: u64 = "retry.backoff.ms", 100, 0, i32::MAX as u64;
     /// Longest wait before a failed request is tried again.
     retry_backoff_max_ms: u64 = "retry.backoff.max.ms", 1000, 0, i32::MAX as u64;
+    /// How long a connection may take until the broker has answered its first request, and a login.
+    socket_connection_setup_timeout_ms: u64 = "socket.connection.setup.timeout.ms", 10_000, 1, i64::MAX as u64;
     /// First wait before a broker is connected to again.
     reconnect_backoff_ms: u64 = "reconnect.backoff.ms", 50, 0, i32::MAX as u64;
     /// Longest wait before a broker is connected to again.
     reconnect_backoff_max_ms: u64 = "reconnect.backoff.max.ms", 1000, 0, i32::MAX as u64;
     /// How old metadata may grow before it is fetched again unasked.
     metadata_max_age_ms: u64 = "metadata.max.age.ms", 300_000, 0, i64::MAX as u64;
+    /// How long brokers may answer without telling metadata before the client begins with
+    /// `bootstrap.servers` again (KIP-1102).
+    metadata_recovery_rebootstrap_trigger_ms: u64 = "metadata.recovery.rebootstrap.trigger.ms", 300_000, 0, i64::MAX as u64;
+    /// How long the state of a task that is elsewhere lies in `state.dir` after it was written last,
+    /// and how often that is looked after.
+    state_cleanup_delay_ms: u64 = "state.cleanup.delay.ms", 600_000, 1, i64::MAX as u64;
+    /// The state of tasks that was not written for so long is removed at the start (KIP-1259); -1
+    /// leaves it.
+    state_cleanup_dir_max_age_ms: i64 = "state.cleanup.dir.max.age.ms", -1, -1, i64::MAX;
     /// How long a task may be blocked by time-outs before its thread fails.
     task_timeout_ms: u64 = "task.timeout.ms", 300_000, 0, i64::MAX as u64;
     /// How long a record may stay unacknowledged before its send fails.
     delivery_timeout_ms: u64 = "delivery.timeout.ms", 120_000, 1, i32::MAX as u64;
+    /// How long a topic is looked for before the production handler is asked about the records for it.
+    max_block_ms: u64 = "max.block.ms", 60_000, 0, i64::MAX as u64;
     /// How long a transaction may stay open before the coordinator aborts it (exactly-once only).
     transaction_timeout_ms: u64 = "transaction.timeout.ms", 10_000, 1, i32::MAX as u64;
     /// How long a batch waits for more records while requests are not back to back.
@@ -402,6 +276,8 @@ streams_config! {
     max_partition_fetch_bytes: i32 = "max.partition.fetch.bytes", 1024 * 1024, 1, i32::MAX;
     /// How long a broker may hold a fetch that finds nothing.
     fetch_max_wait_ms: u64 = "fetch.max.wait.ms", 500, 0, i32::MAX as u64;
+    /// How many bytes a broker waits for, up to `fetch.max.wait.ms`, before it answers a fetch.
+    fetch_min_bytes: i32 = "fetch.min.bytes", 1, 0, i32::MAX;
     /// How often records of repartition topics are deleted once they are committed.
     repartition_purge_interval_ms: u64 = "repartition.purge.interval.ms", 30_000, 0, i64::MAX as u64;
     /// Replicas of internal topics; -1 takes the broker's default.
@@ -480,10 +356,16 @@ impl StreamsConfig {
                 self.auto_offset_reset = AutoOffsetReset::parse(value)
                     .ok_or_else(|| ConfigError::invalid(key, value, allowed))?;
             }
+            "processing.exception.handler.global.enabled" => {
+                self.is_global_processing_handled = parse_bool(key, value)?;
+            }
             "errors.dead.letter.queue.topic.name"
             | "deserialization.exception.handler"
             | "processing.exception.handler"
             | "production.exception.handler" => self.set_error_handling(key, value)?,
+            "metadata.recovery.strategy" => {
+                self.metadata_recovery_strategy = MetadataRecoveryStrategy::parse(key, value)?;
+            }
             "compression.type" => self.compression_type = parse_compression(key, value)?,
             "default.timestamp.extractor" => {
                 let allowed = "FailOnInvalidTimestamp, LogAndSkipOnInvalidTimestamp, \
@@ -496,9 +378,7 @@ impl StreamsConfig {
                 self.topology_optimization = TopologyOptimization::parse(key, value)?;
             }
             "ensure.explicit.internal.resource.naming" => {
-                self.ensure_explicit_internal_resource_naming = value
-                    .parse()
-                    .map_err(|_| ConfigError::invalid(key, value, "true or false"))?;
+                self.ensure_explicit_internal_resource_naming = parse_bool(key, value)?;
             }
             "dsl.store.suppliers.class" | "default.dsl.store" => {
                 self.dsl_store_type = StoreType::parse(key, value)?;
@@ -560,6 +440,11 @@ impl StreamsConfig {
         self.compression_type
     }
 
+    /// Key: `metadata.recovery.strategy`.
+    pub const fn metadata_recovery_strategy(&self) -> MetadataRecoveryStrategy {
+        self.metadata_recovery_strategy
+    }
+
     /// Key: `default.timestamp.extractor`.
     pub const fn default_timestamp_extractor(&self) -> DefaultTimestampExtractor {
         self.default_timestamp_extractor
@@ -612,23 +497,6 @@ impl StreamsConfig {
     /// The seed of every random choice, if one was given.
     pub const fn rng_seed(&self) -> Option<u64> {
         self.rng_seed
-    }
-}
-
-fn parse_servers(text: &str) -> Result<Vec<HostPort>, ConfigError> {
-    let servers: Result<Vec<_>, _> = text
-        .split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .map(HostPort::parse)
-        .collect();
-    match servers {
-        Ok(servers) if servers.is_empty() => Err(ConfigError::invalid(
-            "bootstrap.servers",
-            text,
-            "at least one HOST:PORT",
-        )),
-        servers => servers,
     }
 }
 

@@ -126,6 +126,24 @@ mod tests {
         );
     }
 
+    /// Those of `StreamsConfig`, `ConsumerConfig` and `ProducerConfig` of Kafka 4.3.1.
+    #[test]
+    fn every_key_of_java_is_known() {
+        let keys = include_str!("keys_of_java.txt").lines();
+        let unknown: Vec<&str> = keys
+            .filter(|key| {
+                let config = StreamsConfig::new("app", "a:1").expect("valid");
+                let set = config.set(key, "1");
+                matches!(set, Err(ConfigError::Unknown { .. }))
+            })
+            .collect();
+        assert_eq!(
+            unknown,
+            ["application.id"],
+            "which is given when it is made"
+        );
+    }
+
     #[test]
     fn keys_without_effect_are_warned_about() {
         let config = with(&[

@@ -32,8 +32,23 @@ impl std::fmt::Debug for StreamsBuilder {
 }
 
 impl StreamsGraph {
-    /// The name of a table's store, drawn if the user gave none.
+    /// The name of the store of a table whose keys are in no windows, drawn if the user gave none.
     pub(super) fn store_name<K, V>(
+        &mut self,
+        materialized: &Materialized<K, V>,
+        prefix: &str,
+    ) -> Arc<str> {
+        let name = self.windowed_store_name(materialized, prefix);
+        if materialized.is_windowed() {
+            self.fail(TopologyError::InvalidStore(format!(
+                "store {name}: a store of windows or sessions is for aggregations by window"
+            )));
+        }
+        name
+    }
+
+    /// The same for any table.
+    pub(super) fn windowed_store_name<K, V>(
         &mut self,
         materialized: &Materialized<K, V>,
         prefix: &str,

@@ -14,6 +14,7 @@ where
     K: Clone + 'static,
     V: Clone + 'static,
 {
+    #[inline]
     fn process(
         &mut self,
         context: &mut ProcessorContext<'_, K, V>,
@@ -36,6 +37,7 @@ where
     K: Clone + 'static,
     V2: Clone + 'static,
 {
+    #[inline]
     fn process(
         &mut self,
         context: &mut ProcessorContext<'_, K, V2>,
@@ -64,6 +66,7 @@ where
     K2: Clone + 'static,
     V2: Clone + 'static,
 {
+    #[inline]
     fn process(
         &mut self,
         context: &mut ProcessorContext<'_, K2, V2>,
@@ -88,6 +91,7 @@ where
     K2: Clone + 'static,
     V2: Clone + 'static,
 {
+    #[inline]
     fn process(
         &mut self,
         context: &mut ProcessorContext<'_, K2, V2>,
@@ -114,6 +118,7 @@ where
     K: Clone + 'static,
     V2: Clone + 'static,
 {
+    #[inline]
     fn process(
         &mut self,
         context: &mut ProcessorContext<'_, K, V2>,
@@ -144,6 +149,7 @@ where
     K2: Clone + 'static,
     V: Clone + 'static,
 {
+    #[inline]
     fn process(
         &mut self,
         context: &mut ProcessorContext<'_, K2, V>,
@@ -163,6 +169,7 @@ where
     K: Clone + 'static,
     V: Clone + 'static,
 {
+    #[inline]
     fn process(
         &mut self,
         context: &mut ProcessorContext<'_, K, V>,
@@ -180,6 +187,7 @@ where
     F: Fn(K, V) -> R,
     R: Outcome<()>,
 {
+    #[inline]
     fn process(
         &mut self,
         _: &mut ProcessorContext<'_, (), ()>,
@@ -194,6 +202,7 @@ where
 pub(super) struct Pass;
 
 impl<K: Clone + 'static, V: Clone + 'static> Processor<K, V, K, V> for Pass {
+    #[inline]
     fn process(
         &mut self,
         context: &mut ProcessorContext<'_, K, V>,
@@ -207,6 +216,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Processor<K, V, K, V> for Pass {
 pub(super) struct ToStream;
 
 impl<K: Clone + 'static, V: Clone + 'static> Processor<K, Change<V>, K, Option<V>> for ToStream {
+    #[inline]
     fn process(
         &mut self,
         context: &mut ProcessorContext<'_, K, Option<V>>,

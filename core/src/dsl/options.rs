@@ -8,7 +8,10 @@ use crate::config::StoreType;
 use crate::processor::{ConsumerRecord, ProcessorError, StreamPartitioner, TimestampExtractor};
 use crate::serde::serdes::OptionSerde;
 use crate::serde::{DefaultSerde, SerdeRef};
-use crate::state::{KeyValueBytesStoreSupplier, VersionedBytesStoreSupplier};
+use crate::state::{
+    KeyValueBytesStoreSupplier, SessionBytesStoreSupplier, VersionedBytesStoreSupplier,
+    WindowBytesStoreSupplier,
+};
 use crate::time::StreamTime;
 use crate::topology::{Sink, SinkTarget, Source, Topics};
 use crate::types::AutoOffsetReset;
@@ -286,6 +289,8 @@ pub struct Materialized<K, V> {
 pub(super) enum TableStoreSupplier {
     KeyValue(Arc<dyn KeyValueBytesStoreSupplier>),
     Versioned(Arc<dyn VersionedBytesStoreSupplier>),
+    Window(Arc<dyn WindowBytesStoreSupplier>),
+    Session(Arc<dyn SessionBytesStoreSupplier>),
 }
 
 impl<K, V> Clone for Materialized<K, V> {
@@ -326,7 +331,7 @@ impl<K, V> Materialized<K, V> {
         }
     }
 
-    /// In the store that `supplier` makes the rows of.
+    /// In the store that `supplier` makes the rows of. Aggregations by window refuse it.
     pub fn as_key_value_store(supplier: Arc<dyn KeyValueBytesStoreSupplier>) -> Self {
         let named = Self::as_store(supplier.name());
         Self {
@@ -342,6 +347,28 @@ impl<K, V> Materialized<K, V> {
         let named = Self::as_store(supplier.name());
         Self {
             supplier: Some(TableStoreSupplier::Versioned(supplier)),
+            ..named
+        }
+    }
+
+    /// An aggregation by time in the window store that `supplier` makes the rows of, whose windows are
+    /// as long, whose rows live as long as records can come to them, and which keeps one value for a
+    /// key and a window.
+    pub fn as_window_store(supplier: Arc<dyn WindowBytesStoreSupplier>) -> Self {
+        let named = Self::as_store(supplier.name());
+        Self {
+            supplier: Some(TableStoreSupplier::Window(supplier)),
+            ..named
+        }
+    }
+
+    /// An aggregation by session in the session store that `supplier` makes the rows of, which live
+    /// as long as records can come to them. Where results are emitted when sessions close, sessions
+    /// are found by time: rows in segments do not build.
+    pub fn as_session_store(supplier: Arc<dyn SessionBytesStoreSupplier>) -> Self {
+        let named = Self::as_store(supplier.name());
+        Self {
+            supplier: Some(TableStoreSupplier::Session(supplier)),
             ..named
         }
     }
@@ -365,6 +392,14 @@ impl<K, V> Materialized<K, V> {
     #[must_use]
     pub fn with_value_serde(mut self, values: SerdeRef<V>) -> Self {
         self.values = Some(values);
+        self.is_given = true;
+        self
+    }
+
+    /// Updates of a key wait in the record cache, and the last one goes downstream: the default.
+    #[must_use]
+    pub fn with_caching_enabled(mut self) -> Self {
+        self.caching = true;
         self.is_given = true;
         self
     }
@@ -414,6 +449,14 @@ impl<K, V> Materialized<K, V> {
     /// True when former rows are kept.
     pub(super) const fn is_versioned(&self) -> bool {
         matches!(self.supplier, Some(TableStoreSupplier::Versioned(_)))
+    }
+
+    /// True for rows of windows or sessions.
+    pub(super) const fn is_windowed(&self) -> bool {
+        matches!(
+            self.supplier,
+            Some(TableStoreSupplier::Window(_) | TableStoreSupplier::Session(_))
+        )
     }
 
     pub(super) fn key_serde(&self, otherwise: &SerdeRef<K>) -> SerdeRef<K> {

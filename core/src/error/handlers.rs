@@ -124,8 +124,8 @@ impl HandlerResponse {
     }
 
     /// Try to write the record for another `delivery.timeout.ms`, before all that follow it in its
-    /// partition. For records that no broker took in time
-    /// ([`ProductionFailure::TimedOut`]); anything else fails.
+    /// partition, or look for its topic for another `max.block.ms`. For records that no broker took in
+    /// time ([`ProductionFailure::TimedOut`], [`ProductionFailure::UnknownTopic`]); anything else fails.
     pub const fn retry() -> Self {
         Self::of(Decision::Retry)
     }
@@ -216,6 +216,8 @@ pub enum ProductionFailure {
     },
     /// No broker took it within `delivery.timeout.ms` (Java: a `RetriableException`).
     TimedOut,
+    /// Its topic was not there for `max.block.ms` (Java: a `TimeoutException`).
+    UnknownTopic,
 }
 
 impl<F> DeserializationExceptionHandler for F

@@ -5,6 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use super::cluster::ClusterConfig;
 use super::features::BrokerFeatures;
 use super::request::RequestToken;
 use super::sasl::{Login, Step};
@@ -16,7 +17,8 @@ use crate::wire::{self, ApiKey, EncodeError, FrameDecoder, FrameError, Request, 
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectionError {
-    /// The connection or its handshake took longer than ten seconds.
+    /// The connection or its handshake took longer than
+    /// `socket.connection.setup.timeout.ms`.
     SetupTimedOut,
     /// A request was not answered within `request.timeout.ms`.
     RequestTimedOut,
@@ -76,6 +78,7 @@ pub(crate) enum ConnectionEvent {
 pub(crate) struct Connection {
     client_id: String,
     request_timeout_ms: u64,
+    setup_timeout_ms: u64,
     state: State,
     decoder: FrameDecoder,
     next_correlation: i32,
@@ -120,17 +123,14 @@ struct InFlight {
 }
 
 impl Connection {
-    pub(crate) fn new(
-        now: Instant,
-        client_id: &str,
-        request_timeout_ms: u64,
-        login: Option<Login>,
-    ) -> Self {
+    pub(crate) fn new(now: Instant, config: &ClusterConfig, login: Option<Login>) -> Self {
+        let setup_timeout_ms = config.socket_connection_setup_timeout_ms;
         Self {
-            client_id: client_id.into(),
-            request_timeout_ms,
+            client_id: config.client_id.as_str().into(),
+            request_timeout_ms: config.request_timeout_ms,
+            setup_timeout_ms,
             state: State::Connecting {
-                deadline: now.plus_ms(SETUP_TIMEOUT_MS),
+                deadline: now.plus_ms(setup_timeout_ms),
             },
             decoder: FrameDecoder::new(wire::MAX_FRAME_BYTES),
             next_correlation: 0,
@@ -211,7 +211,7 @@ impl Connection {
         }
         self.reauthenticate_at = None;
         let request = self.login.as_mut()?.begin();
-        Some(self.authenticate(now.plus_ms(SETUP_TIMEOUT_MS), true, &request))
+        Some(self.authenticate(now.plus_ms(self.setup_timeout_ms), true, &request))
     }
 
     /// The bytes of a step of the login.
@@ -456,9 +456,6 @@ const LOGIN_TOKEN: RequestToken = RequestToken(u64::MAX);
 
 /// `max.in.flight.requests.per.connection` and the most that an idempotent producer may use.
 const MAX_IN_FLIGHT: usize = 5;
-
-/// `socket.connection.setup.timeout.ms`, for transport and handshake together.
-const SETUP_TIMEOUT_MS: u64 = 10_000;
 
 /// `UNSUPPORTED_VERSION`.
 const UNSUPPORTED_VERSION: i16 = 35;

@@ -93,6 +93,11 @@ pub(crate) fn api_versions() -> Response {
     )
 }
 
+/// The answer of a broker that has just started.
+pub(crate) fn metadata_of_no_brokers() -> Response {
+    Response::Metadata(MetadataResponse::default())
+}
+
 /// Brokers 1 and 2; each topic with the leaders and leader epochs of its partitions, or without
 /// any where it does not exist.
 pub(crate) fn metadata(topics: &[(&str, &[(i32, i32)])]) -> Response {

@@ -1,9 +1,9 @@
 //! What a processor sees of its task.
 
-use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
+use super::node::Children;
 use super::punctuation::{Cancellable, PunctuationType};
 use super::task_context::TaskContext;
 use super::{FixedKeyRecord, ProcessorError, Record};
@@ -32,14 +32,18 @@ pub struct ProcessingContext<'a> {
 /// What a processor sees of its task, and where it forwards to (Java: `ProcessorContext`).
 pub struct ProcessorContext<'a, KOut, VOut> {
     processing: ProcessingContext<'a>,
-    out: PhantomData<fn(KOut, VOut)>,
+    children: &'a Children<KOut, VOut>,
 }
 
 impl<'a, KOut, VOut> ProcessorContext<'a, KOut, VOut> {
-    pub(super) const fn new(task: &'a mut TaskContext, node: usize) -> Self {
+    pub(super) const fn new(
+        task: &'a mut TaskContext,
+        node: usize,
+        children: &'a Children<KOut, VOut>,
+    ) -> Self {
         Self {
             processing: ProcessingContext { task, node },
-            out: PhantomData,
+            children,
         }
     }
 }
@@ -65,9 +69,13 @@ pub struct FixedKeyProcessorContext<'a, K, VOut> {
 }
 
 impl<'a, K, VOut> FixedKeyProcessorContext<'a, K, VOut> {
-    pub(super) const fn new(task: &'a mut TaskContext, node: usize) -> Self {
+    pub(super) const fn new(
+        task: &'a mut TaskContext,
+        node: usize,
+        children: &'a Children<K, VOut>,
+    ) -> Self {
         Self {
-            inner: ProcessorContext::new(task, node),
+            inner: ProcessorContext::new(task, node, children),
         }
     }
 }
@@ -222,16 +230,16 @@ impl<KOut: Clone + 'static, VOut: Clone + 'static> ProcessorContext<'_, KOut, VO
     ///
     /// # Errors
     /// Whatever a processor downstream failed with; pass it on.
+    #[inline(always)]
     pub fn forward(&mut self, record: Record<KOut, VOut>) -> Result<(), ProcessorError> {
-        let (task, node) = self.parts();
-        task.forward(node, record)
+        self.processing.task.forward_to_all(self.children, record)
     }
 
     /// [`forward`](Self::forward) of the record that came, without its headers being copied. For what
     /// Java has as a `Processor` that passes on: a `FixedKeyProcessor`, as its filter is, copies them.
+    #[inline]
     pub(crate) fn pass(&mut self, record: Record<KOut, VOut>) -> Result<(), ProcessorError> {
-        let (task, node) = self.parts();
-        task.forward_same(node, record)
+        self.processing.task.pass_to_all(self.children, record)
     }
 
     /// Hands `record` to the child called `child` alone.
@@ -257,9 +265,9 @@ impl<KOut: Clone + 'static, VOut: Clone + 'static> ProcessorContext<'_, KOut, VO
         record: Record<KOut, VOut>,
         headers: Headers,
     ) -> Result<(), ProcessorError> {
-        let (task, node) = self.parts();
+        let task = &mut *self.processing.task;
         let before = std::mem::replace(&mut task.context.headers, headers);
-        let result = task.forward(node, record);
+        let result = task.forward_to_all(self.children, record);
         task.context.headers = before;
         result
     }

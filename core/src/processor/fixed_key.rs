@@ -1,7 +1,7 @@
 //! Processors that keep the keys of their records, so that records stay where they are.
 
 use super::context::FixedKeyProcessorContext;
-use super::node::{ErasedNode, Run, TypedNode};
+use super::node::{Children, ErasedNode, Run, Successor, TypedNode};
 use super::punctuation::Cancellable;
 use super::task_context::TaskContext;
 use super::{ProcessorError, Record};
@@ -97,20 +97,31 @@ where
 /// Such a processor in the graph.
 pub(crate) struct FixedKeyNode<K, VIn, VOut> {
     processor: Box<dyn FixedKeyProcessor<K, VIn, VOut>>,
+    children: Children<K, VOut>,
 }
 
 impl<K: 'static, VIn: 'static, VOut: 'static> FixedKeyNode<K, VIn, VOut> {
     pub(crate) fn erased(
         processor: Box<dyn FixedKeyProcessor<K, VIn, VOut>>,
     ) -> Box<dyn ErasedNode> {
-        TypedNode::<K, VIn>::erased(Self { processor })
+        TypedNode::<K, VIn>::erased(Self {
+            processor,
+            children: Children::default(),
+        })
     }
 }
 
-impl<K, VIn, VOut> Run<K, VIn> for FixedKeyNode<K, VIn, VOut> {
+impl<K: 'static, VIn, VOut: 'static> Run<K, VIn> for FixedKeyNode<K, VIn, VOut> {
+    fn connect(&mut self, children: &[Successor<'_>]) {
+        self.children = Children::of(children);
+    }
+
     fn init(&mut self, task: &mut TaskContext, node: usize) -> Result<(), ProcessorError> {
-        self.processor
-            .init(&mut FixedKeyProcessorContext::new(task, node))
+        self.processor.init(&mut FixedKeyProcessorContext::new(
+            task,
+            node,
+            &self.children,
+        ))
     }
 
     fn process(
@@ -126,7 +137,7 @@ impl<K, VIn, VOut> Run<K, VIn> for FixedKeyNode<K, VIn, VOut> {
         };
         // The record has headers of its own: what is done to them is not seen by siblings.
         let headers = task.context.headers.clone();
-        let mut context = FixedKeyProcessorContext::new(task, node);
+        let mut context = FixedKeyProcessorContext::new(task, node, &self.children);
         let result = self.processor.process(&mut context, record);
         task.context.headers = headers;
         result
@@ -139,7 +150,7 @@ impl<K, VIn, VOut> Run<K, VIn> for FixedKeyNode<K, VIn, VOut> {
         punctuator: Cancellable,
         timestamp: i64,
     ) -> Result<(), ProcessorError> {
-        let mut context = FixedKeyProcessorContext::new(task, node);
+        let mut context = FixedKeyProcessorContext::new(task, node, &self.children);
         self.processor
             .punctuate(&mut context, punctuator, timestamp)
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::global::{self, GlobalStores};
 use super::handling;
-use super::node::{ErasedNode, LoadError, RawRecord};
+use super::node::{ErasedNode, LoadError, RawRecord, Successor};
 use super::punctuation::{PunctuationQueue, PunctuationType};
 use super::{ProcessorError, ProcessorMetadata, RecordSink};
 use crate::config::{DefaultTimestampExtractor, StreamsConfig};
@@ -76,7 +76,21 @@ fn build_nodes(
             send_old_values: definition.send_old_values,
         }
     };
-    ids.iter().map(build).collect()
+    let mut nodes: Vec<NodeSlot> = ids.iter().map(build).collect();
+    for at in 0..nodes.len() {
+        let Some(mut parent) = nodes[at].node.take() else {
+            continue;
+        };
+        let successor = |&place: &usize| {
+            let node = nodes[place].node.as_deref()?;
+            Some(Successor { place, node })
+        };
+        let children: Vec<_> = nodes[at].children.iter().filter_map(successor).collect();
+        parent.connect(&children);
+        drop(children);
+        nodes[at].node = Some(parent);
+    }
+    nodes
 }
 
 /// The sources among the nodes `ids`.
@@ -194,7 +208,8 @@ impl ProcessorGraph {
         let subtopologies = topology.global_subtopologies();
         let budget = CacheBudget::new(0);
         let task = global::TASK;
-        let mut graph = Self::new(topology, task, &subtopologies, config, &budget, sink)?;
+        let config = config.for_global_stores();
+        let mut graph = Self::new(topology, task, &subtopologies, &config, &budget, sink)?;
         graph.set_global_stores(stores);
         // Java takes the records' own timestamps whatever is configured.
         graph.default_extractor = DefaultTimestampExtractor::FailOnInvalidTimestamp;
@@ -495,7 +510,7 @@ impl ProcessorGraph {
         self.task.stream_time = stream_time;
         let node = self.next_source;
         self.run(node, |running, task| match running.as_source() {
-            Some(source) => source.forward(task, node),
+            Some(source) => source.forward(task),
             None => Ok(()),
         })
     }

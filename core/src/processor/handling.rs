@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::task_context::TaskContext;
-use super::{Failure, OutgoingRecord, ProcessorError};
+use super::{Failure, OutgoingRecord, ProcessorError, global};
 use crate::error::{
     DeadLetter, Decision, ErrorHandlerContext, HandledError, HandlerResponse, ProductionError,
     StreamsError,
@@ -140,6 +140,10 @@ impl TaskContext {
     }
 
     fn send_dead_letters(&self, node: &str, letters: &[DeadLetter]) -> Result<(), StreamsError> {
+        if self.id == global::TASK {
+            // Nothing is sent from there, as in Java.
+            return Ok(());
+        }
         for letter in letters {
             let letter = letter.record(self.id, node)?;
             self.sink.borrow_mut().send(letter)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::ProcessorError;
 use super::Record;
-use super::node::{ErasedNode, Run, TypedNode};
+use super::node::{ErasedNode, Run, Successor, TypedNode};
 use super::punctuation::Cancellable;
 use super::task_context::TaskContext;
 use crate::error::{HandledError, ProductionError, ProductionFailure, StreamsError};
@@ -190,6 +190,8 @@ impl<K: 'static, V: 'static> SinkNode<K, V> {
 }
 
 impl<K: 'static, V: 'static> Run<K, V> for SinkNode<K, V> {
+    fn connect(&mut self, _: &[Successor<'_>]) {}
+
     fn init(&mut self, _: &mut TaskContext, _: usize) -> Result<(), ProcessorError> {
         Ok(())
     }

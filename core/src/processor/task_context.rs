@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::global::{GlobalStores, is_global};
-use super::node::{ErasedNode, TypedNode};
+use super::node::{Child, Children, ErasedNode, Run, TypedNode};
 use super::punctuation::PunctuationQueue;
 use super::{
     Failure, OutgoingRecord, ProcessorError, ProcessorMetadata, Record, RecordOrigin, RecordSink,
@@ -144,25 +144,71 @@ impl TaskContext {
         }
     }
 
-    /// Hands `record` to every child of `from`, the last one by value. They share its headers, but
-    /// what they do to them is not seen here (Java: `Record.withValue` and the like copy them).
-    pub(crate) fn forward<K: Clone + 'static, V: Clone + 'static>(
+    /// Hands `record` to `children`, the last one by value. They share its headers, but what they do
+    /// to them is not seen here (Java: `Record.withValue` and the like copy them).
+    #[inline(always)]
+    pub(super) fn forward_to_all<K: Clone + 'static, V: Clone + 'static>(
         &mut self,
-        from: usize,
+        children: &Children<K, V>,
         record: Record<K, V>,
     ) -> Result<(), ProcessorError> {
         let headers = self.context.headers.clone();
         let source_record = self.context.source_record.clone();
-        let result = self.forward_same(from, record);
+        let result = self.pass_to_all(children, record);
         self.context.headers = headers;
         self.context.source_record = source_record;
         result
     }
 
-    /// [`forward`](Self::forward) of a record as it came: what children do to its headers is seen by
-    /// all who get it later.
-    #[inline]
-    pub(crate) fn forward_same<K: Clone + 'static, V: Clone + 'static>(
+    /// [`forward_to_all`](Self::forward_to_all) of a record as it came: what children do to its
+    /// headers is seen by all who get it later.
+    #[inline(always)]
+    pub(super) fn pass_to_all<K: Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        children: &Children<K, V>,
+        record: Record<K, V>,
+    ) -> Result<(), ProcessorError> {
+        let Some((last, earlier)) = children.as_slice().split_last() else {
+            return Ok(());
+        };
+        let before = std::mem::replace(&mut self.context.timestamp, record.timestamp);
+        let mut result = Ok(());
+        if !earlier.is_empty() {
+            result = self.deliver_copies(earlier, &record);
+        }
+        if result.is_ok() {
+            result = self.deliver_to(last, record);
+        }
+        self.context.timestamp = before;
+        result
+    }
+
+    /// Outside, so that a hop to one child has a small frame.
+    #[inline(never)]
+    fn deliver_copies<K: Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        children: &[Child<K, V>],
+        record: &Record<K, V>,
+    ) -> Result<(), ProcessorError> {
+        let mut children = children.iter();
+        children.try_for_each(|child| self.deliver_to(child, record.clone()))
+    }
+
+    #[inline(always)]
+    fn deliver_to<K: Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        child: &Child<K, V>,
+        record: Record<K, V>,
+    ) -> Result<(), ProcessorError> {
+        match &child.node {
+            Some(node) => self.process(child.place, node, record),
+            None => self.handle_failure(child.place, other_type()),
+        }
+    }
+
+    /// Hands `record` to every child of `from`, as [`forward_to_all`](Self::forward_to_all), for
+    /// operators that know no more than their place: looks the children up.
+    pub(crate) fn forward<K: Clone + 'static, V: Clone + 'static>(
         &mut self,
         from: usize,
         record: Record<K, V>,
@@ -170,11 +216,15 @@ impl TaskContext {
         let Some(last) = self.nodes[from].children.len().checked_sub(1) else {
             return Ok(());
         };
+        let headers = self.context.headers.clone();
+        let source_record = self.context.source_record.clone();
         let before = std::mem::replace(&mut self.context.timestamp, record.timestamp);
         let earlier = (0..last)
             .try_for_each(|at| self.deliver(self.nodes[from].children[at], record.clone()));
         let result = earlier.and_then(|()| self.deliver(self.nodes[from].children[last], record));
         self.context.timestamp = before;
+        self.context.headers = headers;
+        self.context.source_record = source_record;
         result
     }
 
@@ -216,37 +266,48 @@ impl TaskContext {
         result
     }
 
-    /// Runs `node` with `record`. A node that is running already (a processor below a table wrote to
-    /// that table's cached store, whose eviction comes back to it) gets the record when it is done.
-    ///
-    /// Inline, and what is rare outside: a hop copies the record from frame to frame, and fewer frames
-    /// made it 57 ns instead of 81 (`bench -- dsl --case hops`, busy machine, both in turn).
-    #[inline]
+    /// [`process`](Self::process) at a place whose node is not known yet.
     pub(super) fn deliver<K: Clone + 'static, V: Clone + 'static>(
         &mut self,
         node: usize,
         record: Record<K, V>,
     ) -> Result<(), ProcessorError> {
-        let Some(mut running) = self.nodes[node].node.take() else {
+        let Some(slot) = self.nodes[node].node.as_deref() else {
             self.defer(node, record);
             return Ok(());
         };
-        let any: &mut dyn Any = running.as_mut();
-        let result = match any.downcast_mut::<TypedNode<K, V>>() {
-            Some(typed) => typed.process(self, node, record),
-            None => {
-                let message = "its parent forwards records of another type";
-                Err(ProcessorError::new(message))
-            }
+        match TypedNode::running(slot) {
+            Some(typed) => self.process(node, &typed, record),
+            None => self.handle_failure(node, other_type()),
+        }
+    }
+
+    /// Runs the node at `place` with `record`. A node that is running already (a processor below a
+    /// table wrote to that table's cached store, whose eviction comes back to it) gets the record
+    /// when it is done.
+    ///
+    /// All of a hop is inline, and what is rare outside: a record is copied from frame to frame, so a
+    /// hop had better be one (see [`Children`]).
+    #[inline(always)]
+    fn process<K: Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        place: usize,
+        node: &RefCell<dyn Run<K, V>>,
+        record: Record<K, V>,
+    ) -> Result<(), ProcessorError> {
+        let Ok(mut running) = node.try_borrow_mut() else {
+            self.defer(place, record);
+            return Ok(());
         };
-        self.nodes[node].node = Some(running);
+        let result = running.process(self, place, record);
+        drop(running);
         if let Err(error) = result {
-            self.handle_failure(node, error)?;
+            self.handle_failure(place, error)?;
         }
         if self.deferred.is_empty() {
             Ok(())
         } else {
-            self.run_deferred(node)
+            self.run_deferred(place)
         }
     }
 
@@ -439,6 +500,11 @@ impl TaskContext {
         }
         Ok(())
     }
+}
+
+#[cold]
+fn other_type() -> ProcessorError {
+    ProcessorError::new("its parent forwards records of another type")
 }
 
 /// A failed store as users read it.

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::node::{ErasedNode, Run, TypedNode};
+use super::node::{ErasedNode, Run, Running, Successor, TypedNode};
 use super::punctuation::Cancellable;
 use super::task_context::TaskContext;
 use super::{ProcessingContext, ProcessorError, Record};
@@ -198,23 +198,27 @@ impl<K: 'static, V: 'static> AnyRecord for Call<'_, K, V> {
 
 /// A processor with what is around it.
 struct WrappedNode<K, V> {
-    wrapped: Box<dyn Run<K, V>>,
+    wrapped: Running<K, V>,
     around: Box<dyn WrappedProcessor>,
 }
 
 pub(super) fn wrapped_node<K: 'static, V: 'static>(
-    wrapped: Box<dyn Run<K, V>>,
+    wrapped: Running<K, V>,
     around: Box<dyn WrappedProcessor>,
 ) -> Box<dyn ErasedNode> {
     TypedNode::<K, V>::erased(WrappedNode { wrapped, around })
 }
 
 impl<K: 'static, V: 'static> Run<K, V> for WrappedNode<K, V> {
+    fn connect(&mut self, children: &[Successor<'_>]) {
+        self.wrapped.borrow_mut().connect(children);
+    }
+
     fn init(&mut self, task: &mut TaskContext, node: usize) -> Result<(), ProcessorError> {
         let mut context = ProcessingContext::new(task, node);
         self.around.init(&mut context, &mut |context| {
             let (task, node) = context.parts();
-            self.wrapped.init(task, node)
+            self.wrapped.borrow_mut().init(task, node)
         })
     }
 
@@ -227,7 +231,7 @@ impl<K: 'static, V: 'static> Run<K, V> for WrappedNode<K, V> {
         let mut call = Call {
             timestamp: record.timestamp,
             record: Some(record),
-            wrapped: &mut *self.wrapped,
+            wrapped: &mut *self.wrapped.borrow_mut(),
         };
         let mut context = ProcessingContext::new(task, node);
         self.around.process(&mut context, WrappedRecord(&mut call))
@@ -243,14 +247,15 @@ impl<K: 'static, V: 'static> Run<K, V> for WrappedNode<K, V> {
         let mut context = ProcessingContext::new(task, node);
         let wrapped: Wrapped<'_> = &mut |context| {
             let (task, node) = context.parts();
-            self.wrapped.punctuate(task, node, punctuator, timestamp)
+            let mut wrapped = self.wrapped.borrow_mut();
+            wrapped.punctuate(task, node, punctuator, timestamp)
         };
         self.around
             .punctuate(&mut context, punctuator, timestamp, wrapped)
     }
 
     fn close(&mut self) {
-        self.wrapped.close();
+        self.wrapped.borrow_mut().close();
         self.around.close();
     }
 }

@@ -87,11 +87,12 @@ pub struct RecordCollector {
     linger_ms: u64,
     max_request_size: usize,
     buffer_memory: usize,
+    pub(super) max_block_ms: u64,
     is_exactly_once: bool,
     keeps_origins: bool,
     compression: Compression,
     mutant: Mutant,
-    now: Now,
+    pub(super) now: Now,
     topics: Vec<Topic>,
     last_topic: usize,
     sealed: VecDeque<Sealed>,
@@ -117,6 +118,7 @@ impl RecordCollector {
             linger_ms: config.linger_ms(),
             max_request_size: config.max_request_size(),
             buffer_memory: config.buffer_memory(),
+            max_block_ms: config.max_block_ms(),
             is_exactly_once: config.is_exactly_once(),
             keeps_origins: config.error_handlers().keeps_origins,
             compression: config.compression_type(),
@@ -144,6 +146,9 @@ impl RecordCollector {
     /// How many partitions a topic has; it may grow.
     pub fn set_partition_count(&mut self, name: TopicName, count: i32) {
         let count = usize::try_from(count).unwrap_or(0);
+        if count > 0 {
+            self.unresolved.found(&name);
+        }
         let at = self
             .topics
             .iter()

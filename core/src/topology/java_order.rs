@@ -25,9 +25,10 @@ pub(crate) fn hash_set_order(hashes: &[i32]) -> Vec<usize> {
 /// [`hash_set_order`] of a set that has held more elements: its table does not shrink.
 pub(crate) fn hash_table_order(hashes: &[i32], capacity: usize) -> Vec<usize> {
     let bucket = |hash: i32| (hash ^ ((hash as u32) >> 16) as i32) as usize & (capacity - 1);
-    let mut order: Vec<usize> = (0..hashes.len()).collect();
-    order.sort_by_key(|&index| bucket(hashes[index]));
-    order
+    let buckets = hashes.iter().map(|&hash| bucket(hash));
+    let mut order: Vec<(usize, usize)> = buckets.zip(0..).collect();
+    order.sort_unstable();
+    order.into_iter().map(|(_, index)| index).collect()
 }
 
 /// The table of a `HashSet` starts at 16 and doubles above three quarters full.

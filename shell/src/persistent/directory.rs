@@ -6,9 +6,11 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::UNIX_EPOCH;
 
 use eddyline_core::config::StreamsConfig;
 use eddyline_core::state::storage::{Storage, StorageError, StorageFactory};
+use eddyline_core::time::WallClock;
 use eddyline_core::types::TaskId;
 use eddyline_core::wire::Uuid;
 
@@ -108,6 +110,44 @@ impl StateDirectory {
         fs::remove_dir_all(&path).map_err(|error| failed(&path, &error))
     }
 
+    /// Removes the state of tasks that no thread has open and that was written last before `before`,
+    /// and says of which (Java: `StateDirectory.cleanRemovedTasks`).
+    ///
+    /// # Errors
+    /// When something cannot be read or removed. All the rest is.
+    pub fn clean_removed_tasks(
+        self: &Arc<Self>,
+        before: WallClock,
+    ) -> Result<Vec<TaskId>, StorageError> {
+        let (mut removed, mut result) = (Vec::new(), Ok(()));
+        let entries = fs::read_dir(&self.path).map_err(|error| failed(&self.path, &error))?;
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let Some(task) = name.to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            // Whoever wants it meanwhile waits.
+            let Some(_held) = self.hold(task) else {
+                continue;
+            };
+            match remove_if_older(&entry.path(), before) {
+                Ok(true) => removed.push(task),
+                Ok(false) => {}
+                Err(error) => result = Err(error),
+            }
+        }
+        result.map(|()| removed)
+    }
+
+    /// Has the task for this thread alone, unless another one has it.
+    fn hold(self: &Arc<Self>, task: TaskId) -> Option<HeldTask> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.insert(task).then(|| HeldTask {
+            directory: Arc::clone(self),
+            task,
+        })
+    }
+
     fn release(&self, task: TaskId) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.remove(&task);
@@ -115,17 +155,10 @@ impl StateDirectory {
 
     fn open_task(self: &Arc<Self>, task: TaskId) -> Result<RedbStorage, StorageError> {
         let path = self.path.join(task.to_string());
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if !open.insert(task) {
-            let place = path.display().to_string();
-            return Err(StorageError::Locked { place });
-        }
-        drop(open);
         // Gives the task back where anything fails.
-        let held = HeldTask {
-            directory: Arc::clone(self),
-            task,
-        };
+        let held = self.hold(task).ok_or_else(|| StorageError::Locked {
+            place: path.display().to_string(),
+        })?;
         fs::create_dir_all(&path).map_err(|error| failed(&path, &error))?;
         let file = path.join("state.redb");
         RedbStorage::open(&file, &self.syncer, self.pages.share(), held)
@@ -147,6 +180,10 @@ impl StorageFactory for TaskStorages {
     fn open(&self, task: TaskId) -> Result<Box<dyn Storage>, StorageError> {
         Ok(Box::new(self.0.open_task(task)?))
     }
+
+    fn clean_removed_tasks(&self, before: WallClock) -> Result<Vec<TaskId>, StorageError> {
+        self.0.clean_removed_tasks(before)
+    }
 }
 
 /// A task that this thread has open.
@@ -159,6 +196,23 @@ impl Drop for HeldTask {
     fn drop(&mut self) {
         self.directory.release(self.task);
     }
+}
+
+/// Removes the directory of a task, unless something in it was written at `before` or later.
+fn remove_if_older(path: &Path, before: WallClock) -> Result<bool, StorageError> {
+    let error = |error: io::Error| failed(path, &error);
+    let mut written = fs::metadata(path).and_then(|data| data.modified());
+    for entry in fs::read_dir(path).map_err(error)? {
+        let modified = entry.and_then(|entry| entry.metadata()?.modified());
+        written = written.and_then(|newest| Ok(newest.max(modified?)));
+    }
+    let since_epoch = written.map_err(error)?.duration_since(UNIX_EPOCH);
+    let written_ms = since_epoch.map_or(0, |since| since.as_millis());
+    if i64::try_from(written_ms).unwrap_or(i64::MAX) >= before.0 {
+        return Ok(false);
+    }
+    fs::remove_dir_all(path).map_err(error)?;
+    Ok(true)
 }
 
 /// A directory with files and without a marker is somebody else's: nothing is written to it.

@@ -4,12 +4,14 @@ use std::fs;
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::UNIX_EPOCH;
 
 use eddyline_core::config::StreamsConfig;
 use eddyline_core::state::storage::{
     Removal, SpaceWrites, Storage, StorageBatch, StorageError, StorageFactory, TaskStorage,
 };
 use eddyline_core::state::{Direction, StoreBytes};
+use eddyline_core::time::WallClock;
 use eddyline_core::types::TaskId;
 use eddyline_core::wire::Uuid;
 
@@ -213,6 +215,29 @@ fn clean_up_removes_what_is_there() {
     drop(storages);
     assert_eq!(clean_up(), Ok(()));
     assert!(!dir.0.join("app").exists());
+}
+
+#[test]
+fn the_state_of_tasks_that_are_elsewhere_is_removed_once_it_is_old() {
+    let dir = TempDir::new();
+    let directory = StateDirectory::open(&config("app"), dir.path()).expect("is opened");
+    let storages = directory.storages();
+    let (moved, stays) = (TaskId::new(0, 0), TaskId::new(0, 1));
+    storages.open(moved).expect("is opened");
+    let held = storages.open(stays).expect("is opened");
+    let app = dir.0.join("app");
+    fs::create_dir(app.join("0_1x")).expect("a directory of somebody");
+    let modified = fs::metadata(app.join("0_0/state.redb")).and_then(|data| data.modified());
+    let modified = modified.expect("is there").duration_since(UNIX_EPOCH);
+    let modified_ms = modified.expect("after 1970").as_millis() as i64;
+    let clean = |before_ms| storages.clean_removed_tasks(WallClock(before_ms));
+    assert_eq!(clean(modified_ms), Ok(vec![]), "it is not old");
+    assert!(app.join("0_0").exists());
+    assert_eq!(clean(i64::MAX), Ok(vec![moved]));
+    assert!(!app.join("0_0").exists() && app.join("0_1x").exists());
+    drop(held);
+    assert_eq!(clean(i64::MAX), Ok(vec![stays]));
+    assert!(storages.open(moved).is_ok(), "it may come back");
 }
 
 #[test]

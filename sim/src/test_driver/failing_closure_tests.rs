@@ -239,7 +239,10 @@ fn operators_of_tables_keep_their_rows_where_they_fail() {
             .to("out");
     });
     assert_eq!(values, ["1", "-2"]);
-    assert_eq!((dropped, nodes), (1, vec!["KSTREAM-KEY-SELECT-0000000005".to_owned()]));
+    assert_eq!(
+        (dropped, nodes),
+        (1, vec!["KSTREAM-KEY-SELECT-0000000005".to_owned()])
+    );
 }
 
 #[test]

@@ -54,6 +54,8 @@ mod dead_letter_tests;
 mod engine;
 #[cfg(test)]
 mod failing_closure_tests;
+#[cfg(test)]
+mod global_failure_tests;
 mod input;
 mod output;
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::fmt;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use eddyline::admin::{Admin, IsolationLevel};
@@ -127,7 +127,7 @@ impl World<'_> {
         for instance in 0..self.instances.len() {
             // What an earlier run left belongs to another cluster.
             let _ = std::fs::remove_dir_all(self.state_dir(instance));
-            self.start(instance);
+            *self.hold(instance) = Some(self.start(instance));
         }
         let mut injected = BTreeMap::new();
         let over = AtomicBool::new(false);
@@ -146,7 +146,7 @@ impl World<'_> {
         });
         self.wait_until_counted();
         for instance in 0..self.instances.len() {
-            self.close(instance);
+            self.close(instance, &mut self.hold(instance));
         }
         let (records, wrong) = self.verify();
         let mut violations = self
@@ -173,24 +173,25 @@ impl World<'_> {
         scratch(&format!("{}-state/{instance}", self.chaos.name))
     }
 
-    fn instance(&self, instance: usize) -> std::sync::MutexGuard<'_, Option<Instance>> {
+    /// Held for as long as a fault lasts: how long an instance takes to close is up to the network,
+    /// and the next one of its state directory must not start before.
+    fn hold(&self, instance: usize) -> MutexGuard<'_, Option<Instance>> {
         let instance = &self.instances[instance];
         instance.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn start(&self, instance: usize) {
+    fn start(&self, instance: usize) -> Instance {
         let log = scratch(&format!("{}-logs", self.chaos.name)).join(instance.to_string());
         let log = File::options().create(true).append(true).open(log);
         let state_dir = self.state_dir(instance).display().to_string();
         let arguments = ["instance", &self.kafka.proxied_bootstrap(), &state_dir];
         let log = log.expect("the target folder is writable");
-        let started = Instance::run_with_log(&self.chaos.program, &arguments, log);
-        *self.instance(instance) = Some(started);
+        Instance::run_with_log(&self.chaos.program, &arguments, log)
     }
 
     /// Takes an instance that must be running.
-    fn take(&self, instance: usize) -> Option<Instance> {
-        let mut taken = self.instance(instance).take()?;
+    fn take(&self, instance: usize, held: &mut Option<Instance>) -> Option<Instance> {
+        let mut taken = held.take()?;
         if let Some(status) = taken.ended() {
             self.violation(format!("instance {instance} ended by itself with {status}"));
             return None;
@@ -198,8 +199,8 @@ impl World<'_> {
         Some(taken)
     }
 
-    fn close(&self, instance: usize) {
-        if let Some(mut taken) = self.take(instance) {
+    fn close(&self, instance: usize, held: &mut Option<Instance>) {
+        if let Some(mut taken) = self.take(instance, held) {
             let status = taken.end();
             // A close that meets a dead network is given up after its time, as it should be.
             if !status.success() && status.code() != Some(application::CLOSED_LATE) {
@@ -213,19 +214,21 @@ impl World<'_> {
         let down = || self.broker.lock().unwrap_or_else(PoisonError::into_inner);
         match *fault {
             Fault::KillInstance { instance, down_ms } => {
-                if let Some(taken) = self.take(instance) {
+                let mut held = self.hold(instance);
+                if let Some(taken) = self.take(instance, &mut held) {
                     taken.kill();
                 }
                 wait(down_ms);
-                self.start(instance);
+                *held = Some(self.start(instance));
             }
             Fault::CloseInstance { instance, down_ms } => {
-                self.close(instance);
+                let mut held = self.hold(instance);
+                self.close(instance, &mut held);
                 wait(down_ms);
-                self.start(instance);
+                *held = Some(self.start(instance));
             }
             Fault::PauseInstance { instance, ms } => {
-                let paused = self.instance(instance);
+                let paused = self.hold(instance);
                 for (signal, ms) in [("STOP", ms), ("CONT", 0)] {
                     if let Some(paused) = &*paused {
                         paused.signal(signal);

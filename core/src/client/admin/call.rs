@@ -313,24 +313,22 @@ impl Call {
                     ..
                 },
                 Response::OffsetFetch(response),
-            ) => match read_committed(operation, partitions, &response) {
-                Ok(offsets) => Outcome::Done(Ok(AdminResult::CommittedOffsets(offsets))),
-                Err(error) => {
+            ) => {
+                let read = read_committed(operation, partitions, &response);
+                if read.is_err() {
                     *coordinator = None;
-                    outcome_of(error)
                 }
-            },
+                outcome(read.map(AdminResult::CommittedOffsets))
+            }
             (Kind::Group { coordinator, .. }, Response::StreamsGroupDescribe(response)) => {
                 let Some(group) = response.groups.into_iter().next() else {
                     return Outcome::Done(Err(unexpected(operation)));
                 };
-                match refused(operation, group.error_code, group.error_message.as_deref()) {
-                    Ok(()) => Outcome::Done(Ok(AdminResult::Group(Box::new(group)))),
-                    Err(error) => {
-                        *coordinator = None;
-                        outcome_of(error)
-                    }
+                let asked = refused(operation, group.error_code, group.error_message.as_deref());
+                if asked.is_err() {
+                    *coordinator = None;
                 }
+                outcome(asked.map(|()| AdminResult::Group(Box::new(group))))
             }
             (
                 Kind::ListOffsets {
@@ -345,16 +343,10 @@ impl Call {
                 },
             },
             (Kind::Produce { .. }, Response::Produce(response)) => {
-                match read_produce(operation, &response) {
-                    Ok(offset) => Outcome::Done(Ok(AdminResult::Produced(offset))),
-                    Err(error) => outcome_of(error),
-                }
+                outcome(read_produce(operation, &response).map(AdminResult::Produced))
             }
             (Kind::Fetch { partition, offset }, Response::Fetch(response)) => {
-                match read_fetch(operation, partition, *offset, response) {
-                    Ok(result) => Outcome::Done(Ok(result)),
-                    Err(error) => outcome_of(error),
-                }
+                outcome(read_fetch(operation, partition, *offset, response))
             }
             _ => Outcome::Done(Err(unexpected(operation))),
         }
@@ -489,6 +481,13 @@ fn named(error: StreamsError, concerned: Concerned<'_>) -> StreamsError {
             message,
         } => StreamsError::refused(operation, code, &message, concerned),
         error => error,
+    }
+}
+
+fn outcome(result: Result<AdminResult, StreamsError>) -> Outcome {
+    match result {
+        Ok(result) => Outcome::Done(Ok(result)),
+        Err(error) => outcome_of(error),
     }
 }
 

@@ -181,9 +181,7 @@ impl Fetcher {
             // FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH, FETCH_SESSION_TOPIC_ID_ERROR:
             // the next request opens another session, at once the first time.
             let code = response.error_code;
-            let patient = session
-                .as_mut()
-                .is_none_or(|session| session.refused(code));
+            let patient = session.as_mut().is_none_or(|session| session.refused(code));
             if patient || !matches!(code, FETCH_SESSION_ID_NOT_FOUND | 71 | 106) {
                 for partition in generations.keys() {
                     self.wait(now, partition);

@@ -211,7 +211,10 @@ impl World {
         }
         self.settle();
         for sessions in &self.sessions {
-            let known: Vec<_> = sessions.keys().filter(|id| self.told.contains(id)).collect();
+            let known: Vec<_> = sessions
+                .keys()
+                .filter(|id| self.told.contains(id))
+                .collect();
             assert!(known.len() <= 1, "sessions left behind: {known:?}");
         }
     }

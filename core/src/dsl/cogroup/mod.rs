@@ -97,7 +97,10 @@ impl<K: Clone + 'static, A: Clone + 'static> CogroupedKStream<K, A> {
     where
         A: DefaultSerde,
     {
-        let store = self.store_name(&materialized);
+        let store = {
+            let mut graph = self.builder.graph.borrow_mut();
+            graph.store_name(&materialized, AGGREGATE)
+        };
         let serdes = self.serdes(&materialized);
         let builder = store_builder(Arc::clone(&store), serdes.clone(), &materialized);
         let view = StoreView::always(Arc::clone(&store));
@@ -105,12 +108,12 @@ impl<K: Clone + 'static, A: Clone + 'static> CogroupedKStream<K, A> {
         self.table(store, initialize, &Recipe::Unwindowed, serdes, view)
     }
 
-    /// The name of the table's store, which Java draws first of all names.
+    /// The name of the store of a windowed table, which Java draws first of all names.
     fn store_name(&self, materialized: &Materialized<K, A>) -> Arc<str> {
         self.builder
             .graph
             .borrow_mut()
-            .store_name(materialized, AGGREGATE)
+            .windowed_store_name(materialized, AGGREGATE)
     }
 
     /// The serdes of the store: keys as the first stream has them unless the user says otherwise.

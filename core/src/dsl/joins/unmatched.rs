@@ -173,6 +173,12 @@ impl<V1, V2> Serde<Vec<LeftOrRightValue<V1, V2>>> for LeftOrRightValuesSerde<V1,
     }
 }
 
+/// True when a row of [`LeftOrRightValuesSerde`] has more values than one.
+fn has_several(row: &[u8]) -> bool {
+    let number = row.get(1..).and_then(|number| number.first_chunk());
+    number.is_some_and(|number| i32::from_be_bytes(*number) > 1)
+}
+
 fn take_length(bytes: &mut &[u8]) -> Result<usize, SerdeError> {
     let (length, rest) = bytes
         .split_first_chunk()
@@ -293,8 +299,9 @@ impl<K: 'static, V1: 'static, V2: 'static> UnmatchedStore<K, V1, V2> {
     /// those that are not: a record of the left side is joinable for the first of `joinable_ms`,
     /// one of the right side for the second.
     ///
-    /// Java takes for the earliest time that of the record where it stops, which is the last one
-    /// unless records of both sides are left.
+    /// Java takes for the earliest time that of the record where it stops: the one behind those that
+    /// show that both sides may still join, or else the last one. Records of one key, side and time
+    /// are a row, and yet one behind the other.
     pub(super) fn take_stock(
         &self,
         task: &mut TaskContext,
@@ -318,7 +325,8 @@ impl<K: 'static, V1: 'static, V2: 'static> UnmatchedStore<K, V1, V2> {
             let (mut seen, mut until) = (0, 0);
             let (mut left_is_open, mut right_is_open) = (false, !has_right_side);
             for row in store.bytes().range(ALL, Direction::Forward) {
-                let (timestamp, side) = prefix(&row?.0)?;
+                let (key, values) = row?;
+                let (timestamp, side) = prefix(&key)?;
                 time.set_min_time(timestamp);
                 if left_is_open && right_is_open {
                     break;
@@ -330,6 +338,9 @@ impl<K: 'static, V1: 'static, V2: 'static> UnmatchedStore<K, V1, V2> {
                     left_is_open = true;
                 } else {
                     right_is_open = true;
+                }
+                if left_is_open && right_is_open && has_several(&values) {
+                    break;
                 }
             }
             if !has_right_side

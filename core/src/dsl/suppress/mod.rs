@@ -14,9 +14,7 @@ use super::table::KTable;
 use super::value_getter::{MakeView, Row, ValueGetter, ValueGetterSupplier, View, not_versioned};
 use crate::processor::{Change, Processor, ProcessorContext, ProcessorError, Record, TaskContext};
 use crate::serde::DefaultSerde;
-use crate::state::{
-    Eviction, StateError, StoreBuilder, TimeOrderedKeyValueChangeBuffer, ValueAndTimestamp,
-};
+use crate::state::{Eviction, StoreBuilder, TimeOrderedKeyValueChangeBuffer, ValueAndTimestamp};
 use crate::topology::TopologyError;
 use crate::types::{NO_TIMESTAMP, RecordContext};
 
@@ -125,12 +123,15 @@ impl<K: Clone + 'static, V: Clone + 'static> Suppress<K, V> {
             || exceeds(buffer.buffer_size(), self.max_bytes)
     }
 
-    /// The change that goes on next, if one has to.
-    fn next(&self, buffer: &Buffer<K, V>) -> Result<Option<Evicted<K, V>>, StateError> {
+    /// The change that goes on next, if one has to; an error when none may and there is no room.
+    fn next(&self, buffer: &Buffer<K, V>) -> Result<Option<Evicted<K, V>>, ProcessorError> {
         let expiry_time = self.observed_stream_time.saturating_sub(self.wait_ms);
-        let emits_early = self.when_full == WhenFull::EmitEarly && self.is_over_capacity(buffer);
+        let is_over_capacity = self.is_over_capacity(buffer);
+        let emits_early = self.when_full == WhenFull::EmitEarly && is_over_capacity;
         if buffer.num_records() > 0 && (buffer.min_timestamp() <= expiry_time || emits_early) {
-            buffer.first()
+            Ok(buffer.first()?)
+        } else if is_over_capacity {
+            Err(self.full(buffer))
         } else {
             Ok(None)
         }
@@ -188,28 +189,20 @@ impl<K: Clone + 'static, V: Clone + 'static> Processor<K, Change<V>, K, Change<V
         self.observed_stream_time = self.observed_stream_time.max(record.timestamp);
         let (task, _) = context.parts();
         let (time, Change { new, old, .. }) = (self.time, &record.value);
-        task.with_store::<Buffer<K, V>, _>(self.store, |buffer, context| {
+        let mut next = task.with_store(self.store, |buffer: &mut Buffer<K, V>, context| {
             let time = time(context, &record.key);
-            buffer.put(time, &record.key, new.as_ref(), old.as_ref(), context)
+            buffer.put(time, &record.key, new.as_ref(), old.as_ref(), context)?;
+            self.next(buffer)
         })??;
-        loop {
-            let (task, _) = context.parts();
-            let next = |buffer: &mut Buffer<K, V>, _: &_| self.next(buffer);
-            let Some(evicted) = task.with_store(self.store, next)?? else {
-                break;
-            };
+        while let Some(evicted) = next {
             self.emit(context, evicted)?;
             let (task, _) = context.parts();
-            task.with_store::<Buffer<K, V>, _>(self.store, |buffer, _| buffer.remove_first())?;
+            next = task.with_store(self.store, |buffer: &mut Buffer<K, V>, _| {
+                buffer.remove_first();
+                self.next(buffer)
+            })??;
         }
-        let (task, _) = context.parts();
-        task.with_store::<Buffer<K, V>, _>(self.store, |buffer, _| {
-            if self.is_over_capacity(buffer) {
-                Err(self.full(buffer))
-            } else {
-                Ok(())
-            }
-        })?
+        Ok(())
     }
 }
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::windows::EmitStrategy;
 use crate::config::{DslStoreFormat, StoreType};
 use crate::dsl::configured_store::ConfiguredStore;
-use crate::dsl::options::Materialized;
+use crate::dsl::options::{Materialized, TableStoreSupplier};
 use crate::serde::SerdeRef;
 use crate::state::{
-    SessionBytesStoreSupplier, StateError, StoreBuilder, Stores, ValueFormat,
+    RowOrder, SessionBytesStoreSupplier, StateError, StoreBuilder, Stores, ValueFormat,
     WindowBytesStoreSupplier,
 };
 
@@ -33,6 +33,21 @@ pub(in crate::dsl) enum Rows {
     Sessions,
 }
 
+/// What makes the rows.
+enum Supplier {
+    Windows(Arc<dyn WindowBytesStoreSupplier>),
+    Sessions(Arc<dyn SessionBytesStoreSupplier>),
+}
+
+impl Supplier {
+    fn retention_ms(&self) -> i64 {
+        match self {
+            Self::Windows(supplier) => supplier.retention_ms(),
+            Self::Sessions(supplier) => supplier.retention_ms(),
+        }
+    }
+}
+
 /// The settings of a store that are the user's.
 #[derive(Clone)]
 struct Options {
@@ -45,21 +60,23 @@ impl<K: 'static, V: 'static> WindowedStore<K, V> {
     /// The recipe of the store.
     ///
     /// # Errors
-    /// When rows would not live as long as records can come to them.
+    /// When rows would not live as long as records can come to them, or are to lie in a store that
+    /// is none of windows.
     pub(in crate::dsl) fn builder(
         &self,
         materialized: &Materialized<K, V>,
     ) -> Result<Arc<dyn StoreBuilder>, StateError> {
-        let retention_ms = materialized.retention_ms.unwrap_or(self.retention_min_ms);
+        let supplied = self.supplied(materialized)?;
+        let retention_ms = match &supplied {
+            Some(supplied) => supplied.retention_ms(),
+            None => materialized.retention_ms.unwrap_or(self.retention_min_ms),
+        };
         if retention_ms < self.retention_min_ms {
-            return Err(StateError::Invalid {
-                store: self.name.to_string(),
-                message: format!(
-                    "a retention of {retention_ms} ms is too short: records can come to its \
-                     windows for {} ms",
-                    self.retention_min_ms
-                ),
-            });
+            return Err(self.invalid(format!(
+                "a retention of {retention_ms} ms is too short: records can come to its windows for \
+                 {} ms",
+                self.retention_min_ms
+            )));
         }
         // Java keeps the cache of time windows that emit on close, and of them alone.
         let is_cacheable = self.strategy == EmitStrategy::OnWindowUpdate
@@ -69,20 +86,87 @@ impl<K: 'static, V: 'static> WindowedStore<K, V> {
             is_cached: materialized.caching && is_cacheable,
             logging: materialized.logging.clone(),
         };
+        if let Some(supplied) = supplied {
+            return Ok(self.recipe(supplied, false, &options));
+        }
         ConfiguredStore::builder(materialized.store_type, |store_type, format| {
-            self.recipe(store_type, format, options.clone())
+            // Java's suppliers of stores in memory do not know headers.
+            let has_headers =
+                (store_type, format) == (StoreType::Persistent, DslStoreFormat::Headers);
+            let own = self.own(store_type, options.retention_ms, has_headers)?;
+            Ok(self.recipe(own, has_headers, &options))
+        })
+    }
+
+    fn invalid(&self, message: String) -> StateError {
+        StateError::Invalid {
+            store: self.name.to_string(),
+            message,
+        }
+    }
+
+    /// What the user says makes the rows, if it can.
+    fn supplied(&self, materialized: &Materialized<K, V>) -> Result<Option<Supplier>, StateError> {
+        let refused = |message: &str| Err(self.invalid(message.to_owned()));
+        match (&materialized.supplier, self.rows) {
+            (None, _) => Ok(None),
+            (
+                Some(TableStoreSupplier::Window(supplier)),
+                Rows::Windows { size_ms } | Rows::Sliding { size_ms },
+            ) => {
+                if supplier.window_size_ms() != size_ms {
+                    return Err(self.invalid(format!(
+                        "its windows are of {} ms, and those of the aggregation of {size_ms} ms",
+                        supplier.window_size_ms()
+                    )));
+                }
+                if supplier.retain_duplicates() {
+                    return refused("it retains duplicates, and an aggregation has one value");
+                }
+                Ok(Some(Supplier::Windows(Arc::clone(supplier))))
+            }
+            (Some(TableStoreSupplier::Session(supplier)), Rows::Sessions) => {
+                if self.strategy == EmitStrategy::OnWindowClose
+                    && matches!(supplier.order(), RowOrder::Segmented { .. })
+                {
+                    return refused(
+                        "sessions in segments are not found by time, which results that are emitted \
+                         when sessions close need: keep them in memory or time-ordered",
+                    );
+                }
+                Ok(Some(Supplier::Sessions(Arc::clone(supplier))))
+            }
+            _ => refused(
+                "its supplier is of another kind than the windows: give windows of time to \
+                 Materialized::as_window_store and sessions to as_session_store, or a name to as_store",
+            ),
+        }
+    }
+
+    /// What makes the rows where the user does not say so.
+    fn own(
+        &self,
+        store_type: StoreType,
+        retention_ms: i64,
+        has_headers: bool,
+    ) -> Result<Supplier, StateError> {
+        Ok(match self.rows {
+            Rows::Windows { size_ms } | Rows::Sliding { size_ms } => {
+                let is_sliding = matches!(self.rows, Rows::Sliding { .. });
+                let sizes = (retention_ms, size_ms);
+                Supplier::Windows(self.windows(store_type, sizes, is_sliding || has_headers)?)
+            }
+            Rows::Sessions => Supplier::Sessions(self.sessions(store_type, retention_ms)?),
         })
     }
 
     fn recipe(
         &self,
-        store_type: StoreType,
-        format: DslStoreFormat,
-        options: Options,
-    ) -> Result<Arc<dyn StoreBuilder>, StateError> {
+        supplier: Supplier,
+        has_headers: bool,
+        options: &Options,
+    ) -> Arc<dyn StoreBuilder> {
         let (keys, values) = (Arc::clone(&self.keys), Arc::clone(&self.values));
-        // Java's suppliers of stores in memory do not know headers.
-        let has_headers = (store_type, format) == (StoreType::Persistent, DslStoreFormat::Headers);
         macro_rules! with_options {
             ($builder:expr, $with_headers:expr) => {{
                 let builder = $builder;
@@ -90,8 +174,8 @@ impl<K: 'static, V: 'static> WindowedStore<K, V> {
                     true => builder.with_row_format($with_headers),
                     false => builder,
                 };
-                let builder = match options.logging {
-                    Some(config) => builder.with_logging_enabled(config),
+                let builder = match &options.logging {
+                    Some(config) => builder.with_logging_enabled(config.clone()),
                     None => builder.with_logging_disabled(),
                 };
                 Arc::new(if options.is_cached {
@@ -101,20 +185,16 @@ impl<K: 'static, V: 'static> WindowedStore<K, V> {
                 })
             }};
         }
-        Ok(match self.rows {
-            Rows::Windows { size_ms } | Rows::Sliding { size_ms } => {
-                let is_sliding = matches!(self.rows, Rows::Sliding { .. });
-                let sizes = (options.retention_ms, size_ms);
-                let supplier = self.windows(store_type, sizes, is_sliding || has_headers)?;
+        match supplier {
+            Supplier::Windows(supplier) => {
                 let builder = Stores::timestamped_window_store_builder(supplier, keys, values);
                 with_options!(builder, ValueFormat::TimestampedWithHeaders)
             }
-            Rows::Sessions => {
-                let supplier = self.sessions(store_type, options.retention_ms)?;
+            Supplier::Sessions(supplier) => {
                 let builder = Stores::session_store_builder(supplier, keys, values);
                 with_options!(builder, ValueFormat::WithHeaders)
             }
-        })
+        }
     }
 
     fn windows(

@@ -11,7 +11,7 @@ use crate::dsl::{Grouped, KTable, Materialized, Produced, StreamsBuilder};
 use crate::error::StreamsError;
 use crate::processor::{OutgoingRecord, ProcessorGraph, RecordSink};
 use crate::serde::DefaultSerde;
-use crate::state::{CacheBudget, ChangelogRecord};
+use crate::state::{CacheBudget, ChangelogRecord, Stores};
 use crate::time::{Now, StreamTime, WallClock};
 use crate::topology::TopologyError;
 use crate::types::{Headers, TaskId, TopicName, TopicPartition};
@@ -284,6 +284,79 @@ fn build_error<W: GroupWindows>(
     let grouped = builder.stream::<String, String>("in").group_by_key();
     let _ = aggregate(grouped.windowed_by(windows));
     builder.build().expect_err("does not build")
+}
+
+/// Aggregates texts by window into what `supplier` makes.
+fn concatenated_in(
+    windows: TimeWindowedKStream<String, String>,
+    store: Materialized<String, String>,
+) -> KTable<Windowed<String>, String> {
+    windows.reduce(
+        |before: String, value: String| format!("{before}{value}"),
+        store,
+    )
+}
+
+#[test]
+fn rows_of_windows_lie_where_suppliers_of_windows_say() {
+    let windows = TimeWindows::of_size_with_no_grace(ms(10));
+    let mut counted = task(windows, 0, |windows| {
+        let supplier = Stores::in_memory_window_store("own", 40, 10, false).expect("valid");
+        concatenated_in(windows, Materialized::as_window_store(supplier))
+    });
+    let texts = [("k", "a", 1), ("k", "b", 2), ("k", "c", 11)];
+    let expected = ["k@0-10=a@1", "k@0-10=ab@2", "k@10-20=c@11"];
+    assert_eq!(counted.feed(&texts), expected);
+    let gap = SessionWindows::of_inactivity_gap_with_no_grace(ms(5));
+    let mut sessions = task(gap, 0, |windows| {
+        let supplier = Stores::in_memory_session_store("own", 40).expect("valid");
+        let join = |before: String, value: String| format!("{before}{value}");
+        windows.reduce(join, Materialized::as_session_store(supplier))
+    });
+    assert_eq!(sessions.feed(&[("k", "a", 1)]), ["k@1-1=a@1"]);
+}
+
+#[test]
+fn suppliers_of_another_kind_or_size_do_not_build() {
+    let windows = TimeWindows::of_size_with_no_grace(ms(10));
+    let refused = |store: Materialized<String, String>| {
+        build_error(windows, |windows| concatenated_in(windows, store)).to_string()
+    };
+    let rows = |retention_ms, size_ms, duplicates| {
+        let rows = Stores::in_memory_window_store("own", retention_ms, size_ms, duplicates);
+        Materialized::as_window_store(rows.expect("valid"))
+    };
+    let keys = Stores::in_memory_key_value_store("own");
+    let sessions = Stores::in_memory_session_store("own", 40).expect("valid");
+    for (store, expected) in [
+        (Materialized::as_key_value_store(keys), "as_window_store"),
+        (Materialized::as_session_store(sessions), "as_window_store"),
+        (rows(40, 20, false), "its windows are of 20 ms"),
+        (rows(40, 10, true), "retains duplicates"),
+    ] {
+        let message = refused(store);
+        assert!(message.contains(expected), "{message}");
+    }
+    let windows = TimeWindows::of_size_and_grace(ms(10), ms(50));
+    let short = build_error(windows, |windows| {
+        concatenated_in(windows, rows(40, 10, false))
+    });
+    assert!(short.to_string().contains("too short"), "{short}");
+    let gap = SessionWindows::of_inactivity_gap_with_no_grace(ms(5));
+    let segments = build_error(gap, |windows| {
+        let rows = Stores::persistent_session_store("own", 40).expect("valid");
+        let join = |before: String, value: String| format!("{before}{value}");
+        let windows = windows.emit_strategy(EmitStrategy::OnWindowClose);
+        windows.reduce(join, Materialized::as_session_store(rows))
+    });
+    assert!(segments.to_string().contains("time-ordered"), "{segments}");
+
+    let builder = StreamsBuilder::new();
+    let grouped = builder.stream::<String, String>("in").group_by_key();
+    let rows = Stores::in_memory_window_store("own", 40, 10, false).expect("valid");
+    let _ = grouped.count(Materialized::as_window_store(rows));
+    let keyed = builder.build().expect_err("does not build").to_string();
+    assert!(keyed.contains("is for aggregations by window"), "{keyed}");
 }
 
 #[test]

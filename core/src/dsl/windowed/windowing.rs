@@ -121,7 +121,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
         node: impl FnOnce(&str, Aggregation<K, V, I, F>) -> GraphNode,
     ) -> KTable<Windowed<K>, A> {
         let mut graph = self.builder().graph.borrow_mut();
-        let store = graph.store_name(materialized, prefix);
+        let store = graph.windowed_store_name(materialized, prefix);
         let name = graph.name_or(self.next_name(), prefix);
         if let Some(problem) = windows.problem(strategy) {
             graph.fail(TopologyError::InvalidWindows(problem));

@@ -287,6 +287,7 @@ impl Cluster {
         for purpose in [
             Purpose::General,
             Purpose::Fetch,
+            Purpose::Aside,
             Purpose::Coordinator,
             Purpose::Transactions,
         ] {
@@ -339,7 +340,7 @@ impl Cluster {
                 .metadata
                 .brokers()
                 .all(|(broker, _)| failed(&Node::Broker(broker)) > 0);
-            self.rebootstrapping = all_failed;
+            self.rebootstrapping = all_failed && self.may_rebootstrap();
         }
         let candidates = self.candidates();
         let rounds = candidates.iter().map(failed).min().unwrap_or(0);
@@ -468,7 +469,7 @@ impl Cluster {
         self.next_connection += 1;
         let login = config.login.as_ref().ok().and_then(Option::as_ref);
         let login = login.map(|login| Login::new(login.clone(), rng.split()));
-        let machine = Connection::new(now, &config.client_id, config.request_timeout_ms, login);
+        let machine = Connection::new(now, config, login);
         let link = self.links.entry(key).or_default();
         link.connection = Some((connection, machine));
         link.opened = now;
@@ -583,6 +584,7 @@ impl Cluster {
         self.refresh
             .due_after(now)
             .into_iter()
+            .chain(self.rebootstrap_at())
             .for_each(&mut consider);
         for coordinator in [&self.coordinator, &self.transaction_coordinator] {
             coordinator

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Cluster, ClusterConfig, ClusterEvent, LinkKey};
-use crate::config::HostPort;
+use crate::config::{HostPort, MetadataRecoveryStrategy};
 use crate::error::{Concerned, StreamsError};
 use crate::net::backoff::Backoff;
 use crate::net::metadata::PartitionMetadata;
@@ -37,6 +37,8 @@ pub(super) struct Refresh {
     answered: u64,
     due: Instant,
     last_answer: Option<Instant>,
+    /// Since when metadata is asked for without an answer that can be used.
+    in_vain_since: Option<Instant>,
     backoff: Backoff,
     retry_backoff_ms: u64,
 }
@@ -51,6 +53,7 @@ impl Refresh {
             answered: 0,
             due: Instant::ZERO,
             last_answer: None,
+            in_vain_since: None,
             backoff: Backoff::new(config.retry_backoff_ms, config.retry_backoff_max_ms),
             retry_backoff_ms: config.retry_backoff_ms.max(1),
         }
@@ -170,6 +173,7 @@ impl Cluster {
         if self.refresh.in_flight.is_some() || self.refresh.due > now {
             return false;
         }
+        self.refresh.in_vain_since.get_or_insert(now);
         let Some(key) = self.any_ready() else {
             return true;
         };
@@ -185,6 +189,43 @@ impl Cluster {
         self.refresh.again = None;
         self.ask(now, key, METADATA_TOKEN, Request::Metadata(request));
         false
+    }
+
+    pub(super) fn may_rebootstrap(&self) -> bool {
+        self.config.metadata_recovery_strategy == MetadataRecoveryStrategy::Rebootstrap
+    }
+
+    /// When brokers that answer, but tell nothing, will have done so for too long.
+    pub(super) fn rebootstrap_at(&self) -> Option<Instant> {
+        let trigger_ms = self.config.metadata_recovery_rebootstrap_trigger_ms.max(1);
+        let since = self
+            .refresh
+            .in_vain_since
+            .filter(|_| self.may_rebootstrap());
+        Some(since?.plus_ms(trigger_ms))
+    }
+
+    /// Forgets the brokers and begins with the bootstrap addresses again, when no metadata could be
+    /// had for too long (KIP-1102).
+    pub(super) fn rebootstrap_when_due(&mut self, now: Instant) {
+        if self.rebootstrap_at().is_none_or(|at| at > now) {
+            return;
+        }
+        self.refresh.in_vain_since = Some(now);
+        let brokers: Vec<BrokerId> = self.metadata.brokers().map(|(id, _)| id).collect();
+        if brokers.is_empty() {
+            return;
+        }
+        let message = "no broker told metadata for metadata.recovery.rebootstrap.trigger.ms: begins \
+                       with bootstrap.servers again";
+        let log = LogEvent::new(Level::Warn, message.to_owned());
+        self.events.push_back(ClusterEvent::Log(log));
+        self.metadata.set_brokers(BTreeMap::new());
+        for broker in brokers {
+            self.close_node(now, broker);
+        }
+        self.rebootstrapping = true;
+        self.refresh.due = now;
     }
 
     fn ask(&mut self, now: Instant, key: LinkKey, token: RequestToken, request: Request) {
@@ -207,6 +248,7 @@ impl Cluster {
             Ok(Response::Metadata(response)) => match self.take_metadata(now, &asked, &response) {
                 Ok(complete) => {
                     self.refresh.last_answer = Some(now);
+                    self.refresh.in_vain_since = None;
                     self.refresh.answered = self.refresh.asked;
                     if complete {
                         self.refresh.backoff.succeeded();
@@ -241,7 +283,9 @@ impl Cluster {
         response: &MetadataResponse,
     ) -> Result<bool, String> {
         if response.error_code != 0 {
-            self.rebootstrapping |= response.error_code == REBOOTSTRAP_REQUIRED;
+            if response.error_code == REBOOTSTRAP_REQUIRED && self.may_rebootstrap() {
+                self.rebootstrapping = true;
+            }
             return Err(wire::error_name(response.error_code).to_string());
         }
         let brokers: BTreeMap<BrokerId, HostPort> = response

@@ -21,7 +21,7 @@ use super::driver::{ConnectionId, Input, Output};
 use super::features::BrokerFeatures;
 use super::metadata::Metadata;
 use super::request::{Outgoing, RequestError, RequestToken, Target};
-use crate::config::{ConfigError, HostPort, SaslLogin, StreamsConfig};
+use crate::config::{ConfigError, HostPort, MetadataRecoveryStrategy, SaslLogin, StreamsConfig};
 use crate::error::StreamsError;
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -42,6 +42,8 @@ pub struct ClusterConfig {
     pub transactional_id: Option<String>,
     /// Key: `request.timeout.ms`.
     pub request_timeout_ms: u64,
+    /// Key: `socket.connection.setup.timeout.ms`.
+    pub socket_connection_setup_timeout_ms: u64,
     /// Key: `retry.backoff.ms`.
     pub retry_backoff_ms: u64,
     /// Key: `retry.backoff.max.ms`.
@@ -52,6 +54,10 @@ pub struct ClusterConfig {
     pub reconnect_backoff_max_ms: u64,
     /// Key: `metadata.max.age.ms`.
     pub metadata_max_age_ms: u64,
+    /// Key: `metadata.recovery.strategy`.
+    pub metadata_recovery_strategy: MetadataRecoveryStrategy,
+    /// Key: `metadata.recovery.rebootstrap.trigger.ms`.
+    pub metadata_recovery_rebootstrap_trigger_ms: u64,
     /// How every connection logs in; see [`StreamsConfig::sasl_login`].
     pub login: Result<Option<SaslLogin>, ConfigError>,
 }
@@ -65,11 +71,15 @@ impl ClusterConfig {
             group_id: None,
             transactional_id: None,
             request_timeout_ms: config.request_timeout_ms(),
+            socket_connection_setup_timeout_ms: config.socket_connection_setup_timeout_ms(),
             retry_backoff_ms: config.retry_backoff_ms(),
             retry_backoff_max_ms: config.retry_backoff_max_ms(),
             reconnect_backoff_ms: config.reconnect_backoff_ms(),
             reconnect_backoff_max_ms: config.reconnect_backoff_max_ms(),
             metadata_max_age_ms: config.metadata_max_age_ms(),
+            metadata_recovery_strategy: config.metadata_recovery_strategy(),
+            metadata_recovery_rebootstrap_trigger_ms: config
+                .metadata_recovery_rebootstrap_trigger_ms(),
             login: config.sasl_login(),
         }
     }
@@ -340,6 +350,7 @@ impl Cluster {
     /// Does what is due: time-outs, lookups, new connections, queued requests.
     pub fn drive(&mut self, now: Instant) {
         self.expire(now);
+        self.rebootstrap_when_due(now);
         self.close_spare_bootstrap_links();
         let mut any_needed = self.any_wished.replace(false);
         any_needed |= self.drive_refresh(now);

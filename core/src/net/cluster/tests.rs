@@ -397,6 +397,38 @@ fn comes_back_to_the_bootstrap_addresses_when_all_brokers_fail() {
     panic!("never came back; tried {tried:?}");
 }
 
+/// Whether a cluster whose brokers answer, but know none, connects to its bootstrap address within
+/// some minutes.
+fn begins_anew(strategy: MetadataRecoveryStrategy, minutes: u64) -> bool {
+    let mut world = World::new("boot:1", None);
+    world.cluster.config.metadata_recovery_strategy = strategy;
+    world.bootstrap();
+    let end = world.now.plus_ms(300_000 + minutes * 60_000);
+    let nothing = testing::metadata_of_no_brokers();
+    while world.now < end {
+        while !world.connecting.is_empty() {
+            let (_, address) = world.accept_and_shake();
+            if address == "boot:1" {
+                return true;
+            }
+        }
+        while let Some((id, frame)) = world.requests.pop_front() {
+            world.reply(id, &frame, &nothing);
+        }
+        world.advance_to_timeout();
+    }
+    false
+}
+
+#[test]
+fn begins_anew_when_brokers_tell_nothing_for_too_long() {
+    // Metadata is asked for again after five minutes, and then in vain for as long.
+    let rebootstrap = MetadataRecoveryStrategy::Rebootstrap;
+    assert!(!begins_anew(rebootstrap, 4));
+    assert!(begins_anew(rebootstrap, 6));
+    assert!(!begins_anew(MetadataRecoveryStrategy::None, 20));
+}
+
 #[test]
 fn a_missing_topic_is_asked_for_again_with_backoff() {
     let mut world = World::new("boot:1", None);

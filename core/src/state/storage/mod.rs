@@ -30,6 +30,7 @@ use std::fmt;
 
 use super::byte_store::{ByteBounds, ByteRow, Direction};
 use super::bytes::StoreBytes;
+use crate::time::WallClock;
 use crate::types::TaskId;
 
 pub use self::key_value::PersistentKeyValueStore;
@@ -101,6 +102,16 @@ pub trait StorageFactory {
     /// [`StorageError::Locked`] while another thread or process has it: the task is made later.
     /// Any other error stops the thread.
     fn open(&self, task: TaskId) -> Result<Box<dyn Storage>, StorageError>;
+
+    /// Removes the storage of every task that no thread of the process has open and that was written
+    /// last before `before`, and says of which (Java: `StateDirectory.cleanRemovedTasks`).
+    ///
+    /// # Errors
+    /// When something cannot be removed. All the rest is.
+    fn clean_removed_tasks(&self, before: WallClock) -> Result<Vec<TaskId>, StorageError> {
+        let _ = before;
+        Ok(Vec::new())
+    }
 
     /// False when what is in a storage ends with it.
     fn is_lasting(&self) -> bool {

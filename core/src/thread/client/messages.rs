@@ -45,14 +45,6 @@ impl ClientMachine {
                 partition,
                 batch,
             } => self.producer.produce(now, ticket, partition, batch),
-            ClientMessage::Commit { ticket, offsets } if self.is_exactly_once => {
-                self.patience.commit_begins(now);
-                if self.mutant.is(Mutation::OffsetsOutside) {
-                    self.offsets.commit(now, ticket, offsets);
-                    return self.producer.commit(ticket, Vec::new());
-                }
-                self.producer.commit(ticket, offsets);
-            }
             ClientMessage::Resolve {
                 ticket,
                 partition,
@@ -63,10 +55,7 @@ impl ClientMachine {
                 self.cluster.want_topics(now, [topic]);
                 self.tell_partition_counts();
             }
-            ClientMessage::Commit { ticket, offsets } => {
-                self.patience.commit_begins(now);
-                self.offsets.commit(now, ticket, offsets);
-            }
+            ClientMessage::Commit { ticket, offsets } => self.commit(now, ticket, offsets),
             ClientMessage::Restored(restored) => {
                 self.restored = restored;
                 if restored {
@@ -80,6 +69,23 @@ impl ClientMachine {
                 self.tasks_closed(now);
             }
             ClientMessage::Closed => self.tasks_closed(now),
+        }
+    }
+
+    fn commit(
+        &mut self,
+        now: Instant,
+        ticket: u64,
+        offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+    ) {
+        self.patience.commit_begins(now);
+        if !self.is_exactly_once {
+            self.offsets.commit(now, ticket, offsets);
+        } else if self.mutant.is(Mutation::OffsetsOutside) {
+            self.offsets.commit(now, ticket, offsets);
+            self.producer.commit(ticket, Vec::new());
+        } else {
+            self.producer.commit(ticket, offsets);
         }
     }
 

@@ -124,6 +124,27 @@ impl Owner {
 
 const OWNER_BITS: u32 = 3;
 
+fn membership_config(
+    config: &StreamsConfig,
+    subtopologies: &[Subtopology],
+    identity: Identity<'_>,
+    seed: SeedTree,
+) -> MembershipConfig {
+    MembershipConfig {
+        group_id: config.application_id().to_string(),
+        member_id: member_id::random_member_id(&mut seed.child("member", 0).rng()),
+        process_id: identity.process_id.to_string(),
+        rebalance_timeout_ms: config.max_poll_interval_ms(),
+        max_poll_interval_ms: config.max_poll_interval_ms(),
+        retry_backoff_ms: config.retry_backoff_ms(),
+        retry_backoff_max_ms: config.retry_backoff_max_ms(),
+        endpoint: config.application_server().cloned(),
+        client_tags: config.client_tags().clone().into_iter().collect(),
+        rack_id: config.client_rack().map(str::to_owned),
+        topology: topology_message(subtopologies),
+    }
+}
+
 /// Which thread of which process.
 #[derive(Clone, Copy, Debug)]
 struct Identity<'a> {
@@ -177,19 +198,7 @@ impl ClientMachine {
             cluster_config = cluster_config.with_transactional_id(&transactional_id);
             producer = producer.with_transactions(Transactions::new(config, transactional_id));
         }
-        let membership = MembershipConfig {
-            group_id: group_id.to_string(),
-            member_id: member_id::random_member_id(&mut seed.child("member", 0).rng()),
-            process_id: identity.process_id.to_string(),
-            rebalance_timeout_ms: config.max_poll_interval_ms(),
-            max_poll_interval_ms: config.max_poll_interval_ms(),
-            retry_backoff_ms: config.retry_backoff_ms(),
-            retry_backoff_max_ms: config.retry_backoff_max_ms(),
-            endpoint: config.application_server().cloned(),
-            client_tags: config.client_tags().clone().into_iter().collect(),
-            rack_id: config.client_rack().map(str::to_owned),
-            topology: topology_message(subtopologies),
-        };
+        let membership = membership_config(config, subtopologies, identity, seed);
         let mut machine = Self {
             cluster: Cluster::new(cluster_config, seed.child("cluster", 0).rng()),
             membership: Membership::new(membership, seed.child("membership", 0).rng()),
@@ -222,13 +231,19 @@ impl ClientMachine {
             messages: VecDeque::new(),
             outputs: VecDeque::new(),
         };
+        machine.begin(now.instant, config, subtopologies);
+        machine
+    }
+
+    /// Looks for the topics, unless the topology or the configuration cannot be run.
+    fn begin(&mut self, now: Instant, config: &StreamsConfig, subtopologies: &[Subtopology]) {
         let resets = subtopologies.iter().map(|s| s.offset_resets.clone());
-        machine.fetcher.set_topic_resets(resets.flatten().collect());
-        machine.change_state(ThreadState::Starting);
-        let external: Vec<TopicName> = machine.plan.external().cloned().collect();
-        machine.cluster.want_topics(now.instant, external);
+        self.fetcher.set_topic_resets(resets.flatten().collect());
+        self.change_state(ThreadState::Starting);
+        let external: Vec<TopicName> = self.plan.external().cloned().collect();
+        self.cluster.want_topics(now, external);
         if let Some(message) = config.transaction_conflict() {
-            machine.fail(now.instant, StreamsError::Unsupported(message));
+            self.fail(now, StreamsError::Unsupported(message));
         }
         let patterns = subtopologies.iter().flat_map(|s| &s.source_patterns);
         if let Some(pattern) = patterns.into_iter().next() {
@@ -237,10 +252,9 @@ impl ClientMachine {
                 "the topology reads topics by the pattern {pattern:?}, which streams groups do not \
                  have yet: name the topics"
             );
-            machine.fail(now.instant, StreamsError::Unsupported(message));
+            self.fail(now, StreamsError::Unsupported(message));
         }
-        machine.pump(now.instant);
-        machine
+        self.pump(now);
     }
 
     /// Takes what the driver tells.

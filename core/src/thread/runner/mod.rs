@@ -156,7 +156,6 @@ pub struct TaskRunner {
     standby_commit_due: bool,
     /// Topics that tasks write to: their partition counts must be known before anything runs.
     outputs: Vec<TopicName>,
-    outputs_missing_since: Option<Instant>,
     ready: bool,
     is_paused: bool,
     /// Tasks may process, as of the last step.
@@ -168,6 +167,7 @@ pub struct TaskRunner {
     control: VecDeque<Control>,
     commit: CommitPhase,
     next_commit: Instant,
+    next_cleanup: Instant,
     last_polled: Option<Instant>,
     now: Now,
     tickets: u64,
@@ -200,7 +200,6 @@ impl TaskRunner {
             next_standby_commit: now.instant,
             standby_commit_due: false,
             outputs,
-            outputs_missing_since: None,
             ready: false,
             is_paused: false,
             may_process: false,
@@ -210,6 +209,7 @@ impl TaskRunner {
             control: VecDeque::new(),
             commit: CommitPhase::Idle,
             next_commit: now.instant.plus_ms(config.commit_interval_ms()),
+            next_cleanup: now.instant.plus_ms(config.state_cleanup_delay_ms()),
             last_polled: None,
             now,
             tickets: 0,
@@ -344,11 +344,11 @@ impl TaskRunner {
 
     fn run(&mut self, now: Now, budget: Budget) -> Result<bool, StreamsError> {
         self.retry_waiting()?;
-        self.check_unresolved(now.instant)?;
+        self.decide_unsent()?;
         self.shrink_caches(now)?;
         let mut more = self.run_globals(now, budget.max_restored)?;
         more |= self.restore(budget.max_restored)?;
-        self.may_process = self.may_process(now.instant)?;
+        self.may_process = self.may_process();
         if self.may_process {
             let processed = self.process(now, budget.max_records)?;
             self.punctuate(now)?;
@@ -364,6 +364,7 @@ impl TaskRunner {
         };
         more |= self.update_standbys(max_updates)?;
         self.expire_kept();
+        self.clean_up_when_due();
         self.commit_when_due(now)?;
         self.advance_control(now)?;
         let mut collector = self.collector.borrow_mut();
@@ -388,61 +389,24 @@ impl TaskRunner {
         }
     }
 
-    /// Whether the group is ready and every output topic is there. One that stays away for
-    /// `task.timeout.ms` is an error.
-    fn may_process(&mut self, now: Instant) -> Result<bool, StreamsError> {
+    /// Whether the group is ready and every output topic is there, or has been away for so long that
+    /// the production handler decides about its records.
+    fn may_process(&mut self) -> bool {
         if self.is_paused || !self.ready || self.tasks.is_empty() || self.is_held_up() {
-            // Nobody has looked for the topics meanwhile.
-            self.outputs_missing_since = None;
-            return Ok(false);
+            return false;
         }
-        let missing = {
-            let collector = self.collector.borrow();
-            self.outputs
-                .iter()
-                .find(|topic| !collector.knows(topic))
-                .cloned()
-        };
-        let Some(topic) = missing else {
-            self.outputs_missing_since = None;
-            return Ok(true);
-        };
-        match self.outputs_missing_since {
-            None => {
-                self.outputs_missing_since = Some(now);
+        let mut may_process = true;
+        for at in 0..self.outputs.len() {
+            let topic = &self.outputs[at];
+            let (waits, is_new) = self.collector.borrow_mut().waits_for(topic);
+            may_process &= !waits;
+            if is_new {
                 let message =
                     format!("output topic {topic} does not exist: processing waits for it");
                 self.log(Level::Warn, message);
             }
-            Some(since) if since.plus_ms(self.config.task_timeout_ms()) <= now => {
-                return Err(StreamsError::Delivery {
-                    partition: TopicPartition {
-                        topic,
-                        partition: -1,
-                    },
-                    message: "the topic does not exist: create it".to_owned(),
-                });
-            }
-            Some(_) => {}
         }
-        Ok(false)
-    }
-
-    /// Records that wait for a topic do so for `task.timeout.ms` at most.
-    fn check_unresolved(&self, now: Instant) -> Result<(), StreamsError> {
-        let mut collector = self.collector.borrow_mut();
-        if let Some(error) = collector.take_failure() {
-            return Err(error);
-        }
-        match collector.unresolved_since() {
-            Some((since, topic)) if since.plus_ms(self.config.task_timeout_ms()) <= now => {
-                Err(StreamsError::Delivery {
-                    partition: TopicPartition::new(topic.clone(), -1),
-                    message: "the topic does not exist: create it".to_owned(),
-                })
-            }
-            _ => Ok(()),
-        }
+        may_process
     }
 
     /// Too much is under way or not committed: processing waits for answers.
@@ -585,6 +549,7 @@ impl TaskRunner {
         due.extend(self.next_retry());
         due.extend(self.standby_commit_at());
         due.extend(self.next_expiry());
+        due.extend(self.next_cleanup());
         let idle_poll = self.config.max_poll_interval_ms() / 3;
         due.extend(self.last_polled.map(|last| last.plus_ms(idle_poll.max(1))));
         if self.commit == CommitPhase::Idle && self.is_commit_needed() {
@@ -598,12 +563,7 @@ impl TaskRunner {
                 due.push(self.now.instant.plus_ms(wait));
             }
         }
-        if let Some((since, _)) = self.collector.borrow().unresolved_since() {
-            due.push(since.plus_ms(self.config.task_timeout_ms()));
-        }
-        if let Some(since) = self.outputs_missing_since {
-            due.push(since.plus_ms(self.config.task_timeout_ms()));
-        }
+        due.extend(self.collector.borrow().give_up_at());
         due.into_iter().min()
     }
 }

@@ -29,6 +29,36 @@ impl TaskRunner {
         }
     }
 
+    /// Asks about records whose topics were looked for in vain, or take them not (Java: the
+    /// `TimeoutException` of `KafkaProducer.waitOnMetadata`).
+    pub(super) fn decide_unsent(&mut self) -> Result<(), StreamsError> {
+        let unsent = self.collector.borrow_mut().take_unsent();
+        if unsent.is_empty() {
+            return Ok(());
+        }
+        for record in unsent {
+            // A dead letter has no other place to go.
+            let decision = match record.origin() {
+                Some(origin) => self.ask(origin, &record.error())?,
+                None => Decision::Fail,
+            };
+            match decision {
+                Decision::Resume => {}
+                Decision::Retry if record.failure == ProductionFailure::UnknownTopic => {
+                    self.collector.borrow_mut().wait_again(record);
+                }
+                Decision::Retry | Decision::Fail => {
+                    return Err(StreamsError::Delivery {
+                        partition: record.partition(),
+                        message: record.message,
+                    });
+                }
+            }
+        }
+        self.advance_commit();
+        Ok(())
+    }
+
     fn decide(
         &mut self,
         refusal: &Refusal,

@@ -6,7 +6,7 @@ use crate::error::StreamsError;
 use crate::group::TaskAssignment;
 use crate::state::storage::StorageError;
 use crate::task::StreamTask;
-use crate::time::Instant;
+use crate::time::{Instant, WallClock};
 use crate::trace::Level;
 use crate::types::TaskId;
 
@@ -72,6 +72,36 @@ impl TaskRunner {
 
     pub(super) fn next_retry(&self) -> Option<Instant> {
         self.waiting.iter().map(|waiting| waiting.retry_at).min()
+    }
+
+    /// Removes what lies in the directory of tasks that are elsewhere, every now and then while all
+    /// of this thread is there.
+    pub(super) fn clean_up_when_due(&mut self) {
+        let now = self.now;
+        if self.next_cleanup > now.instant {
+            return;
+        }
+        let delay_ms = self.config.state_cleanup_delay_ms();
+        self.next_cleanup = now.instant.plus_ms(delay_ms);
+        if !self.ready || !self.is_restored() {
+            return;
+        }
+        let delay_ms = i64::try_from(delay_ms).unwrap_or(i64::MAX);
+        let before = WallClock(now.wall_clock.0.saturating_sub(delay_ms));
+        match self.storages.clean_removed_tasks(before) {
+            Ok(removed) => {
+                for task in removed {
+                    let message = format!("removed the state of task {task}, which is elsewhere");
+                    self.log(Level::Info, message);
+                }
+            }
+            // It is only in the way.
+            Err(error) => self.log(Level::Warn, error.to_string()),
+        }
+    }
+
+    pub(super) fn next_cleanup(&self) -> Option<Instant> {
+        Some(self.next_cleanup).filter(|_| self.storages.is_lasting())
     }
 
     /// Puts what was committed into the storages.

@@ -6,6 +6,7 @@ use super::*;
 use crate::dsl::{Materialized, StreamsBuilder};
 use crate::group::{Assignment, TaskAssignment};
 use crate::processor::{Cancellable, Processor, ProcessorContext, ProcessorError, Record};
+use crate::state::storage::{Storage, StorageError};
 use crate::thread::message::StartFrom;
 use crate::types::Headers;
 use crate::wire::{RecordBatch, RecordBatchBuilder, assign_offsets, decode_batches};
@@ -309,16 +310,54 @@ fn standbys_pause_and_go_on() {
 }
 
 #[test]
-fn output_topics_that_are_missing_are_nobodys_fault_while_it_is_paused() {
+fn processing_waits_for_an_output_topic_until_the_handler_may_decide() {
     let mut world = World::running();
     world.runner.outputs.push("elsewhere".into());
-    world.wait(200_000);
-    world.runner.pause();
-    world.wait(600_000);
-    world.runner.resume();
-    world.step();
-    world.wait(200_000);
+    world.wait(100);
+    world.take();
+    world.wait(59_000);
+    assert_eq!(world.take().ticks, 0, "nothing ticks");
+    world.wait(2_000);
+    assert!(world.take().ticks > 0);
     assert_eq!(world.state(), Some(TaskState::Running));
+}
+
+/// Storages in memory, and the state of another task that lies beside them.
+struct Beside(Rc<RefCell<Vec<WallClock>>>);
+
+impl StorageFactory for Beside {
+    fn open(&self, task: TaskId) -> Result<Box<dyn Storage>, StorageError> {
+        InMemoryStorageFactory.open(task)
+    }
+
+    fn clean_removed_tasks(&self, before: WallClock) -> Result<Vec<TaskId>, StorageError> {
+        self.0.borrow_mut().push(before);
+        Ok(vec![TaskId::new(0, 7)])
+    }
+}
+
+#[test]
+fn the_state_of_tasks_that_are_elsewhere_is_looked_after_once_all_are_restored() {
+    let mut world = World::new();
+    let asked = Rc::default();
+    world.runner.storages = Box::new(Beside(Rc::clone(&asked)));
+    world.assign(vec![assigned()], Vec::new());
+    world.wait(1_000_000);
+    assert!(asked.borrow().is_empty(), "the task is not restored");
+    world.started(CHANGELOG, Some(0));
+    world.started("in", None);
+    let restored_at = world.now.wall_clock;
+    world.wait(600_000);
+    let [before] = asked.borrow()[..] else {
+        panic!("{asked:?}");
+    };
+    // state.cleanup.delay.ms, on a grid that began with the runner.
+    assert_eq!(before.0, 1_000_000 + 600_000);
+    assert!(before < restored_at);
+    let told = world.events.iter().any(|event| {
+        matches!(event, RunnerEvent::Log(line) if line.message.contains("state of task 0_7"))
+    });
+    assert!(told, "{:?}", world.events);
 }
 
 #[test]

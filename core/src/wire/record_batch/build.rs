@@ -53,26 +53,25 @@ impl RecordBatchBuilder {
             + field_size(key)
             + field_size(value)
             + headers_size(headers);
-        // Length, attributes, both deltas and the key's length stand in front of the key: at most
-        // 41 bytes, appended at once.
-        let mut head = Head {
-            bytes: [0; HEAD_BYTES_MAX],
-            len: 0,
+        // Room for all of it at once: it is written where it stays, and nothing else makes room.
+        let start = self.records.len();
+        self.records
+            .resize(start + varint_size(size as i64) + size, 0);
+        let mut out = Writer {
+            bytes: &mut self.records[start..],
+            at: 0,
         };
-        head.put_varint(size as i64);
-        head.put_byte(0);
-        head.put_varint(timestamp_delta);
-        head.put_varint(i64::from(self.count));
-        head.put_varint(key.map_or(-1, |key| key.len() as i64));
-        let out = &mut self.records;
-        out.extend_from_slice(head.as_slice());
-        out.extend_from_slice(key.unwrap_or_default());
-        put_field(out, value);
-        put_varint(out, headers.as_slice().len() as i64);
+        out.put_varint(size as i64);
+        // Attributes: none is defined.
+        out.put_byte(0);
+        out.put_varint(timestamp_delta);
+        out.put_varint(i64::from(self.count));
+        out.put_field(key);
+        out.put_field(value);
+        out.put_varint(headers.as_slice().len() as i64);
         for header in headers.as_slice() {
-            put_varint(out, header.key.len() as i64);
-            out.extend_from_slice(header.key.as_bytes());
-            put_field(out, header.value.as_deref());
+            out.put_field(Some(header.key.as_bytes()));
+            out.put_field(header.value.as_deref());
         }
         self.count += 1;
     }
@@ -214,17 +213,17 @@ impl SealedBatch {
     }
 }
 
-/// What stands in front of a record's key.
-struct Head {
-    bytes: [u8; HEAD_BYTES_MAX],
-    len: usize,
+/// Writes a record into the room that was made for it, which must be its size.
+struct Writer<'a> {
+    bytes: &'a mut [u8],
+    at: usize,
 }
 
-impl Head {
+impl Writer<'_> {
     #[inline]
     fn put_byte(&mut self, byte: u8) {
-        self.bytes[self.len] = byte;
-        self.len += 1;
+        self.bytes[self.at] = byte;
+        self.at += 1;
     }
 
     #[inline]
@@ -237,13 +236,17 @@ impl Head {
         self.put_byte(value as u8);
     }
 
-    fn as_slice(&self) -> &[u8] {
-        &self.bytes[..self.len]
+    #[inline]
+    fn put_field(&mut self, field: Option<&[u8]>) {
+        let Some(field) = field else {
+            return self.put_varint(-1);
+        };
+        self.put_varint(field.len() as i64);
+        let end = self.at + field.len();
+        self.bytes[self.at..end].copy_from_slice(field);
+        self.at = end;
     }
 }
-
-/// Four varints of at most ten bytes, and the attributes.
-const HEAD_BYTES_MAX: usize = 41;
 
 const fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
@@ -254,27 +257,8 @@ fn varint_size(value: i64) -> usize {
     (70 - (zigzag(value) | 1).leading_zeros() as usize) / 7
 }
 
-fn put_varint(out: &mut Vec<u8>, value: i64) {
-    let mut value = zigzag(value);
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
 fn field_size(field: Option<&[u8]>) -> usize {
     field.map_or(1, |bytes| varint_size(bytes.len() as i64) + bytes.len())
-}
-
-fn put_field(out: &mut Vec<u8>, field: Option<&[u8]>) {
-    match field {
-        None => out.push(1),
-        Some(bytes) => {
-            put_varint(out, bytes.len() as i64);
-            out.extend_from_slice(bytes);
-        }
-    }
 }
 
 fn headers_size(headers: &Headers) -> usize {
@@ -299,9 +283,12 @@ mod tests {
                 (1_i64 << shift).wrapping_sub(1),
                 -(1_i64 << (shift % 63)),
             ] {
-                let mut out = Vec::new();
-                put_varint(&mut out, value);
-                assert_eq!(out.len(), varint_size(value), "{value}");
+                let mut out = Writer {
+                    bytes: &mut [0; 10],
+                    at: 0,
+                };
+                out.put_varint(value);
+                assert_eq!(out.at, varint_size(value), "{value}");
             }
         }
     }

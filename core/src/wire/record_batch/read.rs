@@ -258,12 +258,13 @@ impl Records {
     fn record(&mut self) -> Result<Record, RecordError> {
         let mut cursor = Cursor {
             bytes: &self.bytes,
+            to_end: &self.bytes,
             at: self.at,
-            end: self.bytes.len(),
         };
         let size = cursor.length()?;
         let end = cursor.after(size);
-        cursor.end = end.ok_or(RecordError::Malformed("a record beyond its end"))?;
+        let end = end.ok_or(RecordError::Malformed("a record beyond its end"))?;
+        cursor.to_end = &self.bytes[..end];
         // Attributes: none is defined.
         cursor.at += 1;
         let timestamp_delta = cursor.varint()?;
@@ -271,10 +272,10 @@ impl Records {
         let key = cursor.field()?;
         let value = cursor.field()?;
         let headers = cursor.headers()?;
-        if cursor.at != cursor.end {
+        if cursor.at != end {
             return Err(RecordError::Malformed("a record with bytes left over"));
         }
-        self.at = cursor.end;
+        self.at = end;
         let offset = self.header.base_offset.checked_add(offset_delta);
         let in_batch =
             |offset: &i64| *offset >= self.header.base_offset && *offset <= self.header.last_offset;
@@ -297,43 +298,48 @@ impl Records {
 
 /// Reads within one record.
 struct Cursor<'a> {
+    /// What keys and values are sliced off.
     bytes: &'a Bytes,
+    /// The same up to the end of the record.
+    to_end: &'a [u8],
     at: usize,
-    end: usize,
 }
 
 impl Cursor<'_> {
     #[inline]
-    fn byte(&mut self) -> Result<u8, RecordError> {
-        if self.at >= self.end {
-            return Err(RecordError::Malformed("a record cut short"));
-        }
-        let byte = self.bytes[self.at];
+    fn byte(&mut self) -> Option<u8> {
+        let byte = *self.to_end.get(self.at)?;
         self.at += 1;
-        Ok(byte)
+        Some(byte)
     }
 
     #[inline]
     fn varint(&mut self) -> Result<i64, RecordError> {
-        let first = self.byte()?;
-        let value = if first < 0x80 {
-            u64::from(first)
-        } else {
-            self.longer_varint(first)?
+        let value = match self.byte() {
+            Some(only) if only < 0x80 => Some(u64::from(only)),
+            first => first.and_then(|first| self.longer_varint(first)),
         };
+        let value = value.ok_or(RecordError::Malformed(
+            "a number cut short or without an end",
+        ))?;
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
-    fn longer_varint(&mut self, first: u8) -> Result<u64, RecordError> {
+    /// `None` where it does not end. (An option of a number comes back in registers, a result with
+    /// its reason through memory.)
+    #[inline]
+    fn longer_varint(&mut self, first: u8) -> Option<u64> {
         let mut value = u64::from(first & 0x7f);
-        for shift in (7..70).step_by(7) {
+        let mut shift = 7;
+        while shift < 70 {
             let byte = self.byte()?;
             value |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
-                return Ok(value);
+                return Some(value);
             }
+            shift += 7;
         }
-        Err(RecordError::Malformed("a varint that does not end"))
+        None
     }
 
     fn length(&mut self) -> Result<usize, RecordError> {
@@ -342,7 +348,8 @@ impl Cursor<'_> {
 
     /// Where `size` bytes from here end, if they are there.
     fn after(&self, size: usize) -> Option<usize> {
-        self.at.checked_add(size).filter(|end| *end <= self.end)
+        let end = self.at.checked_add(size);
+        end.filter(|end| *end <= self.to_end.len())
     }
 
     fn range(&mut self, size: usize) -> Result<Range<usize>, RecordError> {

@@ -20,6 +20,7 @@ import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.TopologyTestDriver;
 import org.apache.kafka.streams.processor.internals.StreamTask;
+import org.apache.kafka.streams.state.BuiltInDslStoreSuppliers.InMemoryDslStoreSuppliers;
 
 /**
  * Kafka Streams' task for a topology, without a broker. It is the one that TopologyTestDriver makes, driven directly: the
@@ -47,8 +48,14 @@ public final class DslBench implements Rounds.Case {
     config.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, "localhost:1");
     config.put(StreamsConfig.DEFAULT_KEY_SERDE_CLASS_CONFIG, Serdes.StringSerde.class);
     config.put(StreamsConfig.DEFAULT_VALUE_SERDE_CLASS_CONFIG, Serdes.LongSerde.class);
-    config.put(StreamsConfig.DEFAULT_DSL_STORE_CONFIG, StreamsConfig.IN_MEMORY);
+    // The key default.dsl.store would do nothing here: Java reads it only where the builder is given a TopologyConfig.
+    config.put(StreamsConfig.DSL_STORE_SUPPLIERS_CLASS_CONFIG, InMemoryDslStoreSuppliers.class);
     driver = new TopologyTestDriver(DslTopologies.topology(name), config, Instant.ofEpochMilli(NOW));
+    driver.getAllStateStores().forEach((store, state) -> {
+      if (state.persistent()) {
+        throw new IllegalStateException(store + " is not in memory, as ours is");
+      }
+    });
     task = (StreamTask) field("task");
     producer = (MockProducer<byte[], byte[]>) field("producer");
     partitions = (Map<String, TopicPartition>) field("partitionsByInputTopic");

@@ -14,7 +14,8 @@ import org.apache.kafka.streams.state.Stores;
 
 /**
  * The benchmark's word count on Kafka Streams: one thread, streams protocol, in-memory store.
- * Prints RUNNING when its state is RUNNING and ends when its standard input does.
+ * Arguments: bootstrap servers, application id, input, output, settings as KEY=VALUE, folder for
+ * its state. Prints RUNNING when its state is RUNNING and ends when its standard input does.
  */
 public class WordCountApp {
   private static final Pattern NO_LETTERS = Pattern.compile("[^a-z]+");
@@ -27,7 +28,8 @@ public class WordCountApp {
     config.put(StreamsConfig.GROUP_PROTOCOL_CONFIG, "streams");
     config.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, 1);
     config.put("enable.metrics.push", false);
-    for (String setting : Arrays.asList(args).subList(4, args.length)) {
+    config.put(StreamsConfig.STATE_DIR_CONFIG, args[args.length - 1]);
+    for (String setting : Arrays.asList(args).subList(4, args.length - 1)) {
       String[] pair = setting.split("=", 2);
       config.put(pair[0], pair[1]);
     }
