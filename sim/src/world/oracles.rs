@@ -9,6 +9,7 @@ use eddyline_core::time::Instant;
 use eddyline_core::types::{TaskId, TopicName, TopicPartition};
 use eddyline_core::wire;
 
+use super::applications::{LEFT_CHANGELOG, RIGHT_CHANGELOG};
 use crate::broker::{Broker, Task, Tasks};
 
 /// Something that must never happen, and did.
@@ -219,6 +220,7 @@ pub(super) type Rows = BTreeMap<Bytes, (i64, Bytes)>;
 /// What a changelog says up to some record.
 struct Fold {
     rows: Rows,
+    is_numbered: bool,
     /// Keys whose last record up to there was cleaned away for a later one: who restores from what
     /// is left has an older value of it, or none, until it gets there.
     cleaned: BTreeSet<Bytes>,
@@ -229,7 +231,8 @@ impl Fold {
         let mut rows: Rows = BTreeMap::new();
         let visited = store.visit_rows(&mut |row| {
             let value = row.value.map(Bytes::copy_from_slice).unwrap_or_default();
-            rows.insert(Bytes::copy_from_slice(row.key), (row.timestamp, value));
+            let key = Bytes::copy_from_slice(row.key);
+            rows.insert(identity(key, self.is_numbered), (row.timestamp, value));
         });
         visited.map_err(|error| error.to_string())?;
         for key in &self.cleaned {
@@ -255,11 +258,13 @@ fn fold_to(
     let Some(log) = broker.log(topic.as_str(), partition) else {
         return Err(format!("there is no {topic}-{partition}"));
     };
+    let is_numbered = [LEFT_CHANGELOG, RIGHT_CHANGELOG].contains(&topic.as_str());
     let mut rows = Rows::new();
     let mut last: BTreeMap<Bytes, i64> = BTreeMap::new();
     let mut cleaned = BTreeSet::new();
     for record in log.history().map_err(|error| error.to_string())? {
         let Some(key) = record.key else { continue };
+        let key = identity(key, is_numbered);
         if Some(record.offset) > offset {
             let before = last.get(&key);
             if before.is_some_and(|before| log.is_cleaned_at(*before)) {
@@ -273,7 +278,18 @@ fn fold_to(
             None => rows.remove(&key),
         };
     }
-    Ok(Fold { rows, cleaned })
+    Ok(Fold {
+        rows,
+        is_numbered,
+        cleaned,
+    })
+}
+
+/// Rows of the stores of stream-stream joins end with a number, which begins anew with every task
+/// and, in memory, with what is restored: in Java, too. No two records of a seed have the same time.
+fn identity(key: Bytes, is_numbered: bool) -> Bytes {
+    let number_bytes = if is_numbered { size_of::<i32>() } else { 0 };
+    key.slice(..key.len().saturating_sub(number_bytes))
 }
 
 fn difference(rows: &Rows, expected: &Rows) -> Option<String> {

@@ -16,7 +16,7 @@ struct Fact {
 
 /// The latest number of every row of every topic: a value, or how often something was written.
 #[derive(Debug, Default)]
-pub(super) struct Facts {
+pub(in crate::world) struct Facts {
     rows: BTreeMap<Row, Fact>,
     /// Rows that changed since they were compared.
     touched: BTreeSet<Row>,
