@@ -585,14 +585,17 @@ impl Membership {
         }
     }
 
-    /// While the group makes its internal topics or delays an assignment the member asks again
-    /// before the interval is over, less and less often: Java waits for whole intervals, which are
-    /// the better part of the time that an application takes to start.
+    /// While the group makes its internal topics or delays an assignment, or has not heard of topics
+    /// that were just made, the member asks again before the interval is over, less and less often:
+    /// Java waits for whole intervals, which are the better part of the time that an application
+    /// takes to start.
     fn ask_again_soon(&mut self, now: Instant) {
         let passes = |(code, _): &(StatusCode, String)| {
             matches!(
                 code,
-                StatusCode::MissingInternalTopics | StatusCode::AssignmentDelayed
+                StatusCode::MissingSourceTopics
+                    | StatusCode::MissingInternalTopics
+                    | StatusCode::AssignmentDelayed
             )
         };
         if !self.statuses.iter().any(passes) {

@@ -197,12 +197,39 @@ impl Schedule {
                 fault: Fault::FailProcessor,
             });
         }
+        self.draw_absence(&mut seed.child("absence", 0).rng());
         // A member that misses two new epochs is fenced, in Kafka too.
         let missed = self.faults.iter().map(|fault| match &fault.fault {
             Fault::Request(rule) if rule.api == Some(ApiKey::StreamsGroupHeartbeat) => rule.times,
             _ => 0,
         });
         self.may_duplicate = self.is_rough || missed.sum::<u32>() > 1;
+    }
+
+    /// An instance that is away for seconds, with its disk, while others go on with its tasks; its
+    /// changelogs are cleaned before it is back, so that what it missed is to be found nowhere.
+    fn draw_absence(&mut self, rng: &mut Rng) {
+        let instances = self.starts_ms.len() as u64;
+        if instances < 2 || !rng.chance(1, 4) {
+            return;
+        }
+        let instance = rng.below(instances) as usize;
+        let from = Instant::ZERO.plus_ms(START_MS + 1_500 + rng.below(4_000));
+        let length_ms = 1_500 + rng.below(6_000);
+        self.faults.push(ScheduledFault {
+            from,
+            until: from.plus_ms(length_ms),
+            fault: Fault::Close { instance },
+        });
+        let cleaned = from.plus_ms(length_ms - 1);
+        self.faults.push(ScheduledFault {
+            from: cleaned,
+            until: cleaned,
+            fault: Fault::Clean {
+                kept: 0,
+                moves_start: true,
+            },
+        });
     }
 
     /// Faults while tasks move, and pauses that an application asks for.

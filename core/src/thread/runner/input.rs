@@ -29,13 +29,13 @@ impl TaskRunner {
         {
             return;
         }
-        let is_stale = self.config.mutant.is(Mutation::StoredStale);
+        let offset = if end.is_some() && self.config.mutant.is(Mutation::StoredStale) {
+            self.restored_to(partition).unwrap_or(offset)
+        } else {
+            offset
+        };
         let Some(task) = self.task_of(partition) else {
             return self.standby_started(partition, offset, end.unwrap_or(offset));
-        };
-        let offset = match end {
-            Some(_) if is_stale => task.restored_to(partition).unwrap_or(offset),
-            _ => offset,
         };
         let started = task.started(partition, offset, end, metadata);
         if let Some((end, store)) = end.zip(task.store_of(partition)) {
@@ -50,6 +50,17 @@ impl TaskRunner {
         if let Err(warning) = started {
             self.log(Level::Warn, warning);
         }
+    }
+
+    /// The changelog offset up to which the state is known here.
+    fn restored_to(&mut self, partition: &TopicPartition) -> Option<i64> {
+        if let Some(task) = self.task_of(partition) {
+            return task.restored_to(partition);
+        }
+        let standby = self.standby_of(partition)?;
+        let mut copies = standby.progress();
+        let copy = copies.find(|copy| copy.partition == *partition);
+        copy.map(|copy| copy.position)
     }
 
     pub(super) fn records(
