@@ -14,8 +14,10 @@ use super::{
 };
 use crate::config::StreamsConfig;
 use crate::error::StreamsError;
+use crate::metrics::{Sampled, Volume};
 use crate::state::{FlushedEntry, StateError, StateStore};
 use crate::time::{Now, StreamTime, WallClock};
+use crate::topology::NodeDefinition;
 use crate::types::{RecordContext, TaskId, TopicName, TopicPartition};
 
 /// Turns a flushed cache entry into a typed change for the children of the store's processor.
@@ -36,6 +38,19 @@ pub(super) struct NodeSlot {
     pub(super) stores: Vec<usize>,
     pub(super) fills_global_store: bool,
     pub(super) send_old_values: bool,
+    pub(super) measured: Measured,
+}
+
+/// What is measured of sources and sinks; of a processor between them nothing is, as in Java.
+#[derive(Default)]
+pub(super) struct Measured {
+    pub(super) is_sink: bool,
+    /// Records that a source forwarded.
+    pub(super) processed: u64,
+    /// How old records were, in milliseconds, when the task had them.
+    pub(super) latency: Sampled,
+    /// What a sink wrote.
+    pub(super) produced: BTreeMap<TopicName, Volume>,
 }
 
 pub(super) struct StoreSlot {
@@ -47,6 +62,21 @@ pub(super) struct StoreSlot {
     pub(super) forwarder: Option<(usize, Rc<dyn ForwardFlushed>)>,
     /// True while flushed entries are being forwarded: a write from downstream only queues more.
     pub(super) draining: bool,
+}
+
+impl Measured {
+    /// Nothing so far, of a node with this definition.
+    pub(super) fn of(definition: &NodeDefinition, application_id: &str) -> Self {
+        let topic = definition.sink_topic(application_id);
+        Self {
+            is_sink: definition.kind.is_sink(),
+            produced: topic
+                .into_iter()
+                .map(|topic| (topic, Volume::default()))
+                .collect(),
+            ..Self::default()
+        }
+    }
 }
 
 /// A record for a node that is running already: see [`TaskContext::deliver`].
@@ -73,6 +103,8 @@ pub(crate) struct TaskContext {
     pub(super) globals: GlobalStores,
     pub(super) deferred: VecDeque<(usize, Deferred)>,
     pub(super) dropped_records: u64,
+    /// How often a punctuator was called.
+    pub(super) punctuations: u64,
     pub(super) last_drop: Option<String>,
 }
 
@@ -112,6 +144,14 @@ impl TaskContext {
                 self.id
             )
         });
+    }
+
+    /// Takes how old a record of `timestamp` is at a source or a sink (KIP-613).
+    #[inline]
+    pub(super) fn measure_latency(&mut self, node: usize, timestamp: i64) {
+        let latency_ms = self.system_time.0.saturating_sub(timestamp);
+        let latency = &mut self.nodes[node].measured.latency;
+        latency.record(self.now.instant, latency_ms as f64);
     }
 
     pub(super) fn node_name(&self, node: usize) -> &Arc<str> {
