@@ -33,7 +33,10 @@ impl ClientMetrics<'_> {
             metrics.text(&names::APPLICATION_ID, self.application_id);
             metrics.text(&names::TOPOLOGY_DESCRIPTION, &self.topology_description);
             metrics.text(&names::STATE, self.state.0);
-            metrics.number(&names::ALIVE_STREAM_THREADS, self.alive_stream_threads as f64);
+            metrics.number(
+                &names::ALIVE_STREAM_THREADS,
+                self.alive_stream_threads as f64,
+            );
             metrics.count(&names::FAILED_STREAM_THREADS, self.failed_stream_threads);
             metrics.with_tag("process-id", self.process_id, |metrics| {
                 metrics.number(&names::RECORDING_LEVEL, f64::from(level as u8));

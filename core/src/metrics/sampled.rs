@@ -73,7 +73,11 @@ impl Sampled {
         let (count, sum) = self
             .samples(now)
             .fold((0, 0.0), |(count, sum), s| (count + s.count, sum + s.sum));
-        if count == 0 { f64::NAN } else { sum / count as f64 }
+        if count == 0 {
+            f64::NAN
+        } else {
+            sum / count as f64
+        }
     }
 
     /// The lowest; not a number without a measurement.

@@ -187,7 +187,9 @@ impl RecordQueue {
     /// were not asked for count as well.
     pub(super) fn buffered_records(&self) -> usize {
         let waiting = self.batches.iter().map(|batch| batch.header().record_count);
-        let waiting: usize = waiting.map(|count| usize::try_from(count).unwrap_or(0)).sum();
+        let waiting: usize = waiting
+            .map(|count| usize::try_from(count).unwrap_or(0))
+            .sum();
         let current = self.current.as_ref();
         let current = current.map_or(0, |(records, ..)| records.size_hint().0);
         usize::from(self.head.is_some()) + current + waiting

@@ -1,5 +1,8 @@
 //! What the runner counts, and shows with what its tasks count.
 
+#[cfg(test)]
+mod tests;
+
 use super::TaskRunner;
 use crate::metrics::{Metric, Metrics, Sampled, names};
 use crate::time::{Instant, Now, WallClock};
@@ -53,12 +56,18 @@ impl Counters {
     fn collect(&self, now: Instant, metrics: &mut Metrics) {
         metrics.number(&names::THREAD_START_TIME, self.started.0 as f64);
         metrics.count(&names::THREAD_COMMIT_TOTAL, self.commits);
-        let (avg, max) = (&names::THREAD_COMMIT_LATENCY_AVG, &names::THREAD_COMMIT_LATENCY_MAX);
+        let (avg, max) = (
+            &names::THREAD_COMMIT_LATENCY_AVG,
+            &names::THREAD_COMMIT_LATENCY_MAX,
+        );
         metrics.number(avg, self.commit_latency.avg(now));
         metrics.number(max, self.commit_latency.max(now));
         metrics.count(&names::THREAD_POLL_TOTAL, self.polls);
         metrics.count(&names::THREAD_PROCESS_TOTAL, self.processed);
-        let (avg, max) = (&names::THREAD_PROCESS_RECORDS_AVG, &names::THREAD_PROCESS_RECORDS_MAX);
+        let (avg, max) = (
+            &names::THREAD_PROCESS_RECORDS_AVG,
+            &names::THREAD_PROCESS_RECORDS_MAX,
+        );
         metrics.number(avg, self.step_records.avg(now));
         metrics.number(max, self.step_records.max(now));
         metrics.count(&names::THREAD_PUNCTUATE_TOTAL, self.punctuations);
