@@ -2,10 +2,12 @@
 
 mod app;
 mod dsl;
+mod failover;
 mod java;
 mod java_side;
 mod keys;
 mod live;
+mod probe;
 mod process;
 mod rounds;
 mod store;
@@ -38,7 +40,9 @@ enum Bench {
     WordCount(word_count::Arguments),
     /// Latency, start, hand-over and restore of a word count: needs Java, Maven and Linux.
     Live(live::Arguments),
-    /// The application of `word-count` and `live`, which run it as a process of its own.
+    /// Kill one of two instances whose standbys hold millions of rows: needs Java, Maven and Linux.
+    Failover(failover::Arguments),
+    /// The application of the others, which run it as a process of its own.
     #[command(hide = true)]
     WordCountApp(app::Arguments),
 }
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
         }
         Bench::WordCount(arguments) => word_count::run(&arguments),
         Bench::Live(arguments) => live::run(&arguments),
+        Bench::Failover(arguments) => failover::run(&arguments),
         Bench::WordCountApp(arguments) => app::run(&arguments),
     };
     match result {

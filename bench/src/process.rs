@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use eddyline::admin::Admin;
+use eddyline::types::TopicPartition;
 
 use crate::java;
 
@@ -86,6 +87,7 @@ pub(crate) struct WordCountApp {
     pub(crate) application_id: String,
     pub(crate) input: String,
     pub(crate) output: String,
+    pub(crate) partitions: i32,
     /// `key=value` of the configuration.
     pub(crate) config: Vec<String>,
 }
@@ -101,6 +103,7 @@ impl WordCountApp {
         let id = format!("bench-{side:?}-{}", unique()).to_lowercase();
         let app = Self {
             side,
+            partitions,
             input: format!("{id}-lines"),
             output: format!("{id}-counts"),
             config: config
@@ -133,6 +136,26 @@ impl WordCountApp {
             command.arg(&state);
         }
         App::start(command, state)
+    }
+
+    /// Records of the output.
+    pub(crate) fn written(&self, admin: &mut Admin) -> Result<i64, Box<dyn Error>> {
+        let partitions: Vec<TopicPartition> = (0..self.partitions)
+            .map(|partition| TopicPartition::new(&*self.output, partition))
+            .collect();
+        let ends = admin.end_offsets(&partitions)?;
+        Ok(ends.into_iter().flatten().sum())
+    }
+
+    /// Has the running application count so many words that it did not know: rows of its store.
+    pub(crate) fn count_rows(&self, admin: &mut Admin, rows: usize) -> Result<(), Box<dyn Error>> {
+        let before = self.written(admin)?;
+        let lines = (0..rows).map(|row| (None::<&str>, Some(word(row))));
+        admin.produce(&self.input, lines)?;
+        while self.written(admin)? < before + i64::try_from(rows)? {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
     }
 }
 
@@ -167,6 +190,11 @@ impl App {
 
     pub(crate) fn usage(&self) -> Usage {
         Usage::of(self.process.id())
+    }
+
+    /// Ends it as `kill -9` does.
+    pub(crate) fn kill(self) {
+        drop(self);
     }
 
     /// Has it close, and waits for that.
@@ -206,8 +234,9 @@ impl Broker {
         }
     }
 
-    /// Starts one that is gone with its data when it is dropped.
-    pub(crate) fn start() -> Result<Self, String> {
+    /// Starts one that is gone with its data when it is dropped; `properties` are lines of its
+    /// configuration.
+    pub(crate) fn start(properties: &str) -> Result<Self, String> {
         let run = format!("eddyline-bench-{}", std::process::id());
         let folder = std::env::temp_dir().join(run);
         let broker = Self {
@@ -219,6 +248,7 @@ impl Broker {
             .arg("start")
             .arg(&folder)
             .arg("19192")
+            .env("KAFKA_EXTRA_PROPERTIES", properties)
             .stdout(Stdio::null())
             .status();
         match started {
@@ -262,4 +292,15 @@ pub(crate) fn connect(broker: &Broker) -> Result<Admin, Box<dyn Error>> {
 pub(crate) fn unique() -> u128 {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since_epoch.unwrap_or_default().as_millis()
+}
+
+/// A word of letters alone for each number.
+pub(crate) fn word(number: usize) -> String {
+    let mut word = "row".to_owned();
+    let mut rest = number;
+    while rest > 0 {
+        word.extend(char::from_digit((rest % 26 + 10) as u32, 36));
+        rest /= 26;
+    }
+    word
 }

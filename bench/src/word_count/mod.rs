@@ -61,7 +61,7 @@ struct Run {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let broker = match &arguments.bootstrap {
         Some(bootstrap) => Broker::at(bootstrap),
-        None => Broker::start()?,
+        None => Broker::start("")?,
     };
     let text = match &arguments.text {
         Some(file) => std::fs::read_to_string(file)?,

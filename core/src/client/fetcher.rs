@@ -454,7 +454,14 @@ impl Fetcher {
         let (session, max_wait_ms) = if is_aside {
             (&mut no_session, self.max_wait_ms.min(ASIDE_MAX_WAIT_MS))
         } else {
-            (self.sessions.entry(broker).or_default(), self.max_wait_ms)
+            let session = self.sessions.entry(broker).or_default();
+            // A session tells where a log ends once. One that was begun anew since needs to hear it.
+            let is_new = |state: &PartitionState| state.log_end < 0;
+            let mut told = wanted.keys().filter(|p| session.position(p).is_some());
+            if told.any(|partition| self.partitions.get(partition).is_some_and(is_new)) {
+                session.end();
+            }
+            (session, self.max_wait_ms)
         };
         let request = session.request(version, wanted, self.partition_max_bytes);
         let request = request

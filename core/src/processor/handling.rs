@@ -35,6 +35,9 @@ impl TaskContext {
             Failure::Located(StreamsError::State { message, .. }) => {
                 (std::any::type_name::<StreamsError>(), message.clone())
             }
+            Failure::Located(StreamsError::Storage(error)) => {
+                (std::any::type_name::<StreamsError>(), error.to_string())
+            }
             Failure::Located(_) => return Err(error),
         };
         let handler = Arc::clone(&self.config.error_handlers().processing);

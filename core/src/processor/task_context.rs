@@ -549,10 +549,13 @@ fn other_type() -> ProcessorError {
 
 /// A failed store as users read it.
 pub(super) fn state_error(task: TaskId, error: StateError) -> StreamsError {
-    StreamsError::State {
-        task: Some(task),
-        store: error.store().to_owned(),
-        message: error.to_string(),
+    match StreamsError::from(error) {
+        StreamsError::State { store, message, .. } => StreamsError::State {
+            task: Some(task),
+            store,
+            message,
+        },
+        error => error,
     }
 }
 

@@ -270,12 +270,17 @@ pub enum StateError {
         /// What is wrong.
         message: String,
     },
+    /// It is persistent and not open yet (Java: `InvalidStateStoreException`).
+    NotOpen {
+        /// The store.
+        store: String,
+    },
     /// The storage below failed.
     Storage {
         /// The store.
         store: String,
-        /// What it said.
-        message: String,
+        /// Why.
+        error: storage::StorageError,
     },
 }
 
@@ -296,6 +301,7 @@ impl StateError {
             | Self::Serde { store, .. }
             | Self::Corrupt { store, .. }
             | Self::Invalid { store, .. }
+            | Self::NotOpen { store }
             | Self::Storage { store, .. } => store,
         }
     }
@@ -319,9 +325,13 @@ impl fmt::Display for StateError {
                 };
                 write!(f, "store {store}: a {item} of type {expected}: {error}")
             }
-            Self::Corrupt { store, message }
-            | Self::Invalid { store, message }
-            | Self::Storage { store, message } => write!(f, "store {store}: {message}"),
+            Self::Corrupt { store, message } | Self::Invalid { store, message } => {
+                write!(f, "store {store}: {message}")
+            }
+            Self::NotOpen { store } => {
+                write!(f, "store {store}: it is persistent and not open yet")
+            }
+            Self::Storage { store, error } => write!(f, "store {store}: {error}"),
         }
     }
 }
@@ -330,10 +340,13 @@ impl std::error::Error for StateError {}
 
 impl From<StateError> for crate::error::StreamsError {
     fn from(error: StateError) -> Self {
-        Self::State {
-            task: None,
-            store: error.store().to_owned(),
-            message: error.to_string(),
+        match error {
+            StateError::Storage { error, .. } => Self::Storage(error),
+            error => Self::State {
+                task: None,
+                store: error.store().to_owned(),
+                message: error.to_string(),
+            },
         }
     }
 }

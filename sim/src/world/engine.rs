@@ -87,6 +87,8 @@ pub(super) struct World<'a> {
     pub(super) is_abrupt: bool,
     pub(super) phase: Phase,
     pub(super) deadline: Instant,
+    /// What was still to be committed when the deadline was put off.
+    pub(super) lag: Option<String>,
     pub(super) oracles: Oracles,
     /// Follows transactions, where what they must hold is known.
     pub(super) interpreter: Option<Interpreter>,
@@ -132,6 +134,7 @@ impl<'a> World<'a> {
             is_abrupt: false,
             phase: Phase::Working,
             deadline: Instant::MAX,
+            lag: None,
             oracles: Oracles::new(is_exactly_once),
             interpreter: followed.map(|application| Interpreter::new(application.rules())),
             trace,

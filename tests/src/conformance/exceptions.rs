@@ -60,7 +60,7 @@ impl Exception {
             StreamsError::Deserialization { .. } => {
                 of("StreamsException").caused_by("SerializationException")
             }
-            StreamsError::State { .. } => of("ProcessorStateException"),
+            StreamsError::State { .. } | StreamsError::Storage(_) => of("ProcessorStateException"),
             StreamsError::Flush { cause, .. } => {
                 let root = Self::of_event(cause);
                 let root = root.cause.unwrap_or_else(|| root.class.to_owned());

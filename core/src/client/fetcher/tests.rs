@@ -111,6 +111,8 @@ impl Log {
 struct Session {
     epoch: i32,
     partitions: BTreeMap<usize, (i64, i32)>,
+    /// Where it said that logs end: it says so when that changes.
+    ends: BTreeMap<usize, i64>,
 }
 
 /// How the reader of a partition stands.
@@ -118,6 +120,8 @@ struct Session {
 struct Reader {
     /// The next offset, once reading has begun.
     next: Option<i64>,
+    /// Where it was told that the log ends.
+    end: Option<i64>,
     /// Where restoring is to begin.
     begins_at: Option<i64>,
     /// Where a broker said that reading may go on.
@@ -272,8 +276,15 @@ impl World {
                     }
                 }
                 FetcherEvent::Records {
-                    partition, batches, ..
-                } => self.read(partition.partition as usize, &batches),
+                    partition,
+                    batches,
+                    log_end,
+                    ..
+                } => {
+                    let index = partition.partition as usize;
+                    self.readers[index].end = self.readers[index].end.max(Some(log_end));
+                    self.read(index, &batches);
+                }
                 FetcherEvent::LeaderHint {
                     partition,
                     leader,
@@ -364,8 +375,12 @@ impl World {
             self.sessions[lane].remove(&request.session_id);
             self.session_ids += 1;
             let epoch = 0;
-            let partitions = BTreeMap::new();
-            let session = Session { epoch, partitions };
+            let (partitions, ends) = Default::default();
+            let session = Session {
+                epoch,
+                partitions,
+                ends,
+            };
             self.sessions[lane].insert(self.session_ids, session);
             self.session_ids
         } else {
@@ -381,6 +396,7 @@ impl World {
             for index in &forgotten.partitions {
                 let known = session.partitions.remove(&(*index as usize));
                 assert!(known.is_some(), "{index} is not in the session");
+                session.ends.remove(&(*index as usize));
             }
         }
         for topic in &request.topics {
@@ -418,7 +434,14 @@ impl World {
         let all = full || matches!(fate, Fate::Answered(_, true));
         let answers = wanted.into_iter().filter_map(|(index, (position, epoch))| {
             let data = self.partition(lane, index, position, epoch, fate);
-            let news = data.error_code != 0 || data.records.as_ref().is_some_and(|r| !r.is_empty());
+            let mut news = data.error_code != 0;
+            if let Some(session) = self.sessions[lane].get_mut(&id)
+                && !news
+            {
+                let end = data.high_watermark;
+                news |= session.ends.insert(index, end) != Some(end);
+            }
+            news |= data.records.as_ref().is_some_and(|r| !r.is_empty());
             (news || all).then_some(data)
         });
         let topic = FetchableTopicResponse::default()
@@ -496,6 +519,7 @@ impl World {
                 reader
                     .next
                     .is_some_and(|next| next == log.end || lost(next))
+                    && reader.end == Some(log.end)
             };
             if self.readers.iter().zip(&self.logs).all(done) {
                 return;

@@ -40,11 +40,9 @@ impl PersistentKeyValueStore {
     }
 }
 
-/// Java: `InvalidStateStoreException`.
 pub(in crate::state) fn not_open(store: &str) -> StateError {
-    StateError::Storage {
+    StateError::NotOpen {
         store: store.to_owned(),
-        message: "it is persistent and not open yet".to_owned(),
     }
 }
 

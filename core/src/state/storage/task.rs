@@ -64,7 +64,7 @@ impl StoreInit<'_> {
 pub(in crate::state) fn storage_error(store: &str, error: &StorageError) -> StateError {
     StateError::Storage {
         store: store.to_owned(),
-        message: error.to_string(),
+        error: error.clone(),
     }
 }
 

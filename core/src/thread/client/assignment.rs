@@ -55,6 +55,9 @@ impl ClientMachine {
                 self.stop_fetching(now, |task| tasks.contains(&task));
                 self.tell(RunnerMessage::Revoke { ticket, tasks });
             }
+            // A closing thread begins nothing: it would end without a commit. The group gives the
+            // tasks to others once this one has left.
+            MembershipEvent::Assign { .. } if self.closing != Closing::No => {}
             MembershipEvent::Assign {
                 ticket,
                 active,

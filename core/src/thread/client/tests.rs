@@ -263,6 +263,25 @@ fn closes_tasks_then_leaves_once() {
 }
 
 #[test]
+fn a_closing_thread_takes_no_more_tasks() {
+    for closes in [false, true] {
+        let (mut world, _) = World::running();
+        world.assign(vec![0, 1, 2]);
+        if closes {
+            world.machine.close(world.now);
+        }
+        let before = world.messages.len();
+        world.advance(11_000);
+        let assigned = world.messages[before..]
+            .iter()
+            .any(|message| matches!(message, RunnerMessage::Assign { .. }));
+        assert_eq!(assigned, !closes);
+        world.say(ClientMessage::Closed);
+        assert_eq!(world.machine.is_closed(), closes);
+    }
+}
+
+#[test]
 fn closes_in_bounded_time_without_broker_and_runner() {
     let config = StreamsConfig::new("app", "nowhere:1").expect("valid");
     let mut now = Now::default();

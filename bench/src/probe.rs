@@ -9,12 +9,12 @@ use crate::process::{Broker, WordCountApp};
 
 /// What the words of a phase took from when they were due until their counts were read.
 #[derive(Debug)]
-pub(super) struct Phase {
-    pub(super) name: String,
-    pub(super) words: usize,
-    pub(super) p50_ms: f64,
-    pub(super) p99_ms: f64,
-    pub(super) max_ms: f64,
+pub(crate) struct Phase {
+    pub(crate) name: String,
+    pub(crate) words: usize,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) max_ms: f64,
 }
 
 impl Phase {
@@ -34,7 +34,7 @@ impl Phase {
 }
 
 /// Writes words at a fixed rate and reads their counts.
-pub(super) struct Probe {
+pub(crate) struct Probe {
     process: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
@@ -42,7 +42,7 @@ pub(super) struct Probe {
 
 impl Probe {
     /// One that is ready and writes nothing before its first phase.
-    pub(super) fn start(
+    pub(crate) fn start(
         broker: &Broker,
         app: &WordCountApp,
         words_per_second: u32,
@@ -69,14 +69,14 @@ impl Probe {
     }
 
     /// Words belong to this phase from now on.
-    pub(super) fn begin(&mut self, phase: &str) -> Result<(), Box<dyn Error>> {
+    pub(crate) fn begin(&mut self, phase: &str) -> Result<(), Box<dyn Error>> {
         let input = self.input.as_mut().ok_or("the probe has ended")?;
         writeln!(input, "{phase}")?;
         Ok(input.flush()?)
     }
 
     /// Waits for the counts of all words: an error if one is missing.
-    pub(super) fn end(mut self) -> Result<Vec<Phase>, Box<dyn Error>> {
+    pub(crate) fn end(mut self) -> Result<Vec<Phase>, Box<dyn Error>> {
         drop(self.input.take());
         let mut phases = Vec::new();
         for line in (&mut self.output).lines() {

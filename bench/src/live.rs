@@ -2,18 +2,15 @@
 //! hands, a store that is restored. The word count of both sides in turn, through a real broker,
 //! without a cache and with a commit every 100 ms.
 
-mod probe;
-
 use std::error::Error;
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use eddyline::admin::Admin;
-use eddyline::types::TopicPartition;
 
-use self::probe::Probe;
 use crate::java;
-use crate::process::{App, Broker, Guarantee, Side, WordCountApp, connect};
+use crate::probe::Probe;
+use crate::process::{App, Broker, Guarantee, Side, WordCountApp, connect, word};
 
 /// How much of it.
 #[derive(clap::Args)]
@@ -42,7 +39,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let broker = match &arguments.bootstrap {
         Some(bootstrap) => Broker::at(bootstrap),
-        None => Broker::start()?,
+        None => Broker::start("")?,
     };
     // Maven's time is nobody's start.
     java::command("LatencyProbe", "")?;
@@ -117,12 +114,8 @@ impl Live<'_> {
         let app = self.first_output("new", &word_count)?;
         app.stop()?;
         let app = self.first_output("again", &word_count)?;
-        let before = self.written(&word_count)?;
-        let rows = (0..self.arguments.rows).map(|row| (None::<&str>, Some(word(row))));
-        let rows = self.admin.produce(&word_count.input, rows)?;
-        while self.written(&word_count)? < before + i64::try_from(rows)? {
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        let rows = self.arguments.rows;
+        word_count.count_rows(&mut self.admin, rows)?;
         app.stop()?;
         let app = self.first_output(&format!("{rows} rows"), &word_count)?;
         println!("  memory     {:.0} MB at most", app.usage().peak_mb);
@@ -133,35 +126,15 @@ impl Live<'_> {
         // A line for every partition, since not all of them start at once.
         let lines = 16 * usize::try_from(self.arguments.partitions)?;
         let lines = (0..lines).map(|line| (None::<&str>, Some(format!("first {}", word(line)))));
-        let written = self.written(app)?;
+        let written = app.written(&mut self.admin)?;
         self.admin.produce(&app.input, lines)?;
         let began = Instant::now();
         let instance = app.start(&self.broker)?;
-        while self.written(app)? == written {
+        while app.written(&mut self.admin)? == written {
             std::thread::sleep(Duration::from_millis(5));
         }
         let seconds = began.elapsed().as_secs_f64();
         println!("  start      {what}: {seconds:.2} s to the first count");
         Ok(instance)
     }
-
-    /// Records of the output.
-    fn written(&mut self, app: &WordCountApp) -> Result<i64, Box<dyn Error>> {
-        let partitions: Vec<TopicPartition> = (0..self.arguments.partitions)
-            .map(|partition| TopicPartition::new(&*app.output, partition))
-            .collect();
-        let ends = self.admin.end_offsets(&partitions)?;
-        Ok(ends.into_iter().flatten().sum())
-    }
-}
-
-/// A word of letters alone for each number.
-fn word(number: usize) -> String {
-    let mut word = "row".to_owned();
-    let mut rest = number;
-    while rest > 0 {
-        word.extend(char::from_digit((rest % 26 + 10) as u32, 36));
-        rest /= 26;
-    }
-    word
 }
