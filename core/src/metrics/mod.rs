@@ -21,7 +21,7 @@ use std::sync::Arc;
 pub use self::client::{ClientMetrics, ThreadStateMetrics};
 pub use self::prometheus::to_prometheus;
 pub(crate) use self::sampled::Sampled;
-use crate::types::Headers;
+use crate::types::{Headers, TopicPartition};
 
 /// How much is shown (key: `metrics.recording.level`; Java: `Sensor.RecordingLevel`). All of it is
 /// counted in any case.
@@ -173,6 +173,20 @@ impl Metrics {
 
     pub(crate) fn number(&mut self, definition: &Definition, number: f64) {
         self.add(definition, || MetricValue::Number(number));
+    }
+
+    /// Adds a number of a partition.
+    pub(crate) fn of_partition(
+        &mut self,
+        partition: &TopicPartition,
+        definition: &Definition,
+        number: f64,
+    ) {
+        self.with_tag("topic", partition.topic.as_str(), |metrics| {
+            metrics.with_tag("partition", partition.partition.to_string(), |metrics| {
+                metrics.number(definition, number);
+            });
+        });
     }
 
     pub(crate) fn text(&mut self, definition: &Definition, text: &str) {

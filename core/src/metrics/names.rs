@@ -86,6 +86,8 @@ metrics! {
         TASK_ACTIVE_BUFFER_COUNT, "active-buffer-count", Debug,
             "The count of buffered records that are polled from consumer and not yet processed for this \
              active task";
+        TASK_CACHE_SIZE_BYTES_TOTAL, "cache-size-bytes-total", Debug,
+            "The total size in bytes of this task's cache.";
         TASK_RESTORE_REMAINING_RECORDS_TOTAL, "restore-remaining-records-total", Info,
             "The total number of records remaining to be restored";
         TASK_RESTORE_TOTAL, "restore-total", Debug, "The total number of records restored";
@@ -96,6 +98,41 @@ metrics! {
         NODE_RECORD_E2E_LATENCY_AVG, "record-e2e-latency-avg", Info, end_to_end!("average");
         NODE_RECORD_E2E_LATENCY_MIN, "record-e2e-latency-min", Info, end_to_end!("minimum");
         NODE_RECORD_E2E_LATENCY_MAX, "record-e2e-latency-max", Info, end_to_end!("maximum");
+    }
+    "stream-processor-node-metrics" {
+        NODE_SUPPRESSION_EMIT_TOTAL, "suppression-emit-total", Debug,
+            "The total number of emitted records from the suppression buffer";
+        NODE_WINDOW_AGGREGATE_FINAL_EMIT_TOTAL, "window-aggregate-final-emit-total", Debug,
+            "The total number of emit final records";
+    }
+    "stream-record-cache-metrics" {
+        CACHE_HIT_RATIO_AVG, "hit-ratio-avg", Debug, "The average cache hit ratio";
+        CACHE_HIT_RATIO_MIN, "hit-ratio-min", Debug, "The minimum cache hit ratio";
+        CACHE_HIT_RATIO_MAX, "hit-ratio-max", Debug, "The maximum cache hit ratio";
+    }
+    "stream-state-metrics" {
+        STORE_NUM_KEYS, "num-keys", Info, "The current number of keys in the in-memory state store";
+        STORE_SUPPRESSION_BUFFER_COUNT_AVG, "suppression-buffer-count-avg", Debug,
+            "The average count of buffered records";
+        STORE_SUPPRESSION_BUFFER_COUNT_MAX, "suppression-buffer-count-max", Debug,
+            "The maximum count of buffered records";
+        STORE_SUPPRESSION_BUFFER_SIZE_AVG, "suppression-buffer-size-avg", Debug,
+            "The average size of buffered records";
+        STORE_SUPPRESSION_BUFFER_SIZE_MAX, "suppression-buffer-size-max", Debug,
+            "The maximum size of buffered records";
+    }
+    "stream-state-updater-metrics" {
+        UPDATER_ACTIVE_RESTORING_TASKS, "active-restoring-tasks", Info,
+            "The number of active tasks currently undergoing restoration";
+        UPDATER_STANDBY_UPDATING_TASKS, "standby-updating-tasks", Info,
+            "The number of standby tasks currently undergoing state update";
+        UPDATER_ACTIVE_PAUSED_TASKS, "active-paused-tasks", Info,
+            "The number of active tasks paused restoring";
+        UPDATER_STANDBY_PAUSED_TASKS, "standby-paused-tasks", Info,
+            "The number of standby tasks paused state update";
+    }
+    "consumer-fetch-manager-metrics" {
+        RECORDS_LAG, "records-lag", Info, "The latest lag of the partition.";
     }
     "stream-topic-metrics" {
         TOPIC_RECORDS_CONSUMED_TOTAL, "records-consumed-total", Info,

@@ -14,7 +14,7 @@ use super::punctuation::{PunctuationQueue, PunctuationType};
 use super::{ProcessorError, ProcessorMetadata, RecordSink};
 use crate::config::{DefaultTimestampExtractor, StreamsConfig};
 use crate::error::{HandledError, StreamsError};
-use crate::metrics::{Volume, record_bytes};
+use crate::metrics::{Sampled, Volume, record_bytes};
 use crate::query::{QueryFailure, QueryPage, RowPosition, StoreQuery};
 use crate::state::storage::{InMemoryStorageFactory, StorageFactory, TaskStorage};
 use crate::state::{CacheBudget, ChangelogRecord, StateStore};
@@ -49,6 +49,8 @@ fn build_stores(
             read_only: definition.is_read_only(),
             forwarder: None,
             draining: false,
+            hit_ratio: Sampled::default(),
+            buffered: None,
         }
     };
     ids.iter().map(build).collect()
@@ -276,6 +278,7 @@ impl ProcessorGraph {
         } = task;
         for slot in &mut stores {
             (slot.forwarder, slot.draining) = (None, false);
+            (slot.hit_ratio, slot.buffered) = (Sampled::default(), None);
             if let Some(store) = &mut slot.store {
                 // What comes from the changelog goes in below.
                 store.clear_cache();
@@ -598,7 +601,9 @@ impl ProcessorGraph {
         self.task.now = now;
         let mut result = Ok(());
         for store in 0..self.task.stores.len() {
-            if let Some(state) = &mut self.task.stores[store].store {
+            let slot = &mut self.task.stores[store];
+            slot.measure_hits(now.instant);
+            if let Some(state) = &mut slot.store {
                 state.begin_flush();
             }
             let drained = self.task.drain_flushed(store);

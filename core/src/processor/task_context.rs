@@ -14,7 +14,7 @@ use super::{
 };
 use crate::config::StreamsConfig;
 use crate::error::StreamsError;
-use crate::metrics::{Sampled, Volume};
+use crate::metrics::{Definition, Sampled, Volume};
 use crate::state::{FlushedEntry, StateError, StateStore};
 use crate::time::{Now, StreamTime, WallClock};
 use crate::topology::NodeDefinition;
@@ -49,6 +49,8 @@ pub(super) struct Measured {
     pub(super) processed: u64,
     /// How old records were, in milliseconds, when the task had them.
     pub(super) latency: Sampled,
+    /// What a suppression, or an aggregation that emits on close, let go.
+    pub(super) emitted: Option<(&'static Definition, u64)>,
     /// What a sink wrote.
     pub(super) produced: BTreeMap<TopicName, Volume>,
 }
@@ -62,6 +64,17 @@ pub(super) struct StoreSlot {
     pub(super) forwarder: Option<(usize, Rc<dyn ForwardFlushed>)>,
     /// True while flushed entries are being forwarded: a write from downstream only queues more.
     pub(super) draining: bool,
+    /// What part of the reads of its cache found something, of the reads between two flushes.
+    pub(super) hit_ratio: Sampled,
+    /// Of the buffer of a suppression.
+    pub(super) buffered: Option<Box<Buffered>>,
+}
+
+/// How full the buffer of a suppression was.
+#[derive(Default)]
+pub(super) struct Buffered {
+    pub(super) count: Sampled,
+    pub(super) size_bytes: Sampled,
 }
 
 impl Measured {
@@ -152,6 +165,26 @@ impl TaskContext {
         let latency_ms = self.system_time.0.saturating_sub(timestamp);
         let latency = &mut self.nodes[node].measured.latency;
         latency.record(self.now.instant, latency_ms as f64);
+    }
+
+    /// What [`count_emitted`](Self::count_emitted) counts at `node`.
+    pub(crate) fn begin_emitting(&mut self, node: usize, metric: &'static Definition) {
+        self.nodes[node].measured.emitted = Some((metric, 0));
+    }
+
+    /// A record goes on that was held back until now.
+    pub(crate) fn count_emitted(&mut self, node: usize) {
+        if let Some((_, emitted)) = &mut self.nodes[node].measured.emitted {
+            *emitted += 1;
+        }
+    }
+
+    /// Takes how full a buffer is, of records and bytes.
+    pub(crate) fn measure_buffer(&mut self, store: usize, (records, bytes): (usize, usize)) {
+        let now = self.now.instant;
+        let buffered = self.stores[store].buffered.get_or_insert_default();
+        buffered.count.record(now, records as f64);
+        buffered.size_bytes.record(now, bytes as f64);
     }
 
     pub(super) fn node_name(&self, node: usize) -> &Arc<str> {

@@ -191,6 +191,12 @@ impl PartitionGroup {
         self.queues.iter().filter_map(of).collect()
     }
 
+    /// How far each partition was not fetched, as far as that is known.
+    pub(super) fn lags(&self) -> impl Iterator<Item = (&TopicPartition, i64)> {
+        let queues = self.queues.iter();
+        queues.filter_map(|queue| Some((&queue.partition, queue.lag()?)))
+    }
+
     pub(super) fn collect_metrics(&self, now: Instant, metrics: &mut Metrics) {
         metrics.count(&names::TASK_ENFORCED_PROCESSING_TOTAL, self.enforced);
         metrics.number(&names::TASK_RECORD_LATENESS_AVG, self.lateness.avg(now));

@@ -183,6 +183,11 @@ impl RecordQueue {
         Ok(())
     }
 
+    /// How far the end of the log is behind what was fetched; `None` before the first fetch.
+    pub(super) fn lag(&self) -> Option<i64> {
+        (self.log_end >= 0).then(|| (self.log_end - self.next_offset).max(0))
+    }
+
     /// Records that were fetched and not processed yet; those at the front of the first batch that
     /// were not asked for count as well.
     pub(super) fn buffered_records(&self) -> usize {

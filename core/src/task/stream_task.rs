@@ -199,6 +199,11 @@ impl StreamTask {
         &mut self.graph
     }
 
+    /// How many records of each input are known of and were not fetched yet.
+    pub(crate) fn input_lags(&self) -> impl Iterator<Item = (&TopicPartition, i64)> {
+        self.group.lags()
+    }
+
     /// True when every changelog was read to its end.
     pub fn is_restored(&self) -> bool {
         self.changelogs.is_complete()
@@ -391,6 +396,8 @@ impl StreamTask {
             let dropped = self.graph.dropped_records();
             metrics.count(&names::TASK_DROPPED_RECORDS_TOTAL, dropped);
             self.group.collect_metrics(now, metrics);
+            let cached = self.graph.cached_bytes() as f64;
+            metrics.number(&names::TASK_CACHE_SIZE_BYTES_TOTAL, cached);
             let remaining = self.changelogs.remaining() as f64;
             metrics.number(&names::TASK_RESTORE_REMAINING_RECORDS_TOTAL, remaining);
             metrics.count(&names::TASK_RESTORE_TOTAL, self.changelogs.applied());

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::super::task_context::StoreSlot;
 use super::ProcessorGraph;
 use crate::metrics::{Metrics, Volume, names};
+use crate::state::{CacheReads, RecordCache};
 use crate::time::Instant;
 use crate::types::TopicName;
 
@@ -20,10 +22,28 @@ impl ProcessorGraph {
         self.task.punctuations
     }
 
-    /// What is measured of sources and sinks, and of their topics.
+    /// The bytes of the record caches of its stores.
+    pub(crate) fn cached_bytes(&self) -> usize {
+        let caches = self.stores().filter_map(|(store, _)| store.cache());
+        caches.map(RecordCache::size_bytes).sum()
+    }
+
+    /// What is measured of its nodes, their topics, and its stores.
     pub(crate) fn collect_metrics(&self, now: Instant, metrics: &mut Metrics) {
+        self.collect_nodes(now, metrics);
+        for slot in &self.task.stores {
+            slot.collect_metrics(now, metrics);
+        }
+    }
+
+    fn collect_nodes(&self, now: Instant, metrics: &mut Metrics) {
         for (at, node) in self.task.nodes.iter().enumerate() {
             let is_source = self.sources.iter().any(|source| source.node == at);
+            if let Some((metric, emitted)) = node.measured.emitted {
+                metrics.with_tag("processor-node-id", Arc::clone(&node.name), |metrics| {
+                    metrics.count(metric, emitted);
+                });
+            }
             if !is_source && !node.measured.is_sink {
                 continue;
             }
@@ -62,5 +82,50 @@ impl ProcessorGraph {
             volume.bytes += input.consumed.bytes;
         }
         consumed
+    }
+}
+
+impl StoreSlot {
+    /// A flush begins: takes what part of the reads since the last one the cache answered.
+    pub(super) fn measure_hits(&mut self, now: Instant) {
+        let cache = self.store.as_ref().and_then(|store| store.cache());
+        if let Some(CacheReads { hits, misses }) = cache.map(RecordCache::take_reads)
+            && hits + misses > 0
+        {
+            let ratio = hits as f64 / (hits + misses) as f64;
+            self.hit_ratio.record(now, ratio);
+        }
+    }
+
+    fn collect_metrics(&self, now: Instant, metrics: &mut Metrics) {
+        let Some(store) = &self.store else {
+            return;
+        };
+        if store.cache().is_some() {
+            metrics.with_tag("record-cache-id", Arc::clone(&self.name), |metrics| {
+                let ratio = &self.hit_ratio;
+                metrics.number(&names::CACHE_HIT_RATIO_AVG, ratio.avg(now));
+                metrics.number(&names::CACHE_HIT_RATIO_MIN, ratio.min(now));
+                metrics.number(&names::CACHE_HIT_RATIO_MAX, ratio.max(now));
+            });
+        }
+        metrics.with_tag(store.state_id_tag(), Arc::clone(&self.name), |metrics| {
+            if let Some(buffered) = &self.buffered {
+                let (count, size) = (&buffered.count, &buffered.size_bytes);
+                let names = (
+                    &names::STORE_SUPPRESSION_BUFFER_COUNT_AVG,
+                    &names::STORE_SUPPRESSION_BUFFER_COUNT_MAX,
+                    &names::STORE_SUPPRESSION_BUFFER_SIZE_AVG,
+                    &names::STORE_SUPPRESSION_BUFFER_SIZE_MAX,
+                );
+                metrics.number(names.0, count.avg(now));
+                metrics.number(names.1, count.max(now));
+                metrics.number(names.2, size.avg(now));
+                metrics.number(names.3, size.max(now));
+            } else if !store.is_persistent() {
+                let keys = store.approximate_num_entries();
+                metrics.number(&names::STORE_NUM_KEYS, keys as f64);
+            }
+        });
     }
 }

@@ -5,6 +5,7 @@ mod tests;
 
 use super::TaskRunner;
 use crate::metrics::{Metric, Metrics, Sampled, names};
+use crate::task::{StreamTask, TaskState};
 use crate::time::{Instant, Now, WallClock};
 
 /// What is counted of a thread (Java: `ThreadMetrics`).
@@ -89,6 +90,50 @@ impl TaskRunner {
         for standby in self.standbys.values() {
             standby.collect_metrics(&mut metrics);
         }
+        let mut all = metrics.into_vec();
+        all.extend(self.updater_metrics(thread_id));
+        all.extend(self.lags(thread_id));
+        all
+    }
+
+    /// Java has a thread for it.
+    fn updater_metrics(&self, thread_id: &str) -> Vec<Metric> {
+        let level = self.config.metrics_recording_level();
+        let thread_id = thread_id.replace("-StreamThread-", "-StateUpdater-");
+        let mut metrics = Metrics::of_thread(level, &thread_id);
+        let tasks = self.tasks.values();
+        let restoring = tasks
+            .filter(|task| task.state == TaskState::Restoring)
+            .count();
+        let standbys = self.standbys.len();
+        let ((restoring, paused), (updating, paused_standbys)) = if self.is_paused {
+            ((0, restoring), (0, standbys))
+        } else {
+            ((restoring, 0), (standbys, 0))
+        };
+        metrics.number(&names::UPDATER_ACTIVE_RESTORING_TASKS, restoring as f64);
+        metrics.number(&names::UPDATER_ACTIVE_PAUSED_TASKS, paused as f64);
+        metrics.number(&names::UPDATER_STANDBY_UPDATING_TASKS, updating as f64);
+        metrics.number(&names::UPDATER_STANDBY_PAUSED_TASKS, paused_standbys as f64);
+        metrics.into_vec()
+    }
+
+    /// How far the ends of logs are away: of inputs from what was fetched, of changelogs from what is in
+    /// the stores. Java has them of its two consumers.
+    fn lags(&self, thread_id: &str) -> Vec<Metric> {
+        let mut metrics = Metrics::new(self.config.metrics_recording_level());
+        metrics.with_tag("client-id", format!("{thread_id}-consumer"), |metrics| {
+            for (partition, lag) in self.tasks.values().flat_map(StreamTask::input_lags) {
+                metrics.of_partition(partition, &names::RECORDS_LAG, lag as f64);
+            }
+        });
+        let client = format!("{thread_id}-restore-consumer");
+        metrics.with_tag("client-id", client, |metrics| {
+            for changelog in self.changelog_positions() {
+                let lag = (changelog.end - changelog.position).max(0);
+                metrics.of_partition(&changelog.partition, &names::RECORDS_LAG, lag as f64);
+            }
+        });
         metrics.into_vec()
     }
 }

@@ -498,6 +498,20 @@ impl TaskRunner {
     /// How far every logged store is with its changelog, by store and partition (Java:
     /// `KafkaStreams.allLocalStorePartitionLags`). The store of a task that runs is at the end.
     pub fn store_lags(&self) -> BTreeMap<Arc<str>, BTreeMap<i32, LagInfo>> {
+        let mut lags: BTreeMap<Arc<str>, BTreeMap<i32, LagInfo>> = BTreeMap::new();
+        for store in self.changelog_positions() {
+            let lag = LagInfo {
+                current_offset_position: store.position,
+                end_offset_position: store.end.max(store.position),
+            };
+            let partitions = lags.entry(store.store).or_default();
+            partitions.insert(store.partition.partition, lag);
+        }
+        lags
+    }
+
+    /// How far every logged store is with its changelog.
+    fn changelog_positions(&self) -> Vec<ChangelogPosition> {
         let collector = self.collector.borrow();
         let of_task = |task: &StreamTask| {
             let is_running = task.state != TaskState::Restoring;
@@ -515,16 +529,7 @@ impl TaskRunner {
         };
         let active = self.tasks.values().flat_map(of_task);
         let standby = self.standbys.values().flat_map(StandbyTask::progress);
-        let mut lags: BTreeMap<Arc<str>, BTreeMap<i32, LagInfo>> = BTreeMap::new();
-        for store in active.chain(standby) {
-            let lag = LagInfo {
-                current_offset_position: store.position,
-                end_offset_position: store.end.max(store.position),
-            };
-            let partitions = lags.entry(store.store).or_default();
-            partitions.insert(store.partition.partition, lag);
-        }
-        lags
+        active.chain(standby).collect()
     }
 
     /// The active tasks that have nothing to process, and since when.

@@ -53,7 +53,7 @@ pub(super) struct World {
 
 impl World {
     /// A runner of a task that counts the keys of `in` and ticks into `ticks`.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(&[])
     }
 
@@ -226,7 +226,7 @@ pub(super) fn assigned() -> TaskAssignment {
 }
 
 /// Records with these keys; their values are numbers of a count store, too.
-fn batches(from: i64, keys: &[&str]) -> Vec<RecordBatch> {
+pub(super) fn batches(from: i64, keys: &[&str]) -> Vec<RecordBatch> {
     let mut builder = RecordBatchBuilder::new();
     for key in keys {
         let value = [0; 16];
