@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use eddyline_core::config::StreamsConfig;
-use eddyline_core::dsl::{BufferConfig, Materialized, StreamsBuilder, Suppressed};
+use eddyline_core::config::{StoreType, StreamsConfig};
+use eddyline_core::dsl::{
+    BufferConfig, EmitStrategy, Materialized, SessionWindows, StreamsBuilder, Suppressed,
+    TimeWindows,
+};
 use eddyline_core::metrics::{Metric, MetricValue, to_prometheus};
 use eddyline_core::processor::{
     Cancellable, Processor, ProcessorContext, ProcessorError, PunctuationType, Record,
@@ -188,4 +191,68 @@ fn prometheus_reads_them() {
                 name == "#" || name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
             })
     );
+}
+
+/// Names and tags of stores, as Java's suppliers of them say (`metricsScope`).
+#[test]
+fn stores_have_the_tags_of_java() {
+    let builder = StreamsBuilder::new();
+    let input = builder.stream::<String, String>("in");
+    let minute = Duration::from_secs(60);
+    let windows = TimeWindows::of_size_with_no_grace(minute);
+    let window_store = Materialized::as_store("windows").with_store_type(StoreType::InMemory);
+    input
+        .group_by_key()
+        .windowed_by(windows)
+        .emit_strategy(EmitStrategy::OnWindowClose)
+        .count(window_store);
+    let session_store = Materialized::as_store("sessions").with_store_type(StoreType::InMemory);
+    let gap = SessionWindows::of_inactivity_gap_with_no_grace(minute);
+    input.group_by_key().windowed_by(gap).count(session_store);
+    input
+        .group_by_key()
+        .count(Materialized::as_store("persistent"));
+    let lru = Materialized::as_key_value_store(Stores::lru_map("recent", 10));
+    input.group_by_key().count(lru);
+    let config = StreamsConfig::new("metrics", "localhost:1")
+        .and_then(|config| config.set("metrics.recording.level", "DEBUG"))
+        .expect("a valid configuration");
+    let topology = builder.build().expect("a valid topology");
+    let driver = TopologyTestDriver::new(topology, config).expect("it begins");
+    let words = driver.create_input_topic::<String, String>("in");
+    for (key, timestamp) in [("a", 0), ("b", 1), ("a", 70_000)] {
+        let piped = words.pipe_input_at(key.to_owned(), String::new(), timestamp);
+        piped.expect("it is processed");
+    }
+    let metrics = driver.metrics();
+    let keys = metrics.iter().filter(|metric| metric.name == "num-keys");
+    let keys: BTreeMap<&str, (&str, f64)> = keys
+        .map(|metric| {
+            let mut tags = metric.tags.iter();
+            let (tag, store) = tags
+                .find(|(tag, _)| tag.ends_with("-state-id"))
+                .expect("a store");
+            (&**store, (*tag, metric.value.as_f64().expect("a number")))
+        })
+        .collect();
+    // That of a store on disk is RocksDB's to know.
+    let expected = [
+        ("recent", ("in-memory-lru-state-id", 2.0)),
+        // The first two sessions have expired.
+        ("sessions", ("in-memory-session-state-id", 1.0)),
+        ("windows", ("in-memory-window-state-id", 3.0)),
+    ];
+    assert_eq!(keys, expected.into());
+    let caches = metrics
+        .iter()
+        .filter(|metric| metric.name == "hit-ratio-avg");
+    let caches: Vec<&str> = caches
+        .map(|metric| &*metric.tags["record-cache-id"])
+        .collect();
+    assert!(caches.contains(&"persistent"), "{caches:?}");
+    let emitted = metrics
+        .iter()
+        .find(|metric| metric.name == "window-aggregate-final-emit-total");
+    let emitted = emitted.expect("it emits on close");
+    assert_eq!(emitted.value, MetricValue::Count(2));
 }

@@ -10,7 +10,6 @@ impl World {
         let metrics = self.runner.metrics(self.now, "app-StreamThread-1");
         let task = task.map(|task| task.to_string());
         let found = metrics.into_iter().find(|metric| {
-            assert_eq!(&*metric.tags["thread-id"], "app-StreamThread-1");
             let group = match task {
                 Some(_) => "stream-task-metrics",
                 None => "stream-thread-metrics",
@@ -18,7 +17,9 @@ impl World {
             let tag = metric.tags.get("task-id").map(|task| &**task);
             (metric.group, metric.name) == (group, name) && tag == task.as_deref()
         });
-        found?.value.as_f64()
+        let metric = found?;
+        assert_eq!(&*metric.tags["thread-id"], "app-StreamThread-1");
+        metric.value.as_f64()
     }
 
     fn of_thread(&self, name: &str) -> f64 {
@@ -144,7 +145,7 @@ fn lags_are_shown_by_partition() {
     world.started("in", None);
     world.tell(RunnerMessage::Records {
         partition: TopicPartition::new("in", 0),
-        batches: batches(0, &["a"]),
+        batches: batches(0, &["z"]),
         next_offset: 1,
         log_end: 8,
     });
