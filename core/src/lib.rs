@@ -16,6 +16,7 @@ pub mod config;
 pub mod dsl;
 pub mod error;
 pub mod group;
+pub mod metrics;
 #[doc(hidden)]
 pub mod mutation;
 pub mod net;

@@ -3,6 +3,7 @@
 pub mod admin;
 mod clock;
 mod listeners;
+pub mod metrics;
 #[cfg(feature = "persistent")]
 pub mod persistent;
 pub mod query;

@@ -107,6 +107,7 @@ impl Mailbox {
 
 /// A running stream thread.
 pub(crate) struct StreamThread {
+    pub(crate) name: String,
     mailbox: Mailbox,
     queries: Sender<Job>,
     client: JoinHandle<()>,
@@ -148,6 +149,7 @@ impl StreamThread {
         };
         let client = spawn("-client").spawn(move || run_client(thread))?;
         Ok(Self {
+            name,
             mailbox,
             queries,
             client,
@@ -382,6 +384,12 @@ impl<'a> TaskLoop<'a> {
             }
             Job::Idling(answer) => {
                 let _ = answer.send(self.runner.idling_since());
+                return;
+            }
+            Job::Metrics(answer) => {
+                let now = self.application.clock.now();
+                let name = thread_name(&self.application.config, self.index);
+                let _ = answer.send(self.runner.metrics(now, &name));
                 return;
             }
             Job::Configure(settings) => return self.configure(settings),

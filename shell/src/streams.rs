@@ -20,7 +20,7 @@ use crate::listeners::{
 };
 use crate::storages;
 use crate::stream_thread::{Application, ThreadListener};
-use crate::threads::Shared;
+use crate::threads::{Identity, Shared};
 use crate::tls::Tls;
 
 /// The state of an application (Java: `KafkaStreams.State`).
@@ -43,6 +43,19 @@ pub enum State {
 }
 
 impl State {
+    /// Java's word for it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Created => "CREATED",
+            Self::Rebalancing => "REBALANCING",
+            Self::Running => "RUNNING",
+            Self::PendingShutdown => "PENDING_SHUTDOWN",
+            Self::NotRunning => "NOT_RUNNING",
+            Self::PendingError => "PENDING_ERROR",
+            Self::Error => "ERROR",
+        }
+    }
+
     /// Whether the application has closed, for whatever reason.
     pub const fn is_closed(self) -> bool {
         matches!(self, Self::NotRunning | Self::Error)
@@ -220,7 +233,14 @@ impl KafkaStreams {
         let (storages, process_id) =
             storages::open(&self.topology, &self.config, process_id).map_err(StartError::State)?;
         let topology = Arc::new(self.topology);
+        let identity = Identity {
+            client_id: self.config.client_id().to_owned(),
+            application_id: self.config.application_id().to_owned(),
+            process_id: process_id.to_string(),
+            level: self.config.metrics_recording_level(),
+        };
         let shared = Arc::new(Shared::new(
+            identity,
             Arc::clone(&topology),
             topology.subtopologies(&self.config),
             self.is_paused,

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use eddyline_core::error::StreamsError;
+use eddyline_core::metrics::RecordingLevel;
 use eddyline_core::thread::{ClientEvent, RunnerEvent, ThreadState};
 use eddyline_core::topology::{Subtopology, Topology};
 use eddyline_core::trace::{Level, LogEvent};
@@ -17,6 +18,7 @@ use crate::streams::State;
 
 /// What the application's threads and its owner share.
 pub(crate) struct Shared {
+    pub(crate) identity: Identity,
     topology: Arc<Topology>,
     subtopologies: Vec<Subtopology>,
     inner: Mutex<Inner>,
@@ -24,6 +26,23 @@ pub(crate) struct Shared {
     /// Held by whoever adds or removes threads.
     changing: Mutex<()>,
     listeners: Listeners,
+}
+
+/// Who this instance is, for its metrics.
+pub(crate) struct Identity {
+    pub(crate) client_id: String,
+    pub(crate) application_id: String,
+    pub(crate) process_id: String,
+    pub(crate) level: RecordingLevel,
+}
+
+/// Where the threads are at one time.
+pub(crate) struct Threads {
+    pub(crate) state: State,
+    /// Those that have not ended.
+    pub(crate) alive: Vec<(Arc<StreamThread>, ThreadState)>,
+    /// How many have failed so far.
+    pub(crate) failed: u64,
 }
 
 struct Inner {
@@ -35,6 +54,8 @@ struct Inner {
     to_replace: BTreeSet<usize>,
     /// Threads started so far.
     started: u64,
+    /// Threads that have failed so far.
+    failed: u64,
     is_paused: bool,
     /// To start threads with, until it has closed.
     application: Option<Application>,
@@ -118,12 +139,14 @@ impl Inner {
 
 impl Shared {
     pub(crate) fn new(
+        identity: Identity,
         topology: Arc<Topology>,
         subtopologies: Vec<Subtopology>,
         is_paused: bool,
         listeners: Listeners,
     ) -> Self {
         Self {
+            identity,
             topology,
             subtopologies,
             inner: Mutex::new(Inner {
@@ -132,6 +155,7 @@ impl Shared {
                 error: None,
                 to_replace: BTreeSet::new(),
                 started: 0,
+                failed: 0,
                 is_paused,
                 application: None,
             }),
@@ -338,10 +362,21 @@ impl Shared {
 
     /// The threads that have not ended.
     pub(crate) fn threads(&self) -> Vec<Arc<StreamThread>> {
+        let alive = self.survey().alive.into_iter();
+        alive.map(|(thread, _)| thread).collect()
+    }
+
+    /// How things are.
+    pub(crate) fn survey(&self) -> Threads {
         let inner = self.lock();
         let live = |place: &&Place| place.state != ThreadState::Dead;
         let live = inner.threads.values().filter(live);
-        live.filter_map(|place| place.thread.clone()).collect()
+        let alive = live.filter_map(|place| Some((place.thread.clone()?, place.state)));
+        Threads {
+            state: inner.state,
+            alive: alive.collect(),
+            failed: inner.failed,
+        }
     }
 
     /// Begins to close, whatever the state.
@@ -386,6 +421,7 @@ impl Shared {
 
     /// True asks for the whole application to stop.
     fn failed(&self, thread_index: usize, error: StreamsError) -> bool {
+        self.lock().failed += 1;
         self.log(
             thread_index,
             &LogEvent::new(Level::Error, error.to_string()),

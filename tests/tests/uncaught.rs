@@ -94,6 +94,11 @@ fn a_failed_thread_is_replaced_as_often_as_it_takes() {
     assert_eq!(failures.load(Ordering::SeqCst), 0);
     assert_eq!(streams.wait_for(State::Running, PATIENCE), State::Running);
     assert_eq!(streams.error(), None);
+    let metrics = streams.metrics();
+    let mut failed = metrics.iter();
+    let failed = failed.find(|metric| metric.name == "failed-stream-threads");
+    let failed = failed.expect("the client has it").value.as_f64();
+    assert_eq!(failed, Some(3.0));
     streams.close(PATIENCE).expect("it closes");
 }
 

@@ -50,14 +50,14 @@ pub(super) fn without_effect(key: &str, value: &str) -> Option<&'static str> {
         | "upgrade.from"
         | "group.remote.assignor"
         | "partition.assignment.strategy" => ASSIGNED,
-        "auto.include.jmx.reporter"
-        | "built.in.metrics.version"
-        | "enable.metrics.push"
-        | "log.summary.interval.ms"
-        | "metric.reporters"
-        | "metrics.num.samples"
-        | "metrics.recording.level"
-        | "metrics.sample.window.ms" => "there are no metrics",
+        "auto.include.jmx.reporter" | "enable.metrics.push" | "metric.reporters" => {
+            "metrics are read by the application: see KafkaStreams::metrics"
+        }
+        "built.in.metrics.version" => "metrics have the names of the latest version",
+        "log.summary.interval.ms" => "the log has no summaries: see KafkaStreams::metrics",
+        "metrics.num.samples" | "metrics.sample.window.ms" => {
+            "averages and extremes are over two windows of 30 seconds"
+        }
         "default.key.serde"
         | "default.value.serde"
         | "window.size.ms"

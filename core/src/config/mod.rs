@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::error::ErrorHandlers;
+use crate::metrics::RecordingLevel;
 use crate::mutation::Mutant;
 use crate::types::AutoOffsetReset;
 use crate::wire::Compression;
@@ -145,6 +146,7 @@ macro_rules! streams_config {
             commit_interval_ms: Option<u64>,
             compression_type: Compression,
             metadata_recovery_strategy: MetadataRecoveryStrategy,
+            metrics_recording_level: RecordingLevel,
             pub(crate) mutant: Mutant,
             security: security::SecurityConfig,
             $( $field: $type, )*
@@ -176,6 +178,7 @@ macro_rules! streams_config {
                     commit_interval_ms: None,
                     compression_type: Compression::default(),
                     metadata_recovery_strategy: MetadataRecoveryStrategy::default(),
+                    metrics_recording_level: RecordingLevel::default(),
                     mutant: Mutant::default(),
                     security: security::SecurityConfig::default(),
                     $( $field: $default, )*
@@ -366,6 +369,10 @@ impl StreamsConfig {
             "metadata.recovery.strategy" => {
                 self.metadata_recovery_strategy = MetadataRecoveryStrategy::parse(key, value)?;
             }
+            "metrics.recording.level" => {
+                self.metrics_recording_level = RecordingLevel::parse(value)
+                    .ok_or_else(|| ConfigError::invalid(key, value, "INFO, DEBUG or TRACE"))?;
+            }
             "compression.type" => self.compression_type = parse_compression(key, value)?,
             "default.timestamp.extractor" => {
                 let allowed = "FailOnInvalidTimestamp, LogAndSkipOnInvalidTimestamp, \
@@ -443,6 +450,11 @@ impl StreamsConfig {
     /// Key: `metadata.recovery.strategy`.
     pub const fn metadata_recovery_strategy(&self) -> MetadataRecoveryStrategy {
         self.metadata_recovery_strategy
+    }
+
+    /// Which metrics are shown (key: `metrics.recording.level`).
+    pub const fn metrics_recording_level(&self) -> RecordingLevel {
+        self.metrics_recording_level
     }
 
     /// Key: `default.timestamp.extractor`.

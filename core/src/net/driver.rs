@@ -107,3 +107,18 @@ pub enum ThreadState {
     /// Closed.
     Dead,
 }
+
+impl fmt::Display for ThreadState {
+    /// Java's word.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Created => "CREATED",
+            Self::Starting => "STARTING",
+            Self::PartitionsRevoked => "PARTITIONS_REVOKED",
+            Self::PartitionsAssigned => "PARTITIONS_ASSIGNED",
+            Self::Running => "RUNNING",
+            Self::PendingShutdown => "PENDING_SHUTDOWN",
+            Self::Dead => "DEAD",
+        })
+    }
+}

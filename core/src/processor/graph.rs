@@ -1,5 +1,7 @@
 //! One task's nodes and stores at run time.
 
+mod metrics;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -12,6 +14,7 @@ use super::punctuation::{PunctuationQueue, PunctuationType};
 use super::{ProcessorError, ProcessorMetadata, RecordSink};
 use crate::config::{DefaultTimestampExtractor, StreamsConfig};
 use crate::error::{HandledError, StreamsError};
+use crate::metrics::{Sampled, Volume, record_bytes};
 use crate::query::{QueryFailure, QueryPage, RowPosition, StoreQuery};
 use crate::state::storage::{InMemoryStorageFactory, StorageFactory, TaskStorage};
 use crate::state::{CacheBudget, ChangelogRecord, StateStore};
@@ -20,7 +23,7 @@ use crate::topology::{TopicPattern, Topology};
 use crate::types::{Headers, RecordContext, SourceRecord, TaskId, TopicName, TopicPartition};
 use crate::wire;
 
-use super::task_context::{NodeSlot, StoreSlot, TaskContext, state_error, streams_error};
+use super::task_context::{Measured, NodeSlot, StoreSlot, TaskContext, state_error, streams_error};
 
 /// The stores `ids` of a topology, empty.
 fn build_stores(
@@ -46,6 +49,8 @@ fn build_stores(
             read_only: definition.is_read_only(),
             forwarder: None,
             draining: false,
+            hit_ratio: Sampled::default(),
+            buffered: None,
         }
     };
     ids.iter().map(build).collect()
@@ -74,6 +79,7 @@ fn build_nodes(
                 .collect(),
             fills_global_store: topology.fills_global_store(definition),
             send_old_values: definition.send_old_values,
+            measured: Measured::of(definition, application_id),
         }
     };
     let mut nodes: Vec<NodeSlot> = ids.iter().map(build).collect();
@@ -167,6 +173,9 @@ struct InputSlot {
     timestamp: i64,
     headers: Headers,
     source_record: Option<Arc<SourceRecord>>,
+    size_bytes: usize,
+    /// What was taken of it.
+    consumed: Volume,
 }
 
 /// Names an input partition of a [`ProcessorGraph`].
@@ -269,6 +278,7 @@ impl ProcessorGraph {
         } = task;
         for slot in &mut stores {
             (slot.forwarder, slot.draining) = (None, false);
+            (slot.hit_ratio, slot.buffered) = (Sampled::default(), None);
             if let Some(store) = &mut slot.store {
                 // What comes from the changelog goes in below.
                 store.clear_cache();
@@ -321,6 +331,7 @@ impl ProcessorGraph {
             globals: GlobalStores::default(),
             deferred: VecDeque::new(),
             dropped_records: 0,
+            punctuations: 0,
             last_drop: None,
         };
         Self {
@@ -366,6 +377,8 @@ impl ProcessorGraph {
             timestamp: -1,
             headers: Headers::new(),
             source_record: None,
+            size_bytes: 0,
+            consumed: Volume::default(),
         });
         Ok(Input(self.inputs.len() - 1))
     }
@@ -456,6 +469,12 @@ impl ProcessorGraph {
         match source.load(slot.slot, raw) {
             Ok(timestamp) if timestamp >= 0 => {
                 (slot.offset, slot.timestamp) = (record.offset, timestamp);
+                slot.size_bytes = record_bytes(
+                    slot.partition.topic.as_str(),
+                    record.key.as_deref(),
+                    record.value.as_deref(),
+                    &record.headers,
+                );
                 if task.config.error_handlers().keeps_raw {
                     slot.source_record = Some(Arc::new(handling::source_record(&record)));
                 }
@@ -485,6 +504,7 @@ impl ProcessorGraph {
     pub fn take(&mut self, input: Input) {
         let input = &mut self.inputs[input.0];
         self.next_source = input.node;
+        input.consumed.add(input.size_bytes);
         let context = &mut self.task.context;
         if context.topic.as_ref() != Some(&input.partition.topic) {
             context.topic = Some(input.partition.topic.clone());
@@ -509,6 +529,8 @@ impl ProcessorGraph {
         self.task.begin(now);
         self.task.stream_time = stream_time;
         let node = self.next_source;
+        self.task.measure_latency(node, self.task.context.timestamp);
+        self.task.nodes[node].measured.processed += 1;
         self.run(node, |running, task| match running.as_source() {
             Some(source) => source.forward(task),
             None => Ok(()),
@@ -554,6 +576,7 @@ impl ProcessorGraph {
         let mut any = false;
         while let Some(due) = self.task.punctuators.pop_due(kind, time_ms) {
             any = true;
+            self.task.punctuations += 1;
             self.task.begin(now);
             self.task.context = RecordContext::punctuation(time_ms);
             self.run(due.node, |running, task| {
@@ -578,7 +601,9 @@ impl ProcessorGraph {
         self.task.now = now;
         let mut result = Ok(());
         for store in 0..self.task.stores.len() {
-            if let Some(state) = &mut self.task.stores[store].store {
+            let slot = &mut self.task.stores[store];
+            slot.measure_hits(now.instant);
+            if let Some(state) = &mut slot.store {
                 state.begin_flush();
             }
             let drained = self.task.drain_flushed(store);

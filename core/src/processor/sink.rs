@@ -8,6 +8,7 @@ use super::node::{ErasedNode, Run, Successor, TypedNode};
 use super::punctuation::Cancellable;
 use super::task_context::TaskContext;
 use crate::error::{HandledError, ProductionError, ProductionFailure, StreamsError};
+use crate::metrics::record_bytes;
 use crate::serde::{SerdeError, SerdeRef};
 use crate::topology::NodeFactory;
 use crate::types::{Headers, RecordContext, TaskId, TopicName, TopicPartition};
@@ -202,6 +203,32 @@ impl<K: 'static, V: 'static> Run<K, V> for SinkNode<K, V> {
         node: usize,
         record: Record<K, V>,
     ) -> Result<(), ProcessorError> {
+        let timestamp = record.timestamp;
+        self.write(task, node, record)?;
+        task.measure_latency(node, timestamp);
+        Ok(())
+    }
+
+    fn punctuate(
+        &mut self,
+        _: &mut TaskContext,
+        _: usize,
+        _: Cancellable,
+        _: i64,
+    ) -> Result<(), ProcessorError> {
+        Ok(())
+    }
+
+    fn close(&mut self) {}
+}
+
+impl<K: 'static, V: 'static> SinkNode<K, V> {
+    fn write(
+        &self,
+        task: &mut TaskContext,
+        node: usize,
+        record: Record<K, V>,
+    ) -> Result<(), ProcessorError> {
         let extracted;
         let topic = match (&self.topic, &self.options.topic) {
             (_, SinkTopic::Extracted(extractor)) => {
@@ -241,18 +268,6 @@ impl<K: 'static, V: 'static> Run<K, V> for SinkNode<K, V> {
         }
         Ok(())
     }
-
-    fn punctuate(
-        &mut self,
-        _: &mut TaskContext,
-        _: usize,
-        _: Cancellable,
-        _: i64,
-    ) -> Result<(), ProcessorError> {
-        Ok(())
-    }
-
-    fn close(&mut self) {}
 }
 
 /// A record as its serdes wrote it, into the scratch bytes of the task.
@@ -387,7 +402,23 @@ impl TaskContext {
                 };
                 self.handle_production(node, &error)
             }
-            sent => Ok(sent?),
+            sent => {
+                sent?;
+                self.count_produced(node, topic, written);
+                Ok(())
+            }
+        }
+    }
+
+    #[inline]
+    fn count_produced(&mut self, node: usize, topic: &TopicName, written: Written) {
+        let (key, value) = self.scratch.split_at(written.key_end);
+        let headers = &self.context.headers;
+        let bytes = record_bytes(topic.as_str(), Some(key), Some(value), headers);
+        let produced = &mut self.nodes[node].measured.produced;
+        match produced.get_mut(topic) {
+            Some(volume) => volume.add(bytes),
+            None => produced.entry(topic.clone()).or_default().add(bytes),
         }
     }
 }

@@ -14,8 +14,10 @@ use super::{
 };
 use crate::config::StreamsConfig;
 use crate::error::StreamsError;
+use crate::metrics::{Definition, Sampled, Volume};
 use crate::state::{FlushedEntry, StateError, StateStore};
 use crate::time::{Now, StreamTime, WallClock};
+use crate::topology::NodeDefinition;
 use crate::types::{RecordContext, TaskId, TopicName, TopicPartition};
 
 /// Turns a flushed cache entry into a typed change for the children of the store's processor.
@@ -36,6 +38,21 @@ pub(super) struct NodeSlot {
     pub(super) stores: Vec<usize>,
     pub(super) fills_global_store: bool,
     pub(super) send_old_values: bool,
+    pub(super) measured: Measured,
+}
+
+/// What is measured of sources and sinks; of a processor between them nothing is, as in Java.
+#[derive(Default)]
+pub(super) struct Measured {
+    pub(super) is_sink: bool,
+    /// Records that a source forwarded.
+    pub(super) processed: u64,
+    /// How old records were, in milliseconds, when the task had them.
+    pub(super) latency: Sampled,
+    /// What a suppression, or an aggregation that emits on close, let go.
+    pub(super) emitted: Option<(&'static Definition, u64)>,
+    /// What a sink wrote.
+    pub(super) produced: BTreeMap<TopicName, Volume>,
 }
 
 pub(super) struct StoreSlot {
@@ -47,6 +64,32 @@ pub(super) struct StoreSlot {
     pub(super) forwarder: Option<(usize, Rc<dyn ForwardFlushed>)>,
     /// True while flushed entries are being forwarded: a write from downstream only queues more.
     pub(super) draining: bool,
+    /// What part of the reads of its cache found something, of the reads between two flushes.
+    pub(super) hit_ratio: Sampled,
+    /// Of the buffer of a suppression.
+    pub(super) buffered: Option<Box<Buffered>>,
+}
+
+/// How full the buffer of a suppression was.
+#[derive(Default)]
+pub(super) struct Buffered {
+    pub(super) count: Sampled,
+    pub(super) size_bytes: Sampled,
+}
+
+impl Measured {
+    /// Nothing so far, of a node with this definition.
+    pub(super) fn of(definition: &NodeDefinition, application_id: &str) -> Self {
+        let topic = definition.sink_topic(application_id);
+        Self {
+            is_sink: definition.kind.is_sink(),
+            produced: topic
+                .into_iter()
+                .map(|topic| (topic, Volume::default()))
+                .collect(),
+            ..Self::default()
+        }
+    }
 }
 
 /// A record for a node that is running already: see [`TaskContext::deliver`].
@@ -73,6 +116,8 @@ pub(crate) struct TaskContext {
     pub(super) globals: GlobalStores,
     pub(super) deferred: VecDeque<(usize, Deferred)>,
     pub(super) dropped_records: u64,
+    /// How often a punctuator was called.
+    pub(super) punctuations: u64,
     pub(super) last_drop: Option<String>,
 }
 
@@ -112,6 +157,34 @@ impl TaskContext {
                 self.id
             )
         });
+    }
+
+    /// Takes how old a record of `timestamp` is at a source or a sink (KIP-613).
+    #[inline]
+    pub(super) fn measure_latency(&mut self, node: usize, timestamp: i64) {
+        let latency_ms = self.system_time.0.saturating_sub(timestamp);
+        let latency = &mut self.nodes[node].measured.latency;
+        latency.record(self.now.instant, latency_ms as f64);
+    }
+
+    /// What [`count_emitted`](Self::count_emitted) counts at `node`.
+    pub(crate) fn begin_emitting(&mut self, node: usize, metric: &'static Definition) {
+        self.nodes[node].measured.emitted = Some((metric, 0));
+    }
+
+    /// A record goes on that was held back until now.
+    pub(crate) fn count_emitted(&mut self, node: usize) {
+        if let Some((_, emitted)) = &mut self.nodes[node].measured.emitted {
+            *emitted += 1;
+        }
+    }
+
+    /// Takes how full a buffer is, of records and bytes.
+    pub(crate) fn measure_buffer(&mut self, store: usize, (records, bytes): (usize, usize)) {
+        let now = self.now.instant;
+        let buffered = self.stores[store].buffered.get_or_insert_default();
+        buffered.count.record(now, records as f64);
+        buffered.size_bytes.record(now, bytes as f64);
     }
 
     pub(super) fn node_name(&self, node: usize) -> &Arc<str> {

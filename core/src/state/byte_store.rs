@@ -26,6 +26,15 @@ pub trait ByteKeyValueStore {
         false
     }
 
+    /// See [`StateStore::state_id_tag`](super::StateStore::state_id_tag).
+    fn state_id_tag(&self) -> &'static str {
+        if self.is_persistent() {
+            "rocksdb-state-id"
+        } else {
+            "in-memory-state-id"
+        }
+    }
+
     /// The value of `key`.
     fn get(&self, key: &[u8]) -> Result<Option<StoreBytes>, StateError>;
 

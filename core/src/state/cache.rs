@@ -1,5 +1,6 @@
 //! The record cache of one store (Java: `NamedCache`, one name of a `ThreadCache`).
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::budget::CacheBudget;
@@ -41,6 +42,16 @@ pub struct RecordCache {
     topics: Topics,
     source_records: SourceRecords,
     budget: CacheBudget,
+    reads: Cell<CacheReads>,
+}
+
+/// Reads of single keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheReads {
+    /// Those that the cache knew something of.
+    pub hits: u64,
+    /// Those that went on to the rows.
+    pub misses: u64,
 }
 
 /// An entry that leaves the dirty state.
@@ -117,6 +128,7 @@ impl RecordCache {
             topics: Topics::default(),
             source_records: SourceRecords::default(),
             budget,
+            reads: Cell::default(),
         }
     }
 
@@ -148,8 +160,19 @@ impl RecordCache {
     /// What is known of `key`: `None` nothing, `Some(None)` that it was deleted. Promotes it.
     #[inline]
     pub fn get(&self, key: &[u8]) -> Option<Option<&StoreBytes>> {
-        let slot = self.entries.find(key)?;
-        Some(self.read(slot))
+        let slot = self.entries.find(key);
+        let CacheReads { hits, misses } = self.reads.get();
+        let is_hit = u64::from(slot.is_some());
+        self.reads.set(CacheReads {
+            hits: hits + is_hit,
+            misses: misses + 1 - is_hit,
+        });
+        Some(self.read(slot?))
+    }
+
+    /// How often it was read since the last call.
+    pub fn take_reads(&self) -> CacheReads {
+        self.reads.take()
     }
 
     /// Stages a write, `None` a tombstone, made by the record of `context`; then begins to evict

@@ -50,6 +50,10 @@ impl LruMap {
 }
 
 impl ByteKeyValueStore for LruMap {
+    fn state_id_tag(&self) -> &'static str {
+        "in-memory-lru-state-id"
+    }
+
     fn get(&self, key: &[u8]) -> Result<Option<StoreBytes>, StateError> {
         let Some(slot) = self.rows.find(key) else {
             return Ok(None);

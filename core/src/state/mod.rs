@@ -63,7 +63,7 @@ pub use self::byte_store::{
     prefix_end,
 };
 pub use self::bytes::StoreBytes;
-pub use self::cache::{CachedEntry, RecordCache};
+pub use self::cache::{CacheReads, CachedEntry, RecordCache};
 pub use self::changelog::{ChangelogBuffer, ChangelogEntry};
 pub use self::handle::{StoreHandle, StoreName};
 pub use self::key_value::{
@@ -105,6 +105,20 @@ pub trait StateStore: Any {
     /// True when writes stay in the record cache until a flush.
     fn is_cached(&self) -> bool {
         false
+    }
+
+    /// The record cache, where there is one.
+    fn cache(&self) -> Option<&RecordCache> {
+        None
+    }
+
+    /// The tag that its metrics have its name under: its kind and `-state-id` (Java: `metricsScope`).
+    fn state_id_tag(&self) -> &'static str {
+        if self.is_persistent() {
+            "rocksdb-state-id"
+        } else {
+            "in-memory-state-id"
+        }
     }
 
     /// True when the rows are in the storage of the task (Java: `StateStore.persistent`).

@@ -7,7 +7,7 @@ use super::byte_store::{
     ByteBounds, ByteKeyValueStore, ByteRows, Direction, prefix_bounds, prefix_end,
 };
 use super::bytes::StoreBytes;
-use super::cache::CachedEntry;
+use super::cache::{CachedEntry, RecordCache};
 use super::changelog::ChangelogEntry;
 use super::layers::Layers;
 use super::merged::MergedRows;
@@ -70,6 +70,16 @@ impl KeyValueBytesStore {
     /// True when writes stay in the record cache until a flush.
     pub fn is_cached(&self) -> bool {
         self.layers.is_cached()
+    }
+
+    /// The record cache, where there is one.
+    pub fn cache(&self) -> Option<&RecordCache> {
+        self.layers.cache.as_ref()
+    }
+
+    /// See [`StateStore::state_id_tag`](super::StateStore::state_id_tag).
+    pub fn state_id_tag(&self) -> &'static str {
+        self.rows.state_id_tag()
     }
 
     /// What the values are made of.

@@ -31,6 +31,14 @@ macro_rules! typed_state_store {
                 self.bytes.is_cached()
             }
 
+            fn cache(&self) -> Option<&crate::state::RecordCache> {
+                self.bytes.cache()
+            }
+
+            fn state_id_tag(&self) -> &'static str {
+                self.bytes.state_id_tag()
+            }
+
             fn is_persistent(&self) -> bool {
                 self.bytes.rows().is_persistent()
             }

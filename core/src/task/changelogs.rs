@@ -230,6 +230,18 @@ impl Changelogs {
         reading.map(|c| (c.progress(), c.restored))
     }
 
+    /// Records that were applied since reading began.
+    pub(super) fn applied(&self) -> u64 {
+        self.0.iter().map(|changelog| changelog.restored).sum()
+    }
+
+    /// How many offsets are left up to the ends.
+    pub(super) fn remaining(&self) -> u64 {
+        let reading = self.0.iter().filter(|changelog| !changelog.done);
+        let left = reading.filter_map(|changelog| Some(changelog.end? - changelog.position));
+        left.map(|left| u64::try_from(left).unwrap_or(0)).sum()
+    }
+
     /// True when every changelog was read to its end.
     pub(super) fn is_complete(&self) -> bool {
         self.0.iter().all(|changelog| changelog.done)

@@ -3,6 +3,7 @@
 use super::record_queue::{Head, Readiness, RecordQueue};
 use crate::collections::JavaHeap;
 use crate::error::StreamsError;
+use crate::metrics::{Metrics, Sampled, names};
 use crate::processor::{ProcessorGraph, ProcessorMetadata};
 use crate::time::{Instant, Now, StreamTime};
 use crate::types::{OffsetAndMetadata, TopicPartition};
@@ -19,6 +20,12 @@ pub(super) struct PartitionGroup {
     max_task_idle_ms: Option<u64>,
     /// The task has records and waits until then for others.
     idle_until: Option<Instant>,
+    /// The next record is processed although a partition is empty, which was waited for.
+    is_enforced: bool,
+    /// How often that was so.
+    enforced: u64,
+    /// How far records were behind stream time, in milliseconds.
+    lateness: Sampled,
 }
 
 impl PartitionGroup {
@@ -41,6 +48,9 @@ impl PartitionGroup {
             stream_time: StreamTime::UNKNOWN,
             max_task_idle_ms: u64::try_from(max_task_idle_ms).ok().filter(|_| merges),
             idle_until: None,
+            is_enforced: false,
+            enforced: 0,
+            lateness: Sampled::default(),
         })
     }
 
@@ -110,6 +120,7 @@ impl PartitionGroup {
         if is_fetching || self.by_time.is_empty() {
             return false;
         }
+        self.is_enforced = idle_until.is_some();
         self.idle_until = idle_until.filter(|until| *until > now);
         self.idle_until.is_none()
     }
@@ -141,7 +152,10 @@ impl PartitionGroup {
         if let Some(timestamp) = head.timestamp {
             graph.take(queue.input());
             self.stream_time.advance_to(timestamp);
+            let late_ms = self.stream_time.0 - timestamp;
+            self.lateness.record(now.instant, late_ms as f64);
         }
+        self.enforced += u64::from(self.is_enforced);
         queue.advance(now, graph)?;
         self.offer(at);
         Ok(Some(head))
@@ -175,6 +189,20 @@ impl PartitionGroup {
     ) -> Vec<(TopicPartition, OffsetAndMetadata)> {
         let of = |queue: &RecordQueue| Some((queue.partition.clone(), queue.position(processors)?));
         self.queues.iter().filter_map(of).collect()
+    }
+
+    /// How far each partition was not fetched, as far as that is known.
+    pub(super) fn lags(&self) -> impl Iterator<Item = (&TopicPartition, i64)> {
+        let queues = self.queues.iter();
+        queues.filter_map(|queue| Some((&queue.partition, queue.lag()?)))
+    }
+
+    pub(super) fn collect_metrics(&self, now: Instant, metrics: &mut Metrics) {
+        metrics.count(&names::TASK_ENFORCED_PROCESSING_TOTAL, self.enforced);
+        metrics.number(&names::TASK_RECORD_LATENESS_AVG, self.lateness.avg(now));
+        metrics.number(&names::TASK_RECORD_LATENESS_MAX, self.lateness.max(now));
+        let buffered: usize = self.queues.iter().map(RecordQueue::buffered_records).sum();
+        metrics.number(&names::TASK_ACTIVE_BUFFER_COUNT, buffered as f64);
     }
 
     pub(super) fn take_consumed(&mut self) -> Vec<(TopicPartition, usize)> {

@@ -183,6 +183,23 @@ impl RecordQueue {
         Ok(())
     }
 
+    /// How far the end of the log is behind what was fetched; `None` before the first fetch.
+    pub(super) fn lag(&self) -> Option<i64> {
+        (self.log_end >= 0).then(|| (self.log_end - self.next_offset).max(0))
+    }
+
+    /// Records that were fetched and not processed yet; those at the front of the first batch that
+    /// were not asked for count as well.
+    pub(super) fn buffered_records(&self) -> usize {
+        let waiting = self.batches.iter().map(|batch| batch.header().record_count);
+        let waiting: usize = waiting
+            .map(|count| usize::try_from(count).unwrap_or(0))
+            .sum();
+        let current = self.current.as_ref();
+        let current = current.map_or(0, |(records, ..)| records.size_hint().0);
+        usize::from(self.head.is_some()) + current + waiting
+    }
+
     /// Bytes of batches that were used up since the last call.
     pub(super) const fn take_consumed_bytes(&mut self) -> usize {
         std::mem::replace(&mut self.consumed_bytes, 0)

@@ -2,6 +2,7 @@
 
 use super::changelogs::{ChangelogPosition, Changelogs, RestoreProgress};
 use crate::error::StreamsError;
+use crate::metrics::{Metrics, names};
 use crate::processor::ProcessorGraph;
 use crate::types::{TaskId, TopicPartition};
 use crate::wire::RecordBatch;
@@ -124,6 +125,13 @@ impl StandbyTask {
     /// When it cannot be written.
     pub fn commit(&self) -> Result<(), StreamsError> {
         self.changelogs.commit(&self.graph, true)
+    }
+
+    /// Adds what is measured of it.
+    pub(crate) fn collect_metrics(&self, metrics: &mut Metrics) {
+        metrics.with_tag("task-id", self.id.to_string(), |metrics| {
+            metrics.count(&names::TASK_UPDATE_TOTAL, self.changelogs.applied());
+        });
     }
 
     /// Its stores.

@@ -4,6 +4,7 @@ use super::changelogs::{ChangelogPosition, Changelogs, RestoreProgress};
 use super::partition_group::PartitionGroup;
 use super::{StandbyTask, TaskState};
 use crate::error::{HandledError, StreamsError};
+use crate::metrics::{Metrics, names};
 use crate::processor::{ProcessorGraph, PunctuationType};
 use crate::query::{Position, QueryFailure, QueryPage, RowPosition, StoreQuery};
 use crate::state::storage::TaskStorage;
@@ -198,6 +199,11 @@ impl StreamTask {
         &mut self.graph
     }
 
+    /// How many records of each input are known of and were not fetched yet.
+    pub(crate) fn input_lags(&self) -> impl Iterator<Item = (&TopicPartition, i64)> {
+        self.group.lags()
+    }
+
     /// True when every changelog was read to its end.
     pub fn is_restored(&self) -> bool {
         self.changelogs.is_complete()
@@ -287,18 +293,19 @@ impl StreamTask {
         Ok(processed)
     }
 
-    /// Calls the punctuators of a kind that are due.
+    /// Calls the punctuators of a kind that are due; true when one was.
     ///
     /// # Errors
     /// Whatever a processor fails with.
-    pub fn punctuate(&mut self, kind: PunctuationType, now: Now) -> Result<(), StreamsError> {
-        if self.state == TaskState::Running {
-            let stream_time = self.group.stream_time();
-            let punctuated = self.graph.punctuate(kind, now, stream_time)?;
-            self.commit_needed |= punctuated;
-            self.is_dirty |= punctuated;
+    pub fn punctuate(&mut self, kind: PunctuationType, now: Now) -> Result<bool, StreamsError> {
+        if self.state != TaskState::Running {
+            return Ok(false);
         }
-        Ok(())
+        let stream_time = self.group.stream_time();
+        let punctuated = self.graph.punctuate(kind, now, stream_time)?;
+        self.commit_needed |= punctuated;
+        self.is_dirty |= punctuated;
+        Ok(punctuated)
     }
 
     pub(crate) fn next_wall_clock_punctuation(&self) -> Option<WallClock> {
@@ -378,6 +385,24 @@ impl StreamTask {
 
     pub(crate) fn take_drop_reason(&mut self) -> Option<String> {
         self.graph.take_drop_reason()
+    }
+
+    /// Adds what is measured of the task, its sources, sinks and stores (Java: `TaskMetrics` and what
+    /// is below).
+    pub fn collect_metrics(&self, now: Instant, metrics: &mut Metrics) {
+        metrics.with_tag("task-id", self.id.to_string(), |metrics| {
+            metrics.count(&names::TASK_PROCESS_TOTAL, self.graph.processed());
+            metrics.count(&names::TASK_PUNCTUATE_TOTAL, self.graph.punctuations());
+            let dropped = self.graph.dropped_records();
+            metrics.count(&names::TASK_DROPPED_RECORDS_TOTAL, dropped);
+            self.group.collect_metrics(now, metrics);
+            let cached = self.graph.cached_bytes() as f64;
+            metrics.number(&names::TASK_CACHE_SIZE_BYTES_TOTAL, cached);
+            let remaining = self.changelogs.remaining() as f64;
+            metrics.number(&names::TASK_RESTORE_REMAINING_RECORDS_TOTAL, remaining);
+            metrics.count(&names::TASK_RESTORE_TOTAL, self.changelogs.applied());
+            self.graph.collect_metrics(now, metrics);
+        });
     }
 
     /// Closes the processors; a dirty close also empties caches and stores without a trace.

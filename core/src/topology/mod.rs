@@ -265,6 +265,10 @@ impl NodeKind {
     pub(crate) const fn is_source(&self) -> bool {
         matches!(self, Self::Source(_) | Self::PatternSource(_))
     }
+
+    pub(crate) const fn is_sink(&self) -> bool {
+        matches!(self, Self::Sink(_) | Self::DynamicSink(_))
+    }
 }
 
 pub(crate) struct NodeDefinition {
@@ -297,12 +301,16 @@ impl NodeDefinition {
         }
     }
 
-    fn instantiate(&self, application_id: &str) -> Box<dyn ErasedNode> {
-        let topic = match &self.kind {
+    /// Where a sink writes, unless it chooses a topic for each record.
+    pub(crate) fn sink_topic(&self, application_id: &str) -> Option<TopicName> {
+        match &self.kind {
             NodeKind::Sink(topic) => Some(topic.resolve(application_id)),
             _ => None,
-        };
-        (self.factory)(topic)
+        }
+    }
+
+    fn instantiate(&self, application_id: &str) -> Box<dyn ErasedNode> {
+        (self.factory)(self.sink_topic(application_id))
     }
 
     fn fills_global_store(&self, stores: &[StoreDefinition]) -> bool {

@@ -1,15 +1,12 @@
 //! What the threads of this instance do (KIP-224).
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_channel::unbounded;
 use eddyline_core::thread::ThreadMetadata;
 
-use super::{IS_STREAM_THREAD, Job};
+use super::{IS_STREAM_THREAD, Job, PATIENCE};
 use crate::streams::RunningStreams;
-
-/// How long user code may keep threads from saying what they idle for.
-const PATIENCE: Duration = Duration::from_millis(500);
 
 impl RunningStreams {
     /// The stream threads of this instance that have not ended, with their tasks (Java:

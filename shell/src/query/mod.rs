@@ -14,8 +14,10 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_channel::{Sender, unbounded};
+use eddyline_core::metrics::Metric;
 use eddyline_core::query::{
     PartitionPage, Position, PositionBound, Query, QueryFailure, RowPosition, StoreQuery,
 };
@@ -139,6 +141,7 @@ pub(crate) enum Job {
     Query(Box<QueryJob>),
     Lags(Sender<Lags>),
     Idling(Sender<BTreeMap<TaskId, WallClock>>),
+    Metrics(Sender<Vec<Metric>>),
     Configure(Settings),
 }
 
@@ -160,6 +163,9 @@ pub(crate) struct QueryJob {
 /// Rows of one page: a fraction of a millisecond of a stream thread's time.
 const PAGE_ROWS: usize = 512;
 
+/// How long user code may keep threads from telling of themselves.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(500);
+
 thread_local! {
     /// This thread runs tasks: waiting for an answer of its own would be for ever.
     static IS_STREAM_THREAD: Cell<bool> = const { Cell::new(false) };
@@ -168,6 +174,11 @@ thread_local! {
 /// Marks the calling thread as one that runs tasks.
 pub(crate) fn mark_stream_thread() {
     IS_STREAM_THREAD.set(true);
+}
+
+/// Whether the calling thread is one that runs tasks.
+pub(crate) fn is_stream_thread() -> bool {
+    IS_STREAM_THREAD.get()
 }
 
 /// A question to all stream threads.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use eddyline_core::config::StreamsConfig;
 use eddyline_core::error::StreamsError;
+use eddyline_core::metrics::{Metric, Metrics};
 use eddyline_core::processor::{ProcessorGraph, PunctuationType, RecordSink};
 use eddyline_core::state::{CacheBudget, StateStore};
 use eddyline_core::task::{GlobalTask, StreamTask, TaskState};
@@ -382,6 +383,15 @@ impl Engine {
             });
         }
         names
+    }
+
+    pub(super) fn metrics(&self) -> Vec<Metric> {
+        let level = self.config.metrics_recording_level();
+        let mut metrics = Metrics::of_thread(level, "main");
+        for task in &self.tasks {
+            task.collect_metrics(self.now.instant, &mut metrics);
+        }
+        metrics.into_vec()
     }
 
     pub(super) fn dropped_records(&self) -> u64 {

@@ -57,6 +57,8 @@ mod failing_closure_tests;
 #[cfg(test)]
 mod global_failure_tests;
 mod input;
+#[cfg(test)]
+mod metrics_tests;
 mod output;
 #[cfg(test)]
 mod partitioner_tests;
@@ -76,6 +78,7 @@ use std::time::Duration;
 
 use eddyline_core::config::StreamsConfig;
 use eddyline_core::error::StreamsError;
+use eddyline_core::metrics::Metric;
 use eddyline_core::serde::{DefaultSerde, SerdeError, SerdeRef};
 use eddyline_core::state::StateError;
 use eddyline_core::time::WallClock;
@@ -316,6 +319,12 @@ impl TopologyTestDriver {
     /// The names of all stores.
     pub fn state_store_names(&self) -> BTreeSet<String> {
         self.engine.borrow().state_store_names()
+    }
+
+    /// What is measured of the tasks there are, as of the thread `main`, as far as
+    /// `metrics.recording.level` goes (Java: `metrics`).
+    pub fn metrics(&self) -> Vec<Metric> {
+        self.engine.borrow().metrics()
     }
 
     /// How many records no operator could take (Java: `dropped-records-total`).

@@ -12,6 +12,7 @@ use self::config::{Until, WhenFull};
 use super::graph::{GraphNode, Rows, SourceNodes};
 use super::table::KTable;
 use super::value_getter::{MakeView, Row, ValueGetter, ValueGetterSupplier, View, not_versioned};
+use crate::metrics::names;
 use crate::processor::{Change, Processor, ProcessorContext, ProcessorError, Record, TaskContext};
 use crate::serde::DefaultSerde;
 use crate::state::{Eviction, StoreBuilder, TimeOrderedKeyValueChangeBuffer, ValueAndTimestamp};
@@ -160,6 +161,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Suppress<K, V> {
             return Ok(());
         }
         let (task, node) = context.parts();
+        task.count_emitted(node);
         let timestamp = evicted.context.timestamp;
         let before = std::mem::replace(&mut task.context, evicted.context);
         let record = Record::new(evicted.key, Change::new(new, old), timestamp);
@@ -167,6 +169,11 @@ impl<K: Clone + 'static, V: Clone + 'static> Suppress<K, V> {
         task.context = before;
         result
     }
+}
+
+/// The records and bytes in a buffer.
+fn fill_of<K: 'static, V: 'static>(buffer: &Buffer<K, V>) -> (usize, usize) {
+    (buffer.num_records(), buffer.buffer_size())
 }
 
 impl<K: Clone + 'static, V: Clone + 'static> Processor<K, Change<V>, K, Change<V>>
@@ -178,6 +185,9 @@ impl<K: Clone + 'static, V: Clone + 'static> Processor<K, Change<V>, K, Change<V
     ) -> Result<(), ProcessorError> {
         let (task, node) = context.parts();
         self.store = task.store_index(node, &self.store_name)?;
+        task.begin_emitting(node, &names::NODE_SUPPRESSION_EMIT_TOTAL);
+        let held = task.with_store(self.store, |buffer: &mut Buffer<K, V>, _| fill_of(buffer))?;
+        task.measure_buffer(self.store, held);
         Ok(())
     }
 
@@ -189,18 +199,27 @@ impl<K: Clone + 'static, V: Clone + 'static> Processor<K, Change<V>, K, Change<V
         self.observed_stream_time = self.observed_stream_time.max(record.timestamp);
         let (task, _) = context.parts();
         let (time, Change { new, old, .. }) = (self.time, &record.value);
-        let mut next = task.with_store(self.store, |buffer: &mut Buffer<K, V>, context| {
-            let time = time(context, &record.key);
-            buffer.put(time, &record.key, new.as_ref(), old.as_ref(), context)?;
-            self.next(buffer)
-        })??;
+        let (mut next, held) =
+            task.with_store(self.store, |buffer: &mut Buffer<K, V>, context| {
+                let time = time(context, &record.key);
+                buffer.put(time, &record.key, new.as_ref(), old.as_ref(), context)?;
+                Ok::<_, ProcessorError>((self.next(buffer)?, fill_of(buffer)))
+            })??;
+        task.measure_buffer(self.store, held);
+        let mut left = None;
         while let Some(evicted) = next {
             self.emit(context, evicted)?;
             let (task, _) = context.parts();
-            next = task.with_store(self.store, |buffer: &mut Buffer<K, V>, _| {
-                buffer.remove_first();
-                self.next(buffer)
-            })??;
+            let (following, held) =
+                task.with_store(self.store, |buffer: &mut Buffer<K, V>, _| {
+                    buffer.remove_first();
+                    Ok::<_, ProcessorError>((self.next(buffer)?, fill_of(buffer)))
+                })??;
+            (next, left) = (following, Some(held));
+        }
+        if let Some(left) = left {
+            let (task, _) = context.parts();
+            task.measure_buffer(self.store, left);
         }
         Ok(())
     }

@@ -132,8 +132,7 @@ where
         })??;
         for (key, row) in rows {
             let timestamp = key.window.end;
-            let change = Change::new(Some(row), None);
-            self.table.forward(task, key, change, timestamp)?;
+            self.table.forward_final(task, key, row, timestamp)?;
         }
         self.table.set_emitted_to(task, close_time);
         Ok(())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::emit::EmitFinal;
 use super::windows::EmitStrategy;
+use crate::metrics::names;
 use crate::processor::{Change, ForwardFlushed, ProcessorError, Record, TaskContext};
 use crate::serde::SerdeRef;
 use crate::state::{FlushedEntry, SessionStore, TimestampedWindowStore, ValueAndTimestamp};
@@ -53,6 +54,7 @@ impl<K: Clone + 'static, A: Clone + 'static> WindowedTable<K, A> {
         self.store = task.store_index(node, &self.name)?;
         if self.strategy == EmitStrategy::OnWindowClose {
             self.emit_final = Some(EmitFinal::new(task));
+            task.begin_emitting(node, &names::NODE_WINDOW_AGGREGATE_FINAL_EMIT_TOTAL);
             return Ok(());
         }
         self.forwards = !task.is_cached(self.store);
@@ -120,10 +122,21 @@ impl<K: Clone + 'static, A: Clone + 'static> WindowedTable<K, A> {
                 store.fetch_all(from, to).collect::<Result<Vec<_>, _>>()
             })??;
         for (key, row) in rows {
-            let change = Change::new(Some(row.value), None);
-            self.forward(task, key, change, row.timestamp)?;
+            self.forward_final(task, key, row.value, row.timestamp)?;
         }
         Ok(())
+    }
+
+    /// Forwards a row that is final.
+    pub(super) fn forward_final(
+        &self,
+        task: &mut TaskContext,
+        key: Windowed<K>,
+        value: A,
+        timestamp: i64,
+    ) -> Result<(), ProcessorError> {
+        task.count_emitted(self.node);
+        self.forward(task, key, Change::new(Some(value), None), timestamp)
     }
 
     /// Forwards the change of a session, which has no headers (as in Java).

@@ -275,6 +275,10 @@ impl<K: 'static, V: 'static> StateStore for TimeOrderedKeyValueChangeBuffer<K, V
         self.log.is_some()
     }
 
+    fn state_id_tag(&self) -> &'static str {
+        "in-memory-suppression-state-id"
+    }
+
     fn set_changelog_topic(&mut self, topic: &TopicName) {
         self.serdes.set_topic(topic);
     }

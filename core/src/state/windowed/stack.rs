@@ -96,6 +96,21 @@ impl WindowBytesStore {
         self.layers.is_cached()
     }
 
+    /// The record cache, where there is one.
+    pub fn cache(&self) -> Option<&RecordCache> {
+        self.layers.cache.as_ref()
+    }
+
+    /// See [`StateStore::state_id_tag`](super::super::StateStore::state_id_tag).
+    pub fn state_id_tag(&self) -> &'static str {
+        match (self.options.schema, self.rows.is_persistent()) {
+            (KeySchema::Window, false) => "in-memory-window-state-id",
+            (KeySchema::Window, true) => "rocksdb-window-state-id",
+            (KeySchema::Session, false) => "in-memory-session-state-id",
+            (KeySchema::Session, true) => "rocksdb-session-state-id",
+        }
+    }
+
     /// What the store is made of.
     pub fn options(&self) -> WindowStoreOptions {
         self.options

@@ -58,6 +58,7 @@ impl TaskRunner {
         {
             offsets.extend(task.prepare_commit(now)?);
         }
+        self.counters.commit_began = now.instant;
         let barrier = None;
         self.commit = CommitPhase::Flushing { barrier, offsets };
         self.advance_commit();

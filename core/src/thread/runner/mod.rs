@@ -8,6 +8,7 @@ mod assignment;
 mod commit;
 mod globals;
 mod input;
+mod metrics;
 mod query;
 mod refused;
 mod settings;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use self::assignment::Control;
 use self::commit::CommitPhase;
+use self::metrics::Counters;
 pub use self::query::TaskQuery;
 use self::standby::Kept;
 pub use self::standby::SuspendReason;
@@ -170,6 +172,7 @@ pub struct TaskRunner {
     next_cleanup: Instant,
     last_polled: Option<Instant>,
     now: Now,
+    counters: Counters,
     tickets: u64,
     closed: bool,
     messages: VecDeque<ToClient>,
@@ -212,6 +215,7 @@ impl TaskRunner {
             next_cleanup: now.instant.plus_ms(config.state_cleanup_delay_ms()),
             last_polled: None,
             now,
+            counters: Counters::new(now),
             tickets: 0,
             closed: false,
             messages: VecDeque::new(),
@@ -329,6 +333,7 @@ impl TaskRunner {
             return false;
         }
         self.set_now(now);
+        self.counters.polls += 1;
         self.poll(now.instant);
         match self.run(now, budget) {
             Ok(more) => {
@@ -351,6 +356,7 @@ impl TaskRunner {
         self.may_process = self.may_process();
         if self.may_process {
             let processed = self.process(now, budget.max_records)?;
+            self.counters.processed(now.instant, processed);
             self.punctuate(now)?;
             let mut tasks = self.tasks.values_mut();
             let waiting = tasks.any(|task| task.can_process(now));
@@ -433,10 +439,12 @@ impl TaskRunner {
     }
 
     fn punctuate(&mut self, now: Now) -> Result<(), StreamsError> {
+        let mut punctuated = false;
         for task in self.tasks.values_mut() {
-            task.punctuate(PunctuationType::StreamTime, now)?;
-            task.punctuate(PunctuationType::WallClockTime, now)?;
+            punctuated |= task.punctuate(PunctuationType::StreamTime, now)?;
+            punctuated |= task.punctuate(PunctuationType::WallClockTime, now)?;
         }
+        self.counters.punctuations += u64::from(punctuated);
         Ok(())
     }
 
@@ -490,6 +498,20 @@ impl TaskRunner {
     /// How far every logged store is with its changelog, by store and partition (Java:
     /// `KafkaStreams.allLocalStorePartitionLags`). The store of a task that runs is at the end.
     pub fn store_lags(&self) -> BTreeMap<Arc<str>, BTreeMap<i32, LagInfo>> {
+        let mut lags: BTreeMap<Arc<str>, BTreeMap<i32, LagInfo>> = BTreeMap::new();
+        for store in self.changelog_positions() {
+            let lag = LagInfo {
+                current_offset_position: store.position,
+                end_offset_position: store.end.max(store.position),
+            };
+            let partitions = lags.entry(store.store).or_default();
+            partitions.insert(store.partition.partition, lag);
+        }
+        lags
+    }
+
+    /// How far every logged store is with its changelog.
+    fn changelog_positions(&self) -> Vec<ChangelogPosition> {
         let collector = self.collector.borrow();
         let of_task = |task: &StreamTask| {
             let is_running = task.state != TaskState::Restoring;
@@ -507,16 +529,7 @@ impl TaskRunner {
         };
         let active = self.tasks.values().flat_map(of_task);
         let standby = self.standbys.values().flat_map(StandbyTask::progress);
-        let mut lags: BTreeMap<Arc<str>, BTreeMap<i32, LagInfo>> = BTreeMap::new();
-        for store in active.chain(standby) {
-            let lag = LagInfo {
-                current_offset_position: store.position,
-                end_offset_position: store.end.max(store.position),
-            };
-            let partitions = lags.entry(store.store).or_default();
-            partitions.insert(store.partition.partition, lag);
-        }
-        lags
+        active.chain(standby).collect()
     }
 
     /// The active tasks that have nothing to process, and since when.

@@ -56,6 +56,7 @@ impl TaskRunner {
         let Some(task) = self.tasks.remove(&id) else {
             return;
         };
+        self.counters.tasks_closed += 1;
         let from = task.state;
         for (position, records) in task.unfinished() {
             let suspended = RunnerEvent::RestoreSuspended { position, records };
@@ -96,6 +97,7 @@ impl TaskRunner {
         let Some(mut standby) = self.standbys.remove(&id) else {
             return;
         };
+        self.counters.tasks_closed += 1;
         for partition in standby.changelog_partitions() {
             self.tell(ClientMessage::Stop { partition });
         }
@@ -176,6 +178,7 @@ impl TaskRunner {
                 }
             },
         };
+        self.counters.tasks_created += 1;
         let positions = state.positions();
         match role {
             Role::Active => {
@@ -281,6 +284,7 @@ impl TaskRunner {
     /// Ends every standby and forgets what was kept.
     pub(super) fn close_standbys(&mut self, clean: bool) {
         for (id, mut standby) in std::mem::take(&mut self.standbys) {
+            self.counters.tasks_closed += 1;
             for partition in standby.changelog_partitions() {
                 self.tell(ClientMessage::Stop { partition });
             }

@@ -108,6 +108,7 @@ impl TaskRunner {
     pub(super) fn post_commit(&mut self) {
         let stored = self.store_committed();
         self.collector.borrow_mut().end_commit();
+        self.counters.committed(self.now.instant);
         if let Err(error) = stored {
             // The stores are what they were, and restoring brings back what they lack.
             self.fail(error);

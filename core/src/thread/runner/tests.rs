@@ -41,19 +41,24 @@ impl Processor<String, String, String, String> for Ticker {
     }
 }
 
-const TASK: TaskId = TaskId::new(0, 0);
-const CHANGELOG: &str = "app-counts-changelog";
+pub(super) const TASK: TaskId = TaskId::new(0, 0);
+pub(super) const CHANGELOG: &str = "app-counts-changelog";
 
-struct World {
-    runner: TaskRunner,
-    now: Now,
+pub(super) struct World {
+    pub(super) runner: TaskRunner,
+    pub(super) now: Now,
     said: Vec<ClientMessage>,
     events: Vec<RunnerEvent>,
 }
 
 impl World {
     /// A runner of a task that counts the keys of `in` and ticks into `ticks`.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// The same with a configuration of its own.
+    pub(super) fn with(settings: &[(&str, &str)]) -> Self {
         let builder = StreamsBuilder::new();
         let stream = builder.stream::<String, String>("in");
         stream.process(|| Ticker, &[]).to("ticks");
@@ -62,6 +67,8 @@ impl World {
         let topology = Arc::new(builder.build().expect("valid"));
         let config = StreamsConfig::new("app", "a:1").expect("valid");
         let config = config.set("commit.interval.ms", 300).expect("valid");
+        let set = |config: StreamsConfig, (key, value): &(&str, &str)| config.set(key, value);
+        let config = settings.iter().try_fold(config, set).expect("valid");
         let now = Now {
             instant: Instant::from_nanos(1),
             wall_clock: WallClock(1_000_000),
@@ -79,8 +86,12 @@ impl World {
     }
 
     /// One whose task runs.
-    fn running() -> Self {
-        let mut world = Self::new();
+    pub(super) fn running() -> Self {
+        Self::running_with(&[])
+    }
+
+    pub(super) fn running_with(settings: &[(&str, &str)]) -> Self {
+        let mut world = Self::with(settings);
         world.assign(vec![assigned()], Vec::new());
         world.started(CHANGELOG, Some(0));
         world.started("in", None);
@@ -88,7 +99,7 @@ impl World {
         world
     }
 
-    fn assign(&mut self, active: Vec<TaskAssignment>, standby: Vec<TaskAssignment>) {
+    pub(super) fn assign(&mut self, active: Vec<TaskAssignment>, standby: Vec<TaskAssignment>) {
         let assignment = Assignment {
             active,
             standby,
@@ -98,7 +109,7 @@ impl World {
         self.tell(RunnerMessage::Assign { ticket, assignment });
     }
 
-    fn started(&mut self, topic: &str, end: Option<i64>) {
+    pub(super) fn started(&mut self, topic: &str, end: Option<i64>) {
         self.tell(RunnerMessage::Started {
             partition: TopicPartition::new(topic, 0),
             offset: 0,
@@ -107,7 +118,7 @@ impl World {
         });
     }
 
-    fn records(&mut self, topic: &str, from: i64, keys: &[&str]) {
+    pub(super) fn records(&mut self, topic: &str, from: i64, keys: &[&str]) {
         let next_offset = from + keys.len() as i64;
         self.tell(RunnerMessage::Records {
             partition: TopicPartition::new(topic, 0),
@@ -117,7 +128,7 @@ impl World {
         });
     }
 
-    fn tell(&mut self, message: RunnerMessage) {
+    pub(super) fn tell(&mut self, message: RunnerMessage) {
         self.runner.handle_message(self.now, ToRunner(message));
         self.step();
     }
@@ -158,7 +169,7 @@ impl World {
     }
 
     /// Lets time pass, from deadline to deadline.
-    fn wait(&mut self, millis: u64) {
+    pub(super) fn wait(&mut self, millis: u64) {
         let end = self.now.instant.plus_ms(millis);
         loop {
             let at = self.runner.poll_timeout().map_or(end, |at| at.min(end));
@@ -207,7 +218,7 @@ struct Said {
     consumed: usize,
 }
 
-fn assigned() -> TaskAssignment {
+pub(super) fn assigned() -> TaskAssignment {
     TaskAssignment {
         task: TASK,
         partitions: vec![TopicPartition::new("in", 0)],
@@ -215,7 +226,7 @@ fn assigned() -> TaskAssignment {
 }
 
 /// Records with these keys; their values are numbers of a count store, too.
-fn batches(from: i64, keys: &[&str]) -> Vec<RecordBatch> {
+pub(super) fn batches(from: i64, keys: &[&str]) -> Vec<RecordBatch> {
     let mut builder = RecordBatchBuilder::new();
     for key in keys {
         let value = [0; 16];
