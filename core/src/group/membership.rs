@@ -64,6 +64,9 @@ pub struct Membership {
     /// A heartbeat went unanswered, so an assignment may have been told that never arrived. A
     /// coordinator tells it once.
     answer_lost: bool,
+    /// When a member that then has no tasks joins once more: the coordinator may have read the
+    /// unanswered heartbeat after those that followed it, and told tasks to nobody.
+    doubted_until: Option<Instant>,
     /// The tasks are being given up to join again and be told everything.
     rejoining: bool,
     /// True while leaving because the application did not poll.
@@ -102,6 +105,7 @@ impl Membership {
             releasing: None,
             in_flight: VecDeque::new(),
             answer_lost: false,
+            doubted_until: None,
             rejoining: false,
             poll_expired: false,
             shutdown_application: false,
@@ -508,6 +512,9 @@ impl Membership {
         }
         self.update_statuses(response.status.unwrap_or_default());
         self.ask_again_soon(now);
+        if self.answer_lost {
+            self.doubted_until = Some(now.plus_ms(self.heartbeat_interval_ms));
+        }
         let is_told = response.active_tasks.is_some();
         match (
             response.active_tasks,
@@ -525,6 +532,13 @@ impl Membership {
                             .to_owned(),
                     );
                     if self.current == Tasks::default() && self.reconciliation.is_none() {
+                        return self.join(now);
+                    }
+                }
+                if self.doubted_until.is_some_and(|until| until <= now) {
+                    self.doubted_until = None;
+                    let has_none = self.target == Tasks::default() && self.current == self.target;
+                    if has_none && self.state == MemberState::Stable {
                         return self.join(now);
                     }
                 }

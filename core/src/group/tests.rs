@@ -428,11 +428,51 @@ fn an_answer_from_before_a_rejoin_is_not_the_answer_to_it() {
 }
 
 #[test]
-fn a_member_that_waits_for_internal_topics_asks_again_less_and_less_often() {
+fn a_member_without_tasks_joins_once_more_after_an_unanswered_join() {
+    for partitions in [&[][..], &[0]] {
+        let mut member = member();
+        member.poll_request(ZERO).expect("the join");
+        member.handle_response(ZERO, Err(HeartbeatFailure::TimedOut));
+        member.handle_coordinator(true);
+        let mut now = ZERO.plus_ms(1000);
+        let mut joins = 0;
+        for _ in 0..8 {
+            let beat = member.poll_request(now).expect("a heartbeat");
+            joins += u32::from(beat.member_epoch == 0);
+            let answer = if beat.member_epoch == 0 {
+                assigned(2, partitions)
+            } else {
+                unchanged(2)
+            };
+            member.handle_response(now, Ok(answer));
+            for event in events(&mut member) {
+                match event {
+                    MembershipEvent::Assign { ticket, .. } => member.assigned(now, ticket),
+                    MembershipEvent::Revoke { ticket, .. } => member.revoked(now, ticket),
+                    _ => {}
+                }
+            }
+            now = member.poll_timeout().expect("a heartbeat is due").max(now);
+        }
+        // The one that was answered, the one that this answer made needful, and that of doubt.
+        let expected = if partitions.is_empty() { 3 } else { 2 };
+        assert_eq!(joins, expected, "{partitions:?}");
+    }
+}
+
+#[test]
+fn a_member_that_waits_for_topics_asks_again_less_and_less_often() {
+    // MISSING_SOURCE_TOPICS, MISSING_INTERNAL_TOPICS, ASSIGNMENT_DELAYED
+    for status_code in [1, 3, 5] {
+        asks_again_less_and_less_often(status_code);
+    }
+}
+
+fn asks_again_less_and_less_often(status_code: i8) {
     let mut member = stable(&[0]);
     let waiting = StreamsGroupHeartbeatResponse {
         status: Some(vec![Status {
-            status_code: 3,
+            status_code,
             status_detail: "on their way".into(),
         }]),
         ..unchanged(2)
