@@ -53,7 +53,9 @@ fn fail_over(side: Side, broker: &Broker, arguments: &Arguments) -> Result<(), B
         ("commit.interval.ms", &100),
         ("statestore.cache.max.bytes", &0),
     ];
-    let word_count = WordCountApp::new(side, &config, &mut admin, arguments.partitions)?;
+    let mut word_count = WordCountApp::new(side, &config, &mut admin, arguments.partitions)?;
+    // Its store must not be what the collector of garbage is busy with.
+    word_count.java_heap = "-Xmx6g";
     let (first, second) = (word_count.start(broker)?, word_count.start(broker)?);
     word_count.count_rows(&mut admin, arguments.rows)?;
     wait_until_idle(&[&first, &second]);

@@ -88,6 +88,8 @@ pub(crate) struct WordCountApp {
     pub(crate) input: String,
     pub(crate) output: String,
     pub(crate) partitions: i32,
+    /// Option of Java's machine: the most that its heap takes.
+    pub(crate) java_heap: &'static str,
     /// `key=value` of the configuration.
     pub(crate) config: Vec<String>,
 }
@@ -104,6 +106,7 @@ impl WordCountApp {
         let app = Self {
             side,
             partitions,
+            java_heap: "-Xmx2g",
             input: format!("{id}-lines"),
             output: format!("{id}-counts"),
             config: config
@@ -119,7 +122,7 @@ impl WordCountApp {
     /// Starts an instance in a process of its own and waits until it says RUNNING.
     pub(crate) fn start(&self, broker: &Broker) -> Result<App, Box<dyn Error>> {
         let mut command = match self.side {
-            Side::Java => java::command("WordCountApp", "-Xmx2g")?,
+            Side::Java => java::command("WordCountApp", self.java_heap)?,
             Side::Eddyline => {
                 let mut command = Command::new(std::env::current_exe()?);
                 command.arg("word-count-app");
