@@ -6,7 +6,7 @@ use eddyline_core::time::Instant;
 use eddyline_core::types::BrokerId;
 use eddyline_core::wire::ApiKey;
 
-use super::moments::AtMoment;
+use super::moments::{AtMoment, Moment};
 use crate::broker::{CoordinatorFault, Fault as RequestFault, FaultRule, GroupConfig};
 
 /// Everything that is decided before a run begins.
@@ -201,6 +201,7 @@ impl Schedule {
         // A member that misses two new epochs is fenced, in Kafka too.
         let missed = self.faults.iter().map(|fault| match &fault.fault {
             Fault::Request(rule) if rule.api == Some(ApiKey::StreamsGroupHeartbeat) => rule.times,
+            Fault::AtMoment(at) if is_heartbeat(at.moment) => at.times,
             _ => 0,
         });
         self.may_duplicate = self.is_rough || missed.sum::<u32>() > 1;
@@ -329,6 +330,12 @@ impl Schedule {
         let ends = self.faults.iter().map(|fault| fault.until);
         ends.max().unwrap_or(Instant::ZERO)
     }
+}
+
+/// Whether what goes wrong then may lose the answer to a heartbeat.
+fn is_heartbeat(moment: Moment) -> bool {
+    let heartbeat = ApiKey::StreamsGroupHeartbeat;
+    moment == Moment::Asks(heartbeat) || moment == Moment::Answers(heartbeat)
 }
 
 /// A monotonic clock never shows zero.

@@ -154,6 +154,7 @@ fn known_bugs_are_noticed() {
         (Mutation::RevokedAlone, 0..20),
         (Mutation::StoredAhead, 0..20),
         (Mutation::StoredBeforeCommit, 0..10),
+        (Mutation::StoredStale, 2180..2181),
     ];
     for (mutation, mut seeds) in within {
         let is_noticed = |seed| {
