@@ -98,8 +98,6 @@ metrics! {
         NODE_RECORD_E2E_LATENCY_AVG, "record-e2e-latency-avg", Info, end_to_end!("average");
         NODE_RECORD_E2E_LATENCY_MIN, "record-e2e-latency-min", Info, end_to_end!("minimum");
         NODE_RECORD_E2E_LATENCY_MAX, "record-e2e-latency-max", Info, end_to_end!("maximum");
-    }
-    "stream-processor-node-metrics" {
         NODE_SUPPRESSION_EMIT_TOTAL, "suppression-emit-total", Debug,
             "The total number of emitted records from the suppression buffer";
         NODE_WINDOW_AGGREGATE_FINAL_EMIT_TOTAL, "window-aggregate-final-emit-total", Debug,
