@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::budget::CacheBudget;
 use super::bytes::StoreBytes;
-use super::cache::{CachedEntry, RecordCache};
+use super::cache::{CacheReads, CachedEntry, Entries, RecordCache};
 use super::changelog::{ChangelogBuffer, ChangelogEntry};
 use super::storage::{StoreInit, TaskStorage};
 use super::value::{NO_HEADERS, ValueFormat};
@@ -14,11 +13,11 @@ use super::{ChangelogRecord, FlushedEntry, StateError};
 use crate::types::RecordContext;
 
 /// Cache and changelog of a store, each where there is one.
-pub(super) struct Layers {
+pub(super) struct Layers<E> {
     pub(super) name: Arc<str>,
     pub(super) format: ValueFormat,
     log: Option<ChangelogBuffer>,
-    pub(super) cache: Option<RecordCache>,
+    pub(super) cache: Option<RecordCache<E>>,
     listener: Option<Listener>,
 }
 
@@ -27,18 +26,18 @@ struct Listener {
     send_old_values: bool,
 }
 
-impl Layers {
+impl<E: Entries> Layers<E> {
     pub(super) fn new(
         name: Arc<str>,
         format: ValueFormat,
-        (is_cached, is_logged): (bool, bool),
-        budget: &CacheBudget,
+        is_logged: bool,
+        cache: Option<RecordCache<E>>,
     ) -> Self {
         Self {
             name,
             format,
             log: is_logged.then(ChangelogBuffer::new),
-            cache: is_cached.then(|| RecordCache::new(budget.clone())),
+            cache,
             listener: None,
         }
     }
@@ -63,6 +62,11 @@ impl Layers {
 
     pub(super) fn cached_bytes(&self) -> usize {
         self.cache.as_ref().map_or(0, RecordCache::size_bytes)
+    }
+
+    pub(super) fn take_cache_reads(&self) -> CacheReads {
+        let reads = self.cache.as_ref().map(RecordCache::take_reads);
+        reads.unwrap_or_default()
     }
 
     pub(super) fn set_flush_listener(&mut self, send_old_values: bool) {
@@ -104,19 +108,23 @@ impl Layers {
     }
 
     /// The next entry on its way down.
-    pub(super) fn pop_queued(&mut self) -> Option<CachedEntry> {
+    pub(super) fn pop_queued(&mut self) -> Option<CachedEntry<E::OwnedKey>> {
         self.cache.as_mut()?.pop_queued()
     }
 
     /// True when the row that `entry` replaces has to be read first.
-    pub(super) fn wants_old(&self, entry: &CachedEntry) -> bool {
+    pub(super) fn wants_old(&self, entry: &CachedEntry<E::OwnedKey>) -> bool {
         self.listener
             .is_some_and(|listener| entry.value.is_none() || listener.send_old_values)
     }
 
     /// True for what was written and deleted between two flushes, where someone listens: nothing
     /// below ever knew of it.
-    pub(super) fn is_without_trace(&self, entry: &CachedEntry, old: Option<&StoreBytes>) -> bool {
+    pub(super) fn is_without_trace(
+        &self,
+        entry: &CachedEntry<E::OwnedKey>,
+        old: Option<&StoreBytes>,
+    ) -> bool {
         self.listener.is_some() && entry.value.is_none() && old.is_none()
     }
 
@@ -124,7 +132,7 @@ impl Layers {
     pub(super) fn flushed(
         &self,
         key: Bytes,
-        entry: CachedEntry,
+        entry: CachedEntry<E::OwnedKey>,
         old: Option<StoreBytes>,
     ) -> Option<FlushedEntry> {
         let old = old.filter(|_| self.listener.is_some_and(|l| l.send_old_values));

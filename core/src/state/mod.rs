@@ -33,6 +33,7 @@ mod merged;
 mod serdes;
 mod slab;
 mod slot_queue;
+mod slots;
 mod stack;
 pub mod storage;
 mod typed;
@@ -63,7 +64,7 @@ pub use self::byte_store::{
     prefix_end,
 };
 pub use self::bytes::StoreBytes;
-pub use self::cache::{CacheReads, CachedEntry, RecordCache};
+pub use self::cache::CacheReads;
 pub use self::changelog::{ChangelogBuffer, ChangelogEntry};
 pub use self::handle::{StoreHandle, StoreName};
 pub use self::key_value::{
@@ -107,9 +108,14 @@ pub trait StateStore: Any {
         false
     }
 
-    /// The record cache, where there is one.
-    fn cache(&self) -> Option<&RecordCache> {
-        None
+    /// The bytes that its record cache takes from the budget, as Java counts them.
+    fn cached_bytes(&self) -> usize {
+        0
+    }
+
+    /// How often the record cache was read since the last call.
+    fn take_cache_reads(&self) -> CacheReads {
+        CacheReads::default()
     }
 
     /// The tag that its metrics have its name under: its kind and `-state-id` (Java: `metricsScope`).

@@ -3,10 +3,10 @@
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 use std::collections::btree_map;
-use std::ops::{Index, IndexMut};
 
 use super::byte_store::{ByteBounds, Direction, is_empty_range};
 use super::bytes::StoreBytes;
+use super::slots::Slots;
 use crate::collections::{SlotIndex, hash_bytes};
 
 /// What a slot holds beside its key.
@@ -29,8 +29,7 @@ pub(crate) struct Slot<T> {
 /// the ordered index (about as much memory again) comes into being with the first scan.
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
-    slots: Chunks<Slot<T>>,
-    free: Vec<u32>,
+    slots: Slots<Slot<T>>,
     index: SlotIndex,
     ordered: OnceCell<BTreeMap<StoreBytes, u32>>,
     visible: usize,
@@ -41,8 +40,7 @@ pub(crate) struct Slab<T> {
 impl<T: Payload> Slab<T> {
     pub(crate) fn new() -> Self {
         Self {
-            slots: Chunks::new(),
-            free: Vec::new(),
+            slots: Slots::new(),
             index: SlotIndex::default(),
             ordered: OnceCell::new(),
             visible: 0,
@@ -57,26 +55,26 @@ impl<T: Payload> Slab<T> {
 
     #[inline]
     pub(crate) fn slot(&self, slot: u32) -> &Slot<T> {
-        &self.slots[slot as usize]
+        &self.slots[slot]
     }
 
     #[inline]
     pub(crate) fn slot_mut(&mut self, slot: u32) -> &mut T {
-        &mut self.slots[slot as usize].payload
+        &mut self.slots[slot].payload
     }
 
     #[inline]
     pub(crate) fn find(&self, key: &[u8]) -> Option<u32> {
         let last = self.last.get();
-        if let Some(slot) = self.slots.get(last as usize)
+        if let Some(slot) = self.slots.get(last)
             && *slot.key == *key
             && !slot.payload.is_hidden()
         {
             return Some(last);
         }
-        let found = self.index.find(hash_bytes(key), |slot| {
-            *self.slots[slot as usize].key == *key
-        })?;
+        let found = self
+            .index
+            .find(hash_bytes(key), |slot| *self.slots[slot].key == *key)?;
         self.last.set(found);
         Some(found)
     }
@@ -85,14 +83,12 @@ impl<T: Payload> Slab<T> {
     pub(crate) fn insert(&mut self, key: StoreBytes, payload: T) -> u32 {
         let hash = hash_bytes(&key);
         if let Some(ordered) = self.ordered.get_mut() {
-            let next = self.free.last().copied();
-            let next = next.unwrap_or(self.slots.len() as u32);
-            ordered.insert(key.clone(), next);
+            ordered.insert(key.clone(), self.slots.next());
         }
         let slot = self.insert_hidden(key, payload);
         let slots = &self.slots;
         self.index
-            .insert(hash, slot, |slot| hash_bytes(&slots[slot as usize].key));
+            .insert(hash, slot, |slot| hash_bytes(&slots[slot].key));
         self.visible += 1;
         self.last.set(slot);
         slot
@@ -100,20 +96,12 @@ impl<T: Payload> Slab<T> {
 
     /// Adds an entry that is reached by its slot alone. The payload must say that it is hidden.
     pub(crate) fn insert_hidden(&mut self, key: StoreBytes, payload: T) -> u32 {
-        let slot = Slot { key, payload };
-        if let Some(free) = self.free.pop() {
-            self.slots[free as usize] = slot;
-            return free;
-        }
-        // One below the mark for "no slot".
-        assert!(self.slots.len() < u32::MAX as usize - 1, "store is full");
-        self.slots.push(slot);
-        self.slots.len() as u32 - 1
+        self.slots.insert(Slot { key, payload })
     }
 
     /// Frees the slot of an entry that can be found by key.
     pub(crate) fn remove(&mut self, slot: u32) -> T {
-        let key = &self.slots[slot as usize].key;
+        let key = &self.slots[slot].key;
         self.index.remove(hash_bytes(key), slot);
         if let Some(ordered) = self.ordered.get_mut() {
             ordered.remove::<[u8]>(key);
@@ -128,8 +116,7 @@ impl<T: Payload> Slab<T> {
             key: StoreBytes::EMPTY,
             payload: T::free(),
         };
-        self.free.push(slot);
-        std::mem::replace(&mut self.slots[slot as usize], freed).payload
+        self.slots.remove(slot, freed).payload
     }
 
     pub(crate) fn clear(&mut self) {
@@ -149,10 +136,10 @@ impl<T: Payload> Slab<T> {
 
     /// The slots of entries that can be found by key, in no order that means anything.
     pub(crate) fn visible(&self) -> impl Iterator<Item = u32> {
-        let slots = self.slots.iter().zip(0..);
+        let slots = self.slots.iter();
         slots
-            .filter(|(slot, _)| !slot.payload.is_hidden())
-            .map(|(_, at)| at)
+            .filter(|(_, slot)| !slot.payload.is_hidden())
+            .map(|(at, _)| at)
     }
 
     fn order(&self) -> BTreeMap<StoreBytes, u32> {
@@ -160,67 +147,6 @@ impl<T: Payload> Slab<T> {
         visible
             .map(|slot| (self.slot(slot).key.clone(), slot))
             .collect()
-    }
-}
-
-/// Elements in pieces that never move: what grows by doubling has up to half of its memory empty, and
-/// holds it twice while it moves.
-#[derive(Debug)]
-struct Chunks<T> {
-    chunks: Vec<Vec<T>>,
-    len: usize,
-}
-
-/// About 100 kB of the rows of a store.
-const CHUNK_LEN: usize = 2048;
-
-impl<T> Chunks<T> {
-    const fn new() -> Self {
-        Self {
-            chunks: Vec::new(),
-            len: 0,
-        }
-    }
-
-    const fn len(&self) -> usize {
-        self.len
-    }
-
-    #[inline]
-    fn get(&self, at: usize) -> Option<&T> {
-        self.chunks.get(at / CHUNK_LEN)?.get(at % CHUNK_LEN)
-    }
-
-    fn push(&mut self, element: T) {
-        if self.len.is_multiple_of(CHUNK_LEN) {
-            // A small store has one chunk, which grows as it needs.
-            let capacity = if self.len == 0 { 0 } else { CHUNK_LEN };
-            self.chunks.push(Vec::with_capacity(capacity));
-        }
-        if let Some(last) = self.chunks.last_mut() {
-            last.push(element);
-        }
-        self.len += 1;
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &T> {
-        self.chunks.iter().flatten()
-    }
-}
-
-impl<T> Index<usize> for Chunks<T> {
-    type Output = T;
-
-    #[inline]
-    fn index(&self, at: usize) -> &T {
-        &self.chunks[at / CHUNK_LEN][at % CHUNK_LEN]
-    }
-}
-
-impl<T> IndexMut<usize> for Chunks<T> {
-    #[inline]
-    fn index_mut(&mut self, at: usize) -> &mut T {
-        &mut self.chunks[at / CHUNK_LEN][at % CHUNK_LEN]
     }
 }
 
@@ -268,7 +194,7 @@ mod tests {
     #[test]
     fn entries_of_several_chunks_are_found_and_walked_in_order() {
         let mut slab = Slab::new();
-        let count = 2 * CHUNK_LEN as u32 + 7;
+        let count = 5000;
         let all = (Bound::Unbounded, Bound::Unbounded);
         for number in 0..count {
             slab.insert(StoreBytes::new(&key(number)), Some(number));

@@ -49,12 +49,6 @@ impl SlotQueue {
         self.0.borrow_mut().front()
     }
 
-    /// True when no slot is queued.
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.borrow().len == 0
-    }
-
     /// Puts `slot` at the end, wherever it was.
     #[inline]
     pub(crate) fn push_back(&self, slot: u32) {
@@ -79,8 +73,8 @@ impl SlotQueue {
 
     /// Takes out `slot`, if it is there.
     #[inline]
-    pub(crate) fn remove(&mut self, slot: u32) {
-        let turns = self.0.get_mut();
+    pub(crate) fn remove(&self, slot: u32) {
+        let mut turns = self.0.borrow_mut();
         if turns.turn(slot) != NONE {
             turns.turn_of[slot as usize] = NONE;
             turns.len -= 1;
@@ -94,6 +88,13 @@ impl SlotQueue {
         turns.slots[(turn - turns.first) as usize] = substitute;
         turns.take_turn(substitute, turn);
         self.remove(slot);
+    }
+
+    /// True when `slot` comes before `other`, which is queued, or is not queued at all.
+    pub(crate) fn is_before(&self, slot: u32, other: u32) -> bool {
+        let turns = self.0.borrow();
+        let turn = turns.turn(slot);
+        turn == NONE || turn < turns.turn(other)
     }
 
     pub(crate) fn clear(&mut self) {
@@ -214,7 +215,7 @@ mod tests {
                     }
                 }
                 assert_eq!(queue.front(), model.first().copied());
-                assert_eq!(queue.is_empty(), model.is_empty());
+                assert_eq!(queue.0.borrow().len, model.len());
                 let turns = queue.0.borrow();
                 assert!(turns.slots.len() <= 2 * 16 + OVER_MIN + 1, "turns are swept out");
             }

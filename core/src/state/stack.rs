@@ -7,7 +7,7 @@ use super::byte_store::{
     ByteBounds, ByteKeyValueStore, ByteRows, Direction, prefix_bounds, prefix_end,
 };
 use super::bytes::StoreBytes;
-use super::cache::{CachedEntry, RecordCache};
+use super::cache::{CacheReads, CachedEntry, KeyEntries, RecordCache};
 use super::changelog::ChangelogEntry;
 use super::layers::Layers;
 use super::merged::MergedRows;
@@ -30,7 +30,7 @@ pub struct KeyValueStoreOptions {
 /// Cache over changelog over rows, all of it in bytes. See [the module](super) for the layers and
 /// [`StateStore`](super::StateStore) for what flush and restore mean.
 pub struct KeyValueBytesStore {
-    layers: Layers,
+    layers: Layers<KeyEntries>,
     rows: Box<dyn ByteKeyValueStore>,
     /// Room for a value that is put together.
     value: Vec<u8>,
@@ -44,9 +44,10 @@ impl KeyValueBytesStore {
         options: KeyValueStoreOptions,
         budget: &CacheBudget,
     ) -> Self {
-        let layers = (options.is_cached, options.is_logged);
+        let entries = options.is_cached.then(KeyEntries::default);
+        let cache = entries.map(|entries| RecordCache::new(entries, budget.clone()));
         Self {
-            layers: Layers::new(name.into(), options.format, layers, budget),
+            layers: Layers::new(name.into(), options.format, options.is_logged, cache),
             rows,
             value: Vec::new(),
         }
@@ -72,9 +73,9 @@ impl KeyValueBytesStore {
         self.layers.is_cached()
     }
 
-    /// The record cache, where there is one.
-    pub fn cache(&self) -> Option<&RecordCache> {
-        self.layers.cache.as_ref()
+    /// See [`StateStore::take_cache_reads`](super::StateStore::take_cache_reads).
+    pub fn take_cache_reads(&self) -> CacheReads {
+        self.layers.take_cache_reads()
     }
 
     /// See [`StateStore::state_id_tag`](super::StateStore::state_id_tag).
@@ -301,7 +302,7 @@ impl KeyValueBytesStore {
         Ok(())
     }
 
-    fn write_down(&mut self, entry: &CachedEntry) -> Result<(), StateError> {
+    fn write_down(&mut self, entry: &CachedEntry<StoreBytes>) -> Result<(), StateError> {
         match &entry.value {
             Some(value) => self.rows.put_shared(&entry.key, value)?,
             None => self.rows.delete(&entry.key)?,

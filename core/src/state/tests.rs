@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use ::bytes::Bytes;
 use proptest::prelude::*;
 
+use super::cache::{KeyEntries, RecordCache};
 use super::fuzzing::{self, Op};
 use super::*;
 use crate::serde::DefaultSerde;
@@ -19,7 +20,13 @@ fn context(offset: i64) -> RecordContext {
     }
 }
 
-fn popped(cache: &mut RecordCache) -> Vec<(String, Option<String>)> {
+type KeyCache = RecordCache<KeyEntries>;
+
+fn key_cache(budget: CacheBudget) -> KeyCache {
+    RecordCache::new(KeyEntries::default(), budget)
+}
+
+fn popped(cache: &mut KeyCache) -> Vec<(String, Option<String>)> {
     let text = |bytes: &StoreBytes| String::from_utf8_lossy(bytes).into_owned();
     std::iter::from_fn(|| cache.pop_queued())
         .map(|entry| (text(&entry.key), entry.value.as_ref().map(text)))
@@ -33,7 +40,7 @@ fn row(key: &str, value: &str) -> (String, Option<String>) {
 #[test]
 fn size_is_counted_as_java_counts() {
     let budget = CacheBudget::new(1000);
-    let mut cache = RecordCache::new(budget.clone());
+    let mut cache = key_cache(budget.clone());
     cache.put(b"k", Some(b"vv"), &context(1));
     assert_eq!(cache.size_bytes(), 50);
     cache.put(b"k", None, &context(2));
@@ -54,7 +61,7 @@ fn size_is_counted_as_java_counts() {
 
 #[test]
 fn flush_is_in_order_of_last_write() {
-    let mut cache = RecordCache::new(CacheBudget::new(1000));
+    let mut cache = key_cache(CacheBudget::new(1000));
     cache.put(b"k", Some(b"1"), &context(1));
     cache.put(b"k2", Some(b"2"), &context(2));
     cache.put(b"k", Some(b"3"), &context(3));
@@ -76,7 +83,7 @@ fn flush_is_in_order_of_last_write() {
 #[test]
 fn evicted_entry_goes_first_and_the_others_follow() {
     let budget = CacheBudget::new(100);
-    let mut cache = RecordCache::new(budget.clone());
+    let mut cache = key_cache(budget.clone());
     cache.put(b"k", Some(b"vv"), &context(1));
     cache.put(b"z", Some(b"vv"), &context(2));
     assert_eq!(cache.size_bytes(), 100);
@@ -88,13 +95,13 @@ fn evicted_entry_goes_first_and_the_others_follow() {
     // What is clean leaves without a word.
     budget.resize(0);
     cache.shrink();
-    assert!(cache.is_empty() && !cache.is_flushing());
+    assert!(cache.size_bytes() == 0 && !cache.is_flushing());
 }
 
 #[test]
 fn evicted_key_goes_before_ones_written_earlier() {
     let budget = CacheBudget::new(100);
-    let mut cache = RecordCache::new(budget);
+    let mut cache = key_cache(budget);
     cache.put(b"k", Some(b"vv"), &context(1));
     cache.put(b"z", Some(b"vv"), &context(2));
     cache.get(b"k");
@@ -106,14 +113,14 @@ fn evicted_key_goes_before_ones_written_earlier() {
 #[test]
 #[should_panic(expected = "must not hide a dirty one")]
 fn a_clean_value_does_not_replace_a_dirty_one() {
-    let mut cache = RecordCache::new(CacheBudget::new(1000));
+    let mut cache = key_cache(CacheBudget::new(1000));
     cache.put(b"k", Some(b"1"), &context(1));
     cache.put_clean(b"k", &StoreBytes::new(b"2"));
 }
 
 #[test]
 fn a_key_written_while_it_is_queued_goes_down_twice() {
-    let mut cache = RecordCache::new(CacheBudget::new(1000));
+    let mut cache = key_cache(CacheBudget::new(1000));
     cache.put(b"k", None, &context(1));
     cache.put(b"m", Some(b"1"), &context(2));
     cache.begin_flush();
@@ -131,7 +138,7 @@ fn a_key_written_while_it_is_queued_goes_down_twice() {
 #[test]
 fn what_is_evicted_while_queued_stays_readable() {
     let budget = CacheBudget::new(1000);
-    let mut cache = RecordCache::new(budget.clone());
+    let mut cache = key_cache(budget.clone());
     cache.put(b"k", Some(b"1"), &context(1));
     cache.begin_flush();
     budget.resize(0);
@@ -400,7 +407,7 @@ fn a_plain_lru_map_logs_what_it_evicts_before_what_evicted_it() {
 #[test]
 fn what_a_flush_was_begun_for_counts_until_it_is_over() {
     let budget = CacheBudget::new(100);
-    let mut cache = RecordCache::new(budget.clone());
+    let mut cache = key_cache(budget.clone());
     cache.put(b"k", Some(b"vv"), &context(1));
     cache.put(b"z", None, &context(2));
     cache.put(b"n", Some(b"vv"), &context(3));

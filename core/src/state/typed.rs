@@ -31,8 +31,12 @@ macro_rules! typed_state_store {
                 self.bytes.is_cached()
             }
 
-            fn cache(&self) -> Option<&crate::state::RecordCache> {
-                self.bytes.cache()
+            fn cached_bytes(&self) -> usize {
+                self.bytes.cached_bytes()
+            }
+
+            fn take_cache_reads(&self) -> crate::state::CacheReads {
+                self.bytes.take_cache_reads()
             }
 
             fn state_id_tag(&self) -> &'static str {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::task_context::StoreSlot;
 use super::ProcessorGraph;
 use crate::metrics::{Metrics, Volume, names};
-use crate::state::{CacheReads, RecordCache};
+use crate::state::CacheReads;
 use crate::time::Instant;
 use crate::types::TopicName;
 
@@ -24,8 +24,7 @@ impl ProcessorGraph {
 
     /// The bytes of the record caches of its stores.
     pub(crate) fn cached_bytes(&self) -> usize {
-        let caches = self.stores().filter_map(|(store, _)| store.cache());
-        caches.map(RecordCache::size_bytes).sum()
+        self.stores().map(|(store, _)| store.cached_bytes()).sum()
     }
 
     /// What is measured of its nodes, their topics, and its stores.
@@ -88,10 +87,9 @@ impl ProcessorGraph {
 impl StoreSlot {
     /// A flush begins: takes what part of the reads since the last one the cache answered.
     pub(super) fn measure_hits(&mut self, now: Instant) {
-        let cache = self.store.as_ref().and_then(|store| store.cache());
-        if let Some(CacheReads { hits, misses }) = cache.map(RecordCache::take_reads)
-            && hits + misses > 0
-        {
+        let reads = self.store.as_ref().map(|store| store.take_cache_reads());
+        let CacheReads { hits, misses } = reads.unwrap_or_default();
+        if hits + misses > 0 {
             let ratio = hits as f64 / (hits + misses) as f64;
             self.hit_ratio.record(now, ratio);
         }
@@ -101,7 +99,7 @@ impl StoreSlot {
         let Some(store) = &self.store else {
             return;
         };
-        if store.cache().is_some() {
+        if store.is_cached() {
             metrics.with_tag("record-cache-id", Arc::clone(&self.name), |metrics| {
                 let ratio = &self.hit_ratio;
                 metrics.number(&names::CACHE_HIT_RATIO_AVG, ratio.avg(now));

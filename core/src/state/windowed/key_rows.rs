@@ -22,6 +22,27 @@ impl At {
         Self { time, rank }
     }
 
+    /// From the first row of `from` to the last one of `to`.
+    pub(super) const fn times(from: i64, to: i64) -> (Self, Self) {
+        (Self::first_of(from), Self::last_of(to))
+    }
+
+    /// The place before this one.
+    pub(super) const fn before(self) -> Self {
+        match self.rank.checked_sub(1) {
+            Some(rank) => Self { rank, ..self },
+            None => Self::last_of(self.time.saturating_sub(1)),
+        }
+    }
+
+    /// The place behind this one.
+    pub(super) const fn after(self) -> Self {
+        match self.rank.checked_add(1) {
+            Some(rank) => Self { rank, ..self },
+            None => Self::first_of(self.time.saturating_add(1)),
+        }
+    }
+
     /// Behind every row of `time`.
     pub(super) const fn last_of(time: i64) -> Self {
         let rank = i64::MAX;
@@ -29,40 +50,69 @@ impl At {
     }
 }
 
-/// Rows in order of time.
+/// The rows of one key of a store.
 #[derive(Debug)]
 pub(super) struct KeyRows {
-    rows: Rows,
+    pub(super) rows: RowsByTime<StoreBytes>,
     /// The stretch of time behind which the key is looked at next, to see what expired; no later
     /// than that of its first row. A free slot has none.
     pub(super) due: Option<i64>,
 }
 
+impl KeyRows {
+    /// No rows, to be looked at in a stretch of time.
+    pub(super) const fn due_in(stretch: i64) -> Self {
+        Self {
+            rows: RowsByTime::new(),
+            due: Some(stretch),
+        }
+    }
+}
+
+impl Payload for KeyRows {
+    fn is_hidden(&self) -> bool {
+        self.due.is_none()
+    }
+
+    fn free() -> Self {
+        Self {
+            rows: RowsByTime::new(),
+            due: None,
+        }
+    }
+}
+
+/// Rows in order of time.
+#[derive(Debug)]
+pub(super) struct RowsByTime<V>(Rows<V>);
+
 /// Most keys have a session, or a few windows: they lie together, a row alone inside the slot of
 /// its key. A key with many has a tree, so that no row costs more the more there are.
 #[derive(Debug)]
-enum Rows {
-    One((At, StoreBytes)),
-    Few(Vec<(At, StoreBytes)>),
-    Many(BTreeMap<At, StoreBytes>),
+enum Rows<V> {
+    One((At, V)),
+    Few(Vec<(At, V)>),
+    Many(BTreeMap<At, V>),
 }
 
 /// About a microsecond to move, if all of them are.
 const FEW_MAX: usize = 64;
 
-impl KeyRows {
-    /// No rows, to be looked at in a stretch of time.
-    pub(super) const fn due_in(stretch: i64) -> Self {
-        Self {
-            rows: Rows::Few(Vec::new()),
-            due: Some(stretch),
-        }
+impl<V> RowsByTime<V> {
+    /// No rows.
+    pub(super) const fn new() -> Self {
+        Self(Rows::Few(Vec::new()))
+    }
+
+    /// True when there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.first().is_none()
     }
 
     /// The value of the row at a place.
     #[inline]
-    pub(super) fn get(&self, at: At) -> Option<&StoreBytes> {
-        match &self.rows {
+    pub(super) fn get(&self, at: At) -> Option<&V> {
+        match &self.0 {
             Rows::One(row) => (row.0 == at).then_some(&row.1),
             Rows::Few(rows) => {
                 let found = rows.binary_search_by_key(&at, |row| row.0);
@@ -72,45 +122,42 @@ impl KeyRows {
         }
     }
 
-    /// Sets the value of the row at a place; true when there was none.
+    /// Changes the value of the row at a place, or adds one; true when there was none.
     #[inline]
-    pub(super) fn set(&mut self, at: At, value: &[u8]) -> bool {
-        match &mut self.rows {
+    pub(super) fn set(
+        &mut self,
+        at: At,
+        change: impl FnOnce(&mut V),
+        make: impl FnOnce() -> V,
+    ) -> bool {
+        let place = match &mut self.0 {
             Rows::One(row) if row.0 == at => {
-                row.1.assign(value);
-                false
+                change(&mut row.1);
+                return false;
             }
+            Rows::One(row) => usize::from(row.0 < at),
             Rows::Few(rows) => match rows.binary_search_by_key(&at, |row| row.0) {
                 Ok(found) => {
-                    rows[found].1.assign(value);
-                    false
+                    change(&mut rows[found].1);
+                    return false;
                 }
-                Err(place) => {
-                    self.insert(place, at, StoreBytes::new(value));
-                    true
-                }
+                Err(place) => place,
             },
             Rows::Many(rows) => {
-                let mut is_new = false;
-                let own = rows.entry(at).or_insert_with(|| {
-                    is_new = true;
-                    StoreBytes::EMPTY
-                });
-                own.assign(value);
-                is_new
+                let entry = rows.entry(at);
+                let is_new = matches!(entry, btree_map::Entry::Vacant(_));
+                entry.and_modify(change).or_insert_with(make);
+                return is_new;
             }
-            Rows::One(row) => {
-                let place = usize::from(row.0 < at);
-                self.insert(place, at, StoreBytes::new(value));
-                true
-            }
-        }
+        };
+        self.insert(place, at, make());
+        true
     }
 
     /// Adds a row to those that are not in a tree.
-    fn insert(&mut self, place: usize, at: At, value: StoreBytes) {
-        let rows = std::mem::replace(&mut self.rows, Rows::Few(Vec::new()));
-        self.rows = match rows {
+    fn insert(&mut self, place: usize, at: At, value: V) {
+        let rows = std::mem::replace(&mut self.0, Rows::Few(Vec::new()));
+        self.0 = match rows {
             Rows::Few(rows) if rows.is_empty() => Rows::One((at, value)),
             Rows::Few(mut rows) if rows.len() < FEW_MAX => {
                 rows.insert(place, (at, value));
@@ -135,11 +182,11 @@ impl KeyRows {
 
     /// Removes the row at a place; true when there was one.
     pub(super) fn remove(&mut self, at: At) -> bool {
-        match &mut self.rows {
+        match &mut self.0 {
             Rows::One(row) => {
                 let is_it = row.0 == at;
                 if is_it {
-                    self.rows = Rows::Few(Vec::new());
+                    self.0 = Rows::Few(Vec::new());
                 }
                 is_it
             }
@@ -157,10 +204,10 @@ impl KeyRows {
     /// Removes the rows before `time` and gives where they stood.
     pub(super) fn expire(&mut self, time: i64) -> Vec<At> {
         let end = At::first_of(time);
-        match &mut self.rows {
+        match &mut self.0 {
             Rows::One(row) if row.0 < end => {
                 let at = row.0;
-                self.rows = Rows::Few(Vec::new());
+                self.0 = Rows::Few(Vec::new());
                 vec![at]
             }
             Rows::One(_) => Vec::new(),
@@ -177,18 +224,17 @@ impl KeyRows {
 
     /// Where the first row stands.
     pub(super) fn first(&self) -> Option<At> {
-        match &self.rows {
+        match &self.0 {
             Rows::One(row) => Some(row.0),
             Rows::Few(rows) => rows.first().map(|row| row.0),
             Rows::Many(rows) => rows.keys().next().copied(),
         }
     }
 
-    /// The rows whose times lie from `from` to `to`, in order.
+    /// The rows from one place to another, in order.
     #[inline]
-    pub(super) fn range(&self, from: i64, to: i64, direction: Direction) -> KeyRange<'_> {
-        let (from, to) = (At::first_of(from), At::last_of(to));
-        let rows = match &self.rows {
+    pub(super) fn range(&self, (from, to): (At, At), direction: Direction) -> KeyRange<'_, V> {
+        let rows = match &self.0 {
             Rows::One(row) => within(slice::from_ref(row), from, to),
             Rows::Few(rows) => within(rows, from, to),
             Rows::Many(_) if from > to => RowRange::Slice([].iter()),
@@ -199,38 +245,25 @@ impl KeyRows {
 }
 
 #[inline]
-fn within(rows: &[(At, StoreBytes)], from: At, to: At) -> RowRange<'_> {
+fn within<V>(rows: &[(At, V)], from: At, to: At) -> RowRange<'_, V> {
     let first = rows.partition_point(|row| row.0 < from);
     let count = rows[first..].partition_point(|row| row.0 <= to);
     RowRange::Slice(rows[first..first + count].iter())
 }
 
-impl Payload for KeyRows {
-    fn is_hidden(&self) -> bool {
-        self.due.is_none()
-    }
-
-    fn free() -> Self {
-        Self {
-            rows: Rows::Few(Vec::new()),
-            due: None,
-        }
-    }
-}
-
 /// Rows of one key in order of time, one way or the other.
-pub(super) struct KeyRange<'a> {
-    rows: RowRange<'a>,
+pub(super) struct KeyRange<'a, V> {
+    rows: RowRange<'a, V>,
     direction: Direction,
 }
 
-enum RowRange<'a> {
-    Slice(slice::Iter<'a, (At, StoreBytes)>),
-    Tree(btree_map::Range<'a, At, StoreBytes>),
+enum RowRange<'a, V> {
+    Slice(slice::Iter<'a, (At, V)>),
+    Tree(btree_map::Range<'a, At, V>),
 }
 
-impl<'a> Iterator for KeyRange<'a> {
-    type Item = (At, &'a StoreBytes);
+impl<'a, V> Iterator for KeyRange<'a, V> {
+    type Item = (At, &'a V);
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {

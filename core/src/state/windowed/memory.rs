@@ -171,7 +171,10 @@ impl InMemoryWindowStore {
     ) -> impl Iterator<Item = (RowKey<&[u8]>, Found, &StoreBytes)> {
         slots.flat_map(move |slot| {
             let key = self.keys.slot(slot);
-            let rows = key.payload.range(from, to, Direction::Forward);
+            let rows = key
+                .payload
+                .rows
+                .range(At::times(from, to), Direction::Forward);
             rows.map(move |(at, value)| (self.row_key(&*key.key, at), Found { slot, at }, value))
         })
     }
@@ -196,9 +199,9 @@ impl InMemoryWindowStore {
         if rows.due != Some(stretch) {
             return;
         }
-        let expired = rows.expire(kept_from);
+        let expired = rows.rows.expire(kept_from);
         self.row_count -= expired.len();
-        let first = rows.first();
+        let first = rows.rows.first();
         if self.places.get().is_some() {
             let key = self.keys.slot(slot).key.clone();
             for at in expired {
@@ -231,7 +234,10 @@ impl InMemoryWindowStore {
         });
         let rows = self.keys.slot_mut(slot);
         let is_due = rows.due.is_some_and(|due| due <= stretch);
-        if rows.set(at, value) {
+        if rows
+            .rows
+            .set(at, |own| own.assign(value), || StoreBytes::new(value))
+        {
             self.row_count += 1;
             let place = self.places.get().map(|_| self.place(row));
             if let (Some(places), Some(place)) = (self.places.get_mut(), place) {
@@ -248,7 +254,7 @@ impl InMemoryWindowStore {
     fn delete(&mut self, row: RowKey<&[u8]>) {
         let at = self.at(row);
         if let Some(slot) = self.keys.find(row.key)
-            && self.keys.slot_mut(slot).remove(at)
+            && self.keys.slot_mut(slot).rows.remove(at)
         {
             self.row_count -= 1;
             if self.places.get().is_some() {
@@ -270,7 +276,8 @@ impl InMemoryWindowStore {
         let slot = self.keys.slot(slot);
         let rows = slot
             .payload
-            .range(query.time_from.max(0), query.time_to, direction);
+            .rows
+            .range(At::times(query.time_from.max(0), query.time_to), direction);
         let start_to = query.start_to;
         Box::new(rows.filter_map(move |(at, value)| {
             let key = self.row_key(slot.key.clone(), at);
@@ -340,7 +347,7 @@ impl InMemoryWindowStore {
                 keys.0.as_ref().map(|key| &**key),
                 keys.1.as_ref().map(|key| &**key),
             );
-            let value = slot.payload.get(at)?;
+            let value = slot.payload.rows.get(at)?;
             let is_asked_for = WindowQuery { keys, ..query }.matches(row);
             is_asked_for.then(|| Ok((owned(row), value.clone())))
         }))
@@ -362,7 +369,7 @@ impl ByteWindowStore for InMemoryWindowStore {
         }
         let slot = self.keys.find(row.key);
         let rows = slot.map(|slot| &self.keys.slot(slot).payload);
-        Ok(rows.and_then(|rows| rows.get(self.at(row)).cloned()))
+        Ok(rows.and_then(|rows| rows.rows.get(self.at(row)).cloned()))
     }
 
     fn put(&mut self, row: RowKey<&[u8]>, value: Option<&[u8]>) -> Result<bool, StateError> {

@@ -6,6 +6,8 @@ use std::cmp::Ordering;
 use super::super::StateError;
 use super::super::byte_store::Direction;
 use super::super::bytes::StoreBytes;
+use super::cached::{CachedKeyRows, at};
+use super::key_rows::At;
 use super::keys::{KeySchema, RowKey};
 use super::rows::{RowOrder, WindowRow, WindowRows};
 
@@ -122,4 +124,70 @@ impl Iterator for MergedWindowRows<'_> {
             }
         }
     }
+}
+
+/// Rows of one key, in order of time.
+pub(super) struct MergedKeyRows<'a> {
+    cached: CachedKeyRows<'a>,
+    next_cached: Option<WindowRow>,
+    rows: WindowRows<'a>,
+    next_row: Option<Result<WindowRow, StateError>>,
+    direction: Direction,
+}
+
+impl<'a> MergedKeyRows<'a> {
+    /// Both sides must be walked in `direction`.
+    pub(super) fn new(
+        mut cached: CachedKeyRows<'a>,
+        rows: WindowRows<'a>,
+        direction: Direction,
+    ) -> Self {
+        let next_cached = cached.next();
+        let mut merged = Self {
+            cached,
+            next_cached,
+            rows,
+            next_row: None,
+            direction,
+        };
+        merged.read_row();
+        merged
+    }
+
+    /// The next row that the cache does not know.
+    fn read_row(&mut self) {
+        let cached = &self.cached;
+        self.next_row = self.rows.find(|row| {
+            let row = row.as_ref();
+            row.map_or(true, |(row, _)| !cached.knows(row.lend()))
+        });
+    }
+
+    fn is_cached_next(&self) -> bool {
+        match (&self.next_cached, &self.next_row) {
+            (Some((cached, _)), Some(Ok((row, _)))) => match self.direction {
+                Direction::Forward => place(cached) < place(row),
+                Direction::Backward => place(cached) > place(row),
+            },
+            (cached, row) => cached.is_some() && row.is_none(),
+        }
+    }
+}
+
+impl Iterator for MergedKeyRows<'_> {
+    type Item = Result<WindowRow, StateError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_cached_next() {
+            let cached = std::mem::replace(&mut self.next_cached, self.cached.next());
+            return cached.map(Ok);
+        }
+        let row = self.next_row.take();
+        self.read_row();
+        row
+    }
+}
+
+const fn place(row: &RowKey<StoreBytes>) -> At {
+    at(row.time, row.tail)
 }

@@ -5,11 +5,13 @@
 //! [`SessionStore`] over [`WindowBytesStore`] (cache and changelog) over [`ByteWindowStore`].
 
 mod builder;
+mod cached;
 pub(super) mod fuzzing;
 mod key_rows;
 mod keys;
 mod memory;
 mod merged;
+mod passes;
 mod rows;
 mod session_store;
 mod stack;

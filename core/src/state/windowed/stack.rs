@@ -6,14 +6,15 @@ use std::sync::Arc;
 use super::super::budget::CacheBudget;
 use super::super::byte_store::Direction;
 use super::super::bytes::StoreBytes;
-use super::super::cache::RecordCache;
+use super::super::cache::{CacheReads, RecordCache};
 use super::super::changelog::ChangelogEntry;
 use super::super::layers::Layers;
 use super::super::storage::TaskStorage;
 use super::super::value::ValueFormat;
 use super::super::{ChangelogRecord, FlushedEntry, StateError};
-use super::keys::{CACHE_SUFFIX_BYTES, KeySchema, RowKey, WindowQuery};
-use super::merged::{CachedRow, MergedWindowRows};
+use super::cached::{RowCache, RowEntries};
+use super::keys::{KeySchema, RowKey, WindowQuery};
+use super::merged::{CachedRow, MergedKeyRows, MergedWindowRows};
 use super::rows::{ByteWindowStore, RowOrder, WindowRows};
 use crate::types::RecordContext;
 
@@ -40,7 +41,7 @@ pub struct WindowStoreOptions {
 ///
 /// [`KeyValueBytesStore`]: super::super::KeyValueBytesStore
 pub struct WindowBytesStore {
-    layers: Layers,
+    layers: Layers<RowEntries>,
     rows: Box<dyn ByteWindowStore>,
     options: WindowStoreOptions,
     /// The number of the last duplicate among the rows; the changelog has its own.
@@ -60,13 +61,10 @@ impl WindowBytesStore {
         budget: &CacheBudget,
     ) -> Self {
         let is_cached = options.is_cached && !options.retain_duplicates;
+        let entries = is_cached.then(|| RowEntries::new(options.schema));
+        let cache = entries.map(|entries| RecordCache::new(entries, budget.clone()));
         Self {
-            layers: Layers::new(
-                name.into(),
-                options.format,
-                (is_cached, options.is_logged),
-                budget,
-            ),
+            layers: Layers::new(name.into(), options.format, options.is_logged, cache),
             rows,
             options,
             row_number: 0,
@@ -96,9 +94,9 @@ impl WindowBytesStore {
         self.layers.is_cached()
     }
 
-    /// The record cache, where there is one.
-    pub fn cache(&self) -> Option<&RecordCache> {
-        self.layers.cache.as_ref()
+    /// See [`StateStore::take_cache_reads`](super::super::StateStore::take_cache_reads).
+    pub fn take_cache_reads(&self) -> CacheReads {
+        self.layers.take_cache_reads()
     }
 
     /// See [`StateStore::state_id_tag`](super::super::StateStore::state_id_tag).
@@ -135,12 +133,8 @@ impl WindowBytesStore {
             }
             row.tail = i64::from(self.row_number);
         }
-        if let Some(cache) = &self.layers.cache {
-            let mut bytes = self.options.schema.to_bytes(row);
-            self.write_segment(row.time, &mut bytes);
-            if let Some(known) = cache.get(&bytes) {
-                return Ok(known.cloned());
-            }
+        if let Some(known) = self.layers.cache.as_ref().and_then(|cache| cache.get(row)) {
+            return Ok(known.cloned());
         }
         self.rows.get(row)
     }
@@ -176,17 +170,21 @@ impl WindowBytesStore {
     /// The rows that `query` asks for, as the cache shows them.
     pub fn scan(&self, query: &WindowQuery<'_>, direction: Direction) -> WindowRows<'_> {
         let rows = self.rows.scan(query, direction);
-        match &self.layers.cache {
-            Some(cache) if !query.is_empty() => {
-                let WindowStoreOptions { schema, order, .. } = self.options;
-                let order = order.of(query);
-                let cached = self.cached_rows(cache, query, direction);
-                Box::new(MergedWindowRows::new(
-                    schema, order, direction, cached, rows,
-                ))
-            }
-            _ => rows,
+        let Some(cache) = self.layers.cache.as_ref().filter(|_| !query.is_empty()) else {
+            return rows;
+        };
+        if let Some(key) = query.single_key() {
+            return match cache.scan_key(key, query, direction) {
+                Some(cached) => Box::new(MergedKeyRows::new(cached, rows, direction)),
+                None => rows,
+            };
         }
+        let WindowStoreOptions { schema, order, .. } = self.options;
+        let order = order.of(query);
+        let cached = self.cached_rows(cache, query, direction);
+        Box::new(MergedWindowRows::new(
+            schema, order, direction, cached, rows,
+        ))
     }
 
     /// About how many rows there are below the cache.
@@ -247,10 +245,7 @@ impl WindowBytesStore {
     pub fn next_flushed(&mut self) -> Result<Option<FlushedEntry>, StateError> {
         while let Some(entry) = self.layers.pop_queued() {
             let key = entry.key.clone();
-            let key = &key[..key.len().saturating_sub(CACHE_SUFFIX_BYTES)];
-            let Some(row) = self.options.schema.read(key) else {
-                return Err(self.short_row(key.len()));
-            };
+            let row = key.lend();
             let old = match self.layers.wants_old(&entry) {
                 true => self.rows.get(row)?,
                 false => None,
@@ -260,7 +255,7 @@ impl WindowBytesStore {
             }
             self.put_row(row, entry.value.as_deref())?;
             self.append(row, entry.value.as_deref(), &entry.context)?;
-            let key = bytes::Bytes::copy_from_slice(key);
+            let key = bytes::Bytes::from(self.options.schema.to_bytes(row));
             let flushed = self.layers.flushed(key, entry, old);
             if flushed.is_some() {
                 return Ok(flushed);
@@ -300,14 +295,9 @@ impl WindowBytesStore {
         value: Option<&[u8]>,
         context: &RecordContext,
     ) -> Result<(), StateError> {
-        let mut bytes = std::mem::take(&mut self.bytes);
-        bytes.clear();
-        self.options.schema.write(row, &mut bytes);
-        self.write_segment(row.time, &mut bytes);
         if let Some(cache) = &mut self.layers.cache {
-            cache.put(&bytes, value, context);
+            cache.put(row, value, context);
         }
-        self.bytes = bytes;
         // Without a listener there is nobody to wait for: evicted entries go down at once.
         if self.layers.is_to_settle() {
             self.next_flushed()?;
@@ -315,50 +305,32 @@ impl WindowBytesStore {
         Ok(())
     }
 
-    /// Java puts the segment before the row, in the cache; behind it, it takes as many bytes, and
-    /// the rows of one key lie together.
-    fn write_segment(&self, time: i64, bytes: &mut Vec<u8>) {
-        let segment = self.options.order.segment(time);
-        bytes.extend_from_slice(&segment.to_be_bytes());
-    }
-
     /// What the cache knows of the rows of `query`, in the order of segments.
     fn cached_rows(
         &self,
-        cache: &RecordCache,
+        cache: &RowCache,
         query: &WindowQuery<'_>,
         direction: Direction,
     ) -> Vec<CachedRow> {
         let WindowStoreOptions { schema, order, .. } = self.options;
         let order = order.of(query);
-        let (from, to) = query.byte_bounds(schema);
-        let to = to.map(|mut to| {
-            to.extend_from_slice(&[u8::MAX; CACHE_SUFFIX_BYTES]);
-            to
+        let (_, to) = query.byte_bounds(schema);
+        let known = cache.scan_keys(query, direction);
+        let known = known.map(|(row, value)| CachedRow {
+            segment: order.segment(row.time),
+            bytes: StoreBytes::new(&schema.to_bytes(row)),
+            value: value.cloned(),
         });
-        let to = to.as_deref().map_or(Bound::Unbounded, Bound::Included);
-        let known = cache.range((Bound::Included(&from), to), direction);
-        let mut cached: Vec<CachedRow> = known
-            .filter_map(|(key, value)| {
-                let bytes = &key[..key.len().checked_sub(CACHE_SUFFIX_BYTES)?];
-                let row = schema.read(bytes)?;
-                query.matches(row).then(|| CachedRow {
-                    segment: order.segment(row.time),
-                    bytes: StoreBytes::new(bytes),
-                    value,
-                })
-            })
-            .collect();
-        if query.single_key().is_none() {
-            cached.sort_by(|a, b| {
-                let position = (a.segment, order.compared(schema, &a.bytes));
-                let ordering = position.cmp(&(b.segment, order.compared(schema, &b.bytes)));
-                match direction {
-                    Direction::Forward => ordering,
-                    Direction::Backward => ordering.reverse(),
-                }
-            });
-        }
+        let is_before_to = |row: &CachedRow| to.as_ref().is_none_or(|to| *row.bytes <= **to);
+        let mut cached: Vec<CachedRow> = known.filter(is_before_to).collect();
+        cached.sort_by(|a, b| {
+            let position = (a.segment, order.compared(schema, &a.bytes));
+            let ordering = position.cmp(&(b.segment, order.compared(schema, &b.bytes)));
+            match direction {
+                Direction::Forward => ordering,
+                Direction::Backward => ordering.reverse(),
+            }
+        });
         cached
     }
 

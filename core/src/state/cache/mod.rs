@@ -1,14 +1,23 @@
 //! The record cache of one store (Java: `NamedCache`, one name of a `ThreadCache`).
 
+mod entries;
+mod entry;
+mod keys;
+mod origin;
+
 use std::cell::Cell;
-use std::sync::Arc;
 
 use super::budget::CacheBudget;
-use super::byte_store::{ByteBounds, Direction};
 use super::bytes::StoreBytes;
-use super::slab::{Payload, Slab, SlotRange};
+use super::slab::Payload;
 use super::slot_queue::SlotQueue;
-use crate::types::{Headers, RecordContext, SourceRecord, TopicName};
+use crate::types::RecordContext;
+
+pub(super) use self::entries::Entries;
+use self::entry::State;
+pub(super) use self::entry::{CachedEntry, Entry};
+pub(super) use self::keys::{CacheRange, KeyEntries};
+use self::origin::{SourceRecords, Topics};
 
 /// The last writes and reads of one store, with the context of the records that wrote.
 ///
@@ -24,10 +33,8 @@ use crate::types::{Headers, RecordContext, SourceRecord, TopicName};
 /// counts, the evicted entry and the tombstones, and more is evicted where that is not enough. So
 /// it is in Java, and what is written downstream meanwhile finds the budget exceeded.
 #[derive(Debug)]
-pub struct RecordCache {
-    entries: Slab<Entry>,
-    /// Most recently used last.
-    recent: SlotQueue,
+pub(super) struct RecordCache<E> {
+    entries: E,
     /// Queued entries and then dirty ones, each part in order of last write.
     dirty: SlotQueue,
     /// Linked entries that bear this number are dirty, those with another one are queued.
@@ -54,71 +61,11 @@ pub struct CacheReads {
     pub misses: u64,
 }
 
-/// An entry that leaves the dirty state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CachedEntry {
-    /// The key.
-    pub key: StoreBytes,
-    /// The value; `None` deletes.
-    pub value: Option<StoreBytes>,
-    /// The context of the record that made the last write.
-    pub context: RecordContext,
-}
-
-#[derive(Debug)]
-struct Entry {
-    value: Option<StoreBytes>,
-    headers: Headers,
-    offset: i64,
-    timestamp: i64,
-    partition: i32,
-    /// A number of `Topics`: 4 bytes instead of a counted reference of 16.
-    topic: u32,
-    size_bytes: u32,
-    epoch: u32,
-    state: State,
-    /// In the list of dirty and queued entries.
-    is_linked: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Free,
-    /// Counted, and in the list of recently used ones.
-    Resident,
-    /// Evicted, or a tombstone of a flush: readable until it is popped.
-    Leaving,
-    /// A queued value whose key was written again: reached through the queue alone.
-    Ghost,
-}
-
-impl Payload for Entry {
-    fn is_hidden(&self) -> bool {
-        matches!(self.state, State::Free | State::Ghost)
-    }
-
-    fn free() -> Self {
+impl<E: Entries> RecordCache<E> {
+    /// An empty cache with room for `entries`, that takes its bytes from `budget`.
+    pub(in crate::state) fn new(entries: E, budget: CacheBudget) -> Self {
         Self {
-            value: None,
-            headers: Headers::new(),
-            offset: -1,
-            timestamp: -1,
-            partition: -1,
-            topic: 0,
-            size_bytes: 0,
-            epoch: 0,
-            state: State::Free,
-            is_linked: false,
-        }
-    }
-}
-
-impl RecordCache {
-    /// An empty cache that takes its bytes from `budget`.
-    pub fn new(budget: CacheBudget) -> Self {
-        Self {
-            entries: Slab::new(),
-            recent: SlotQueue::default(),
+            entries,
             dirty: SlotQueue::default(),
             epoch: 0,
             leaving_bytes: 0,
@@ -132,19 +79,19 @@ impl RecordCache {
         }
     }
 
-    /// The bytes of what is in this cache and not evicted.
-    pub fn size_bytes(&self) -> usize {
-        self.size_bytes
+    /// What is known of which keys.
+    pub(super) fn entries(&self) -> &E {
+        &self.entries
     }
 
-    /// True when no entry counts against the budget.
-    pub fn is_empty(&self) -> bool {
-        self.recent.is_empty()
+    /// The bytes of what is in this cache and not evicted.
+    pub(in crate::state) fn size_bytes(&self) -> usize {
+        self.size_bytes
     }
 
     /// True when [`pop_queued`](Self::pop_queued) has something to do: a flush is not over.
     #[inline]
-    pub fn is_flushing(&self) -> bool {
+    pub(in crate::state) fn is_flushing(&self) -> bool {
         self.has_queued()
             || self.is_evicting
             || self.leaving_bytes > 0
@@ -154,12 +101,12 @@ impl RecordCache {
     #[inline]
     fn has_queued(&self) -> bool {
         let front = self.dirty.front();
-        front.is_some_and(|slot| self.entries.slot(slot).payload.epoch != self.epoch)
+        front.is_some_and(|slot| self.entries.entry(slot).epoch != self.epoch)
     }
 
     /// What is known of `key`: `None` nothing, `Some(None)` that it was deleted. Promotes it.
     #[inline]
-    pub fn get(&self, key: &[u8]) -> Option<Option<&StoreBytes>> {
+    pub(in crate::state) fn get(&self, key: E::Key<'_>) -> Option<Option<&StoreBytes>> {
         let slot = self.entries.find(key);
         let CacheReads { hits, misses } = self.reads.get();
         let is_hit = u64::from(slot.is_some());
@@ -171,18 +118,23 @@ impl RecordCache {
     }
 
     /// How often it was read since the last call.
-    pub fn take_reads(&self) -> CacheReads {
+    pub(in crate::state) fn take_reads(&self) -> CacheReads {
         self.reads.take()
     }
 
     /// Stages a write, `None` a tombstone, made by the record of `context`; then begins to evict
     /// until the budget holds or this cache is empty: see [`is_flushing`](Self::is_flushing).
-    pub fn put(&mut self, key: &[u8], value: Option<&[u8]>, context: &RecordContext) {
+    pub(in crate::state) fn put(
+        &mut self,
+        key: E::Key<'_>,
+        value: Option<&[u8]>,
+        context: &RecordContext,
+    ) {
         let (topic, topic_chars) = self.topics.number(context.topic.as_ref());
-        let size_bytes = entry_size(key, value) + topic_chars + context.headers_size_bytes();
-        let slot = self.slot_for(key, size_bytes);
+        let size_bytes = self.entry_size(key, value) + topic_chars + context.headers_size_bytes();
+        let slot = self.slot_for(key, value.is_none(), size_bytes);
         self.mark_dirty(slot);
-        let entry = self.entries.slot_mut(slot);
+        let entry = self.entries.entry_mut(slot);
         match (value, &mut entry.value) {
             (Some(new), Some(own)) => own.assign(new),
             (new, own) => *own = new.map(StoreBytes::new),
@@ -203,9 +155,10 @@ impl RecordCache {
     ///
     /// # Panics
     /// When `key` has a value that is not flushed: it would be lost.
-    pub fn put_clean(&mut self, key: &[u8], value: &StoreBytes) {
-        let slot = self.slot_for(key, entry_size(key, Some(value)));
-        let entry = self.entries.slot_mut(slot);
+    pub(in crate::state) fn put_clean(&mut self, key: E::Key<'_>, value: &StoreBytes) {
+        let size_bytes = self.entry_size(key, Some(value));
+        let slot = self.slot_for(key, false, size_bytes);
+        let entry = self.entries.entry_mut(slot);
         assert!(!entry.is_linked, "a clean value must not hide a dirty one");
         *entry = Entry {
             value: Some(value.clone()),
@@ -217,13 +170,13 @@ impl RecordCache {
     }
 
     /// Queues every dirty entry for [`pop_queued`](Self::pop_queued), in order of last write.
-    pub fn begin_flush(&mut self) {
+    pub(in crate::state) fn begin_flush(&mut self) {
         self.epoch = self.epoch.wrapping_add(1);
     }
 
     /// The next queued entry, which is clean from now on. Behind the last one the flush is over, and
     /// an eviction that began it goes on.
-    pub fn pop_queued(&mut self) -> Option<CachedEntry> {
+    pub(in crate::state) fn pop_queued(&mut self) -> Option<CachedEntry<E::OwnedKey>> {
         while !self.has_queued() {
             if !self.is_flushing() {
                 return None;
@@ -231,17 +184,17 @@ impl RecordCache {
             self.end_flush();
         }
         let slot = self.dirty.pop_front()?;
-        let entry = self.entries.slot_mut(slot);
+        let entry = self.entries.entry_mut(slot);
         entry.is_linked = false;
         let (state, is_tombstone) = (entry.state, entry.value.is_none());
-        let key = self.entries.slot(slot).key.clone();
+        let key = self.entries.key(slot);
         let (value, mut context) = match state {
             State::Free => unreachable!("a free slot is in no list"),
             State::Resident => {
                 if is_tombstone {
                     self.flushed_tombstones.push(slot);
                 }
-                let entry = &self.entries.slot(slot).payload;
+                let entry = self.entries.entry(slot);
                 (entry.value.clone(), self.context(entry))
             }
             State::Leaving => {
@@ -250,7 +203,7 @@ impl RecordCache {
                 (entry.value, context)
             }
             State::Ghost => {
-                let entry = self.entries.remove_hidden(slot);
+                let entry = self.entries.remove_ghost(slot);
                 let context = self.context(&entry);
                 (entry.value, context)
             }
@@ -266,9 +219,9 @@ impl RecordCache {
     /// Evicts until the budget holds, this cache is empty, or a dirty entry is to be flushed first:
     /// then it goes on when that is over.
     #[inline]
-    pub fn shrink(&mut self) {
+    pub(in crate::state) fn shrink(&mut self) {
         while self.budget.is_exceeded()
-            && let Some(eldest) = self.recent.front()
+            && let Some(eldest) = self.entries.eldest()
         {
             if self.evict(eldest) {
                 self.is_evicting = true;
@@ -278,7 +231,7 @@ impl RecordCache {
     }
 
     /// Forgets everything, what is dirty too.
-    pub fn clear(&mut self) {
+    pub(in crate::state) fn clear(&mut self) {
         self.budget.give_back(self.size_bytes + self.leaving_bytes);
         self.size_bytes = 0;
         self.leaving_bytes = 0;
@@ -286,26 +239,17 @@ impl RecordCache {
         self.is_evicting = false;
         self.entries.clear();
         self.source_records.clear();
-        self.recent.clear();
         self.dirty.clear();
-    }
-
-    /// What is known of the keys within `bounds`, in order; promotes what it passes.
-    pub(crate) fn range(&self, bounds: ByteBounds<'_>, direction: Direction) -> CacheRange<'_> {
-        CacheRange {
-            range: self.entries.range(bounds, direction),
-            cache: self,
-        }
     }
 
     /// Evicts `slot`, the least recently used entry; true when that begins a flush: it is dirty, and goes
     /// first. While an earlier flush is not over it keeps its place, behind the older values of its
     /// key.
     fn evict(&mut self, slot: u32) -> bool {
-        self.recent.remove(slot);
+        self.entries.retire(slot);
         let is_flushing = self.is_flushing();
         let epoch = self.epoch;
-        let entry = self.entries.slot_mut(slot);
+        let entry = self.entries.entry_mut(slot);
         let size_bytes = entry.size_bytes as usize;
         self.size_bytes -= size_bytes;
         if !entry.is_linked {
@@ -332,11 +276,11 @@ impl RecordCache {
         self.budget
             .give_back(std::mem::take(&mut self.leaving_bytes));
         while let Some(slot) = self.flushed_tombstones.pop() {
-            let entry = &self.entries.slot(slot).payload;
-            let is_flushed = entry.state == State::Resident && !entry.is_linked;
+            let entry = self.entries.entry(slot);
+            let is_flushed = entry.is_resident() && !entry.is_linked;
             if is_flushed && entry.value.is_none() {
                 let size_bytes = entry.size_bytes as usize;
-                self.recent.remove(slot);
+                self.entries.retire(slot);
                 self.entries.remove(slot);
                 self.size_bytes -= size_bytes;
                 self.budget.give_back(size_bytes);
@@ -349,27 +293,28 @@ impl RecordCache {
 
     /// The slot of `key`, new or old, counted with `size_bytes` and the most recently used one.
     #[inline]
-    fn slot_for(&mut self, key: &[u8], size_bytes: usize) -> u32 {
+    fn slot_for(&mut self, key: E::Key<'_>, is_deleted: bool, size_bytes: usize) -> u32 {
         let size_bytes = size_bytes.min(u32::MAX as usize);
         let Some(slot) = self.entries.find(key) else {
-            let payload = Entry {
+            let entry = Entry {
                 size_bytes: size_bytes as u32,
                 state: State::Resident,
                 ..Entry::free()
             };
-            let slot = self.entries.insert(StoreBytes::new(key), payload);
-            self.recent.push_back(slot);
+            let slot = self.entries.insert(key, is_deleted, entry);
+            self.entries.promote(slot);
             self.count(0, size_bytes);
             return slot;
         };
-        let entry = self.entries.slot_mut(slot);
+        let entry = self.entries.entry_mut(slot);
         let mut counted = entry.size_bytes as usize;
         entry.size_bytes = size_bytes as u32;
         if entry.state != State::Resident {
             entry.state = State::Resident;
             counted = 0;
         }
-        self.recent.push_back(slot);
+        self.entries.set_deleted(slot, is_deleted);
+        self.entries.promote(slot);
         self.count(counted, size_bytes);
         slot
     }
@@ -385,27 +330,26 @@ impl RecordCache {
     #[inline]
     fn mark_dirty(&mut self, slot: u32) {
         let epoch = self.epoch;
-        let entry = self.entries.slot_mut(slot);
+        let entry = self.entries.entry_mut(slot);
         if entry.is_linked && entry.epoch != epoch {
             self.leave_ghost(slot);
         }
         self.dirty.push_back(slot);
-        let entry = self.entries.slot_mut(slot);
+        let entry = self.entries.entry_mut(slot);
         entry.is_linked = true;
         entry.epoch = epoch;
     }
 
     /// Moves a queued value to a slot of its own, in its place in the queue.
     fn leave_ghost(&mut self, slot: u32) {
-        let key = self.entries.slot(slot).key.clone();
-        let entry = self.entries.slot_mut(slot);
+        let entry = self.entries.entry_mut(slot);
         let ghost = Entry {
             value: entry.value.take(),
             headers: std::mem::take(&mut entry.headers),
             state: State::Ghost,
             ..*entry
         };
-        let ghost = self.entries.insert_hidden(key, ghost);
+        let ghost = self.entries.insert_ghost(slot, ghost);
         self.dirty.replace(slot, ghost);
         let source_record = self.source_records.take(slot);
         self.source_records.set(ghost, &source_record);
@@ -413,11 +357,19 @@ impl RecordCache {
 
     #[inline]
     fn read(&self, slot: u32) -> Option<&StoreBytes> {
-        let entry = &self.entries.slot(slot).payload;
+        let entry = self.entries.entry(slot);
         if entry.state == State::Resident {
-            self.recent.push_back(slot);
+            self.entries.promote(slot);
         }
         entry.value.as_ref()
+    }
+
+    /// The size without topic and headers: node, dirty flag, timestamp, offset and partition are what
+    /// Java's `LRUNode.size` and `LRUCacheEntry.size` add.
+    #[inline]
+    fn entry_size(&self, key: E::Key<'_>, value: Option<&[u8]>) -> usize {
+        let len = self.entries.key_len(key) + value.map_or(0, <[u8]>::len);
+        len + NODE_BYTES + 1 + 8 + 8 + 4
     }
 
     fn context(&self, entry: &Entry) -> RecordContext {
@@ -432,101 +384,10 @@ impl RecordCache {
     }
 }
 
-impl Drop for RecordCache {
+impl<E> Drop for RecordCache<E> {
     fn drop(&mut self) {
         self.budget.give_back(self.size_bytes + self.leaving_bytes);
     }
-}
-
-/// What a cache knows of a range of keys.
-pub(crate) struct CacheRange<'a> {
-    range: SlotRange<'a>,
-    cache: &'a RecordCache,
-}
-
-impl Iterator for CacheRange<'_> {
-    type Item = (StoreBytes, Option<StoreBytes>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let slot = self.range.next()?;
-        let key = self.cache.entries.slot(slot).key.clone();
-        Some((key, self.cache.read(slot).cloned()))
-    }
-}
-
-/// The topics that records of a task come from: few, and nearly always the one of the last record.
-#[derive(Debug, Default)]
-struct Topics {
-    /// With their lengths in Java's characters.
-    names: Vec<(TopicName, usize)>,
-    last: usize,
-}
-
-impl Topics {
-    /// A number for `topic` and the characters of its name; 0 for none.
-    #[inline]
-    fn number(&mut self, topic: Option<&TopicName>) -> (u32, usize) {
-        let Some(topic) = topic else {
-            return (0, 0);
-        };
-        if self
-            .names
-            .get(self.last)
-            .is_none_or(|last| last.0 != *topic)
-        {
-            self.last = self.find(topic);
-        }
-        (self.last as u32 + 1, self.names[self.last].1)
-    }
-
-    fn find(&mut self, topic: &TopicName) -> usize {
-        let known = self.names.iter().position(|(name, _)| name == topic);
-        known.unwrap_or_else(|| {
-            let chars = topic.as_str().encode_utf16().count();
-            self.names.push((topic.clone(), chars));
-            self.names.len() - 1
-        })
-    }
-
-    fn name(&self, number: u32) -> Option<TopicName> {
-        let at = number.checked_sub(1)?;
-        Some(self.names[at as usize].0.clone())
-    }
-}
-
-/// The source records of dirty and queued entries by their slots, beside them: nearly always there is
-/// none.
-#[derive(Debug, Default)]
-struct SourceRecords(Vec<Option<Arc<SourceRecord>>>);
-
-impl SourceRecords {
-    #[inline]
-    fn set(&mut self, slot: u32, source_record: &Option<Arc<SourceRecord>>) {
-        let slot = slot as usize;
-        if slot >= self.0.len() {
-            if source_record.is_none() {
-                return;
-            }
-            self.0.resize(slot + 1, None);
-        }
-        self.0[slot].clone_from(source_record);
-    }
-
-    #[inline]
-    fn take(&mut self, slot: u32) -> Option<Arc<SourceRecord>> {
-        self.0.get_mut(slot as usize)?.take()
-    }
-
-    fn clear(&mut self) {
-        self.0.clear();
-    }
-}
-
-/// The size without topic and headers: node, dirty flag, timestamp, offset and partition are what
-/// Java's `LRUNode.size` and `LRUCacheEntry.size` add.
-#[inline]
-fn entry_size(key: &[u8], value: Option<&[u8]>) -> usize {
-    key.len() + value.map_or(0, <[u8]>::len) + NODE_BYTES + 1 + 8 + 8 + 4
 }
 
 const NODE_BYTES: usize = 24;
