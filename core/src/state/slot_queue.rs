@@ -49,6 +49,11 @@ impl SlotQueue {
         self.0.borrow_mut().front()
     }
 
+    /// How many slots are queued.
+    pub(crate) fn len(&self) -> usize {
+        self.0.borrow().len
+    }
+
     /// Puts `slot` at the end, wherever it was.
     #[inline]
     pub(crate) fn push_back(&self, slot: u32) {
@@ -215,7 +220,7 @@ mod tests {
                     }
                 }
                 assert_eq!(queue.front(), model.first().copied());
-                assert_eq!(queue.0.borrow().len, model.len());
+                assert_eq!(queue.len(), model.len());
                 let turns = queue.0.borrow();
                 assert!(turns.slots.len() <= 2 * 16 + OVER_MIN + 1, "turns are swept out");
             }

@@ -39,6 +39,8 @@ pub(super) struct RecordCache<E> {
     dirty: SlotQueue,
     /// Linked entries that bear this number are dirty, those with another one are queued.
     epoch: u32,
+    /// How many are queued.
+    queued: usize,
     /// What was evicted dirty counts until the flush that it began is over.
     leaving_bytes: usize,
     /// Tombstones of the flush that is under way, which leave with it.
@@ -68,6 +70,7 @@ impl<E: Entries> RecordCache<E> {
             entries,
             dirty: SlotQueue::default(),
             epoch: 0,
+            queued: 0,
             leaving_bytes: 0,
             flushed_tombstones: Vec::new(),
             is_evicting: false,
@@ -100,8 +103,7 @@ impl<E: Entries> RecordCache<E> {
 
     #[inline]
     fn has_queued(&self) -> bool {
-        let front = self.dirty.front();
-        front.is_some_and(|slot| self.entries.entry(slot).epoch != self.epoch)
+        self.queued > 0
     }
 
     /// What is known of `key`: `None` nothing, `Some(None)` that it was deleted. Promotes it.
@@ -172,6 +174,7 @@ impl<E: Entries> RecordCache<E> {
     /// Queues every dirty entry for [`pop_queued`](Self::pop_queued), in order of last write.
     pub(in crate::state) fn begin_flush(&mut self) {
         self.epoch = self.epoch.wrapping_add(1);
+        self.queued = self.dirty.len();
     }
 
     /// The next queued entry, which is clean from now on. Behind the last one the flush is over, and
@@ -184,6 +187,7 @@ impl<E: Entries> RecordCache<E> {
             self.end_flush();
         }
         let slot = self.dirty.pop_front()?;
+        self.queued -= 1;
         let entry = self.entries.entry_mut(slot);
         entry.is_linked = false;
         let (state, is_tombstone) = (entry.state, entry.value.is_none());
@@ -240,6 +244,7 @@ impl<E: Entries> RecordCache<E> {
         self.entries.clear();
         self.source_records.clear();
         self.dirty.clear();
+        self.queued = 0;
     }
 
     /// Evicts `slot`, the least recently used entry; true when that begins a flush: it is dirty, and goes
