@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::bytes::StoreBytes;
 use super::cache::{CacheReads, CachedEntry, Entries, RecordCache};
 use super::changelog::{ChangelogBuffer, ChangelogEntry};
@@ -131,15 +129,15 @@ impl<E: Entries> Layers<E> {
     /// `entry` for the listener, if there is one; `key` is that of the changelog.
     pub(super) fn flushed(
         &self,
-        key: Bytes,
+        key: StoreBytes,
         entry: CachedEntry<E::OwnedKey>,
         old: Option<StoreBytes>,
     ) -> Option<FlushedEntry> {
         let old = old.filter(|_| self.listener.is_some_and(|l| l.send_old_values));
         self.listener.map(|_| FlushedEntry {
             key,
-            new: entry.value.as_ref().map(StoreBytes::to_bytes),
-            old: old.as_ref().map(StoreBytes::to_bytes),
+            new: entry.value,
+            old,
             context: entry.context,
         })
     }

@@ -247,11 +247,11 @@ pub struct ChangelogRecord {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlushedEntry {
     /// The key.
-    pub key: Bytes,
+    pub key: StoreBytes,
     /// The value now, in the format of the store; `None` says that the row was deleted.
-    pub new: Option<Bytes>,
+    pub new: Option<StoreBytes>,
     /// The value of the last flush, in the format of the store; only where old values are sent.
-    pub old: Option<Bytes>,
+    pub old: Option<StoreBytes>,
     /// The context of the record that made the last write.
     pub context: RecordContext,
 }

@@ -256,7 +256,7 @@ impl KeyValueBytesStore {
                 continue;
             }
             self.write_down(&entry)?;
-            let flushed = self.layers.flushed(entry.key.to_bytes(), entry, old);
+            let flushed = self.layers.flushed(entry.key.clone(), entry, old);
             if flushed.is_some() {
                 return Ok(flushed);
             }

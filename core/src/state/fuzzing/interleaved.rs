@@ -131,7 +131,7 @@ impl Run {
             return false;
         };
         let write = &self.writes[&entry.context.offset];
-        assert_eq!(write.0, entry.key);
+        assert_eq!(write.0, *entry.key);
         assert_eq!(write.1.as_deref(), entry.new.as_deref());
         let last = self
             .last_flushed

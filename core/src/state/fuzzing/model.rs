@@ -1,14 +1,12 @@
 //! A naive copy of the whole store layer: what is flushed is pulled at once, and everything that
 //! comes out must be equal, in order and in context.
 
-use bytes::Bytes;
-
 use super::{
     Action, BUDGETS, Direction, EVERYTHING, KINDS, KeyValueBytesStore, Kind, Op, Row, Rows, build,
     collect, contains, lend, logged, records, set, stored,
 };
 use crate::state::byte_store::{ByteBounds, prefix_bounds, prefix_end};
-use crate::state::{CacheBudget, ChangelogRecord, FlushedEntry};
+use crate::state::{CacheBudget, ChangelogRecord, FlushedEntry, StoreBytes};
 use crate::types::RecordContext;
 
 /// Runs `ops` on every kind of store, sharing one budget, and on the model.
@@ -359,9 +357,11 @@ impl Model {
         );
         set(&mut self.downstream, key, value);
         self.forwarded.push(FlushedEntry {
-            key: Bytes::copy_from_slice(key),
-            new: value.map(Bytes::copy_from_slice),
-            old: old.filter(|_| send_old_values).map(Bytes::from),
+            key: StoreBytes::new(key),
+            new: value.map(StoreBytes::new),
+            old: old
+                .filter(|_| send_old_values)
+                .map(|old| StoreBytes::new(&old)),
             context,
         });
     }

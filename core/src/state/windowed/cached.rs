@@ -70,6 +70,14 @@ impl CachedKey {
         found.copied()
     }
 
+    /// True when there is no row from one place to another.
+    fn has_none(&self, from: At, to: At) -> bool {
+        let is_behind = |rows: &RowsByTime<u32>| rows.first().is_none_or(|first| to < first);
+        from > to
+            || (is_behind(&self.live) && is_behind(&self.deleted))
+            || self.both((from, to), Direction::Forward).next().is_none()
+    }
+
     const fn rows_mut(&mut self, is_deleted: bool) -> &mut RowsByTime<u32> {
         if is_deleted {
             &mut self.deleted
@@ -122,7 +130,7 @@ const fn pass_turn(pass: u32) -> u32 {
     2 * pass + 1
 }
 
-/// So many rows are promoted one by one.
+/// The rows of a key that has no more are promoted one by one.
 const PASSED_ONE_BY_ONE: usize = 8;
 
 /// So many passes of one key are known, or rows are promoted one by one all the same.
@@ -153,13 +161,8 @@ impl RowEntries {
     /// Makes the rows of a key between two places the ones that were used last, in their order.
     fn promote_all(&self, key: u32, places: (At, At), direction: Direction) {
         let rows = &self.keys.slot(key).payload;
-        let is_passed = direction == Direction::Forward
-            && rows
-                .both(places, direction)
-                .nth(PASSED_ONE_BY_ONE)
-                .is_some()
-            && self.pass(key, places);
-        if is_passed {
+        let are_many = rows.live.len() + rows.deleted.len() > PASSED_ONE_BY_ONE;
+        if are_many && direction == Direction::Forward && self.pass(key, places) {
             return;
         }
         for (_, slot) in rows.both(places, direction) {
@@ -179,8 +182,7 @@ impl RowEntries {
             let mut pass = self.passes.pass(number);
             next = pass.next;
             pass.leave(from, to);
-            let places = (pass.from, pass.to);
-            if rows.both(places, Direction::Forward).next().is_none() {
+            if rows.has_none(pass.from, pass.to) {
                 self.forget_pass(number);
                 continue;
             }

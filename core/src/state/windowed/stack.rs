@@ -255,7 +255,9 @@ impl WindowBytesStore {
             }
             self.put_row(row, entry.value.as_deref())?;
             self.append(row, entry.value.as_deref(), &entry.context)?;
-            let key = bytes::Bytes::from(self.options.schema.to_bytes(row));
+            self.bytes.clear();
+            self.options.schema.write(row, &mut self.bytes);
+            let key = StoreBytes::new(&self.bytes);
             let flushed = self.layers.flushed(key, entry, old);
             if flushed.is_some() {
                 return Ok(flushed);
