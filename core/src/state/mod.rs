@@ -4,7 +4,7 @@
 //! The layers of one store, from the top (Java: `Metered*`, `Caching*`, `ChangeLogging*`, bytes):
 //!
 //! 1. [`KeyValueStore`] and [`TimestampedKeyValueStore`]: serdes, once per operation.
-//! 2. [`RecordCache`]: the last writes of a task, bounded in bytes over all stores of a thread
+//! 2. Record cache: the last writes of a task, bounded in bytes over all stores of a thread
 //!    ([`CacheBudget`]). A flush or an eviction hands its entries to
 //! 3. [`ChangelogBuffer`]: records for the changelog topic, in write order, and
 //! 4. [`ByteKeyValueStore`]: the rows.
