@@ -5,16 +5,14 @@
 //! never overwrites a page of a durable state, and verifies checksums of the one it opens.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use eddyline_core::state::storage::{
-    Removal, SpaceWrites, Storage, StorageBatch, StorageError, StorageRows,
-};
-use eddyline_core::state::{ByteBounds, Direction, StoreBytes};
+use eddyline_core::state::storage::{Removal, SpaceWrites, Storage, StorageBatch, StorageError};
+use eddyline_core::state::{ByteBounds, ByteRow, Direction, StoreBytes};
 use redb::{
     Database, Durability, Error, ReadOnlyTable, ReadableDatabase, ReadableTableMetadata,
     TableDefinition, TableError, WriteTransaction,
@@ -154,31 +152,30 @@ impl Storage for RedbStorage {
         })
     }
 
-    fn range(&self, space: u16, bounds: ByteBounds<'_>, direction: Direction) -> StorageRows<'_> {
-        let rows = match self.rows(space) {
-            Ok(Some(rows)) => rows,
-            Ok(None) => return Box::new(std::iter::empty()),
-            Err(error) => return Box::new(std::iter::once(Err(error))),
+    fn read(
+        &self,
+        space: u16,
+        bounds: ByteBounds<'_>,
+        direction: Direction,
+        max_rows: usize,
+    ) -> Result<VecDeque<ByteRow>, StorageError> {
+        let Some(table) = self.rows(space)? else {
+            return Ok(VecDeque::new());
         };
-        let mut range = match self.guarded(|| Ok(rows.range::<&[u8]>(bounds)?)) {
-            Ok(range) => range,
-            Err(error) => return Box::new(std::iter::once(Err(error))),
-        };
-        Box::new(std::iter::from_fn(move || {
-            let next = || {
+        self.guarded(|| {
+            let mut rows = VecDeque::new();
+            let mut range = table.range::<&[u8]>(bounds)?;
+            for _ in 0..max_rows {
                 let row = match direction {
                     Direction::Forward => range.next(),
                     Direction::Backward => range.next_back(),
                 };
-                let Some(row) = row else { return Ok(None) };
+                let Some(row) = row else { break };
                 let (key, value) = row?;
-                Ok(Some((
-                    StoreBytes::new(key.value()),
-                    StoreBytes::new(value.value()),
-                )))
-            };
-            self.guarded(next).transpose()
-        }))
+                rows.push_back((StoreBytes::new(key.value()), StoreBytes::new(value.value())));
+            }
+            Ok(rows)
+        })
     }
 
     fn approximate_len(&self, space: u16) -> Result<u64, StorageError> {

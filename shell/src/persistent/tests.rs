@@ -67,8 +67,8 @@ fn batch(space: u16, remove: Removal, rows: &[(u8, Option<&str>)]) -> StorageBat
 fn rows(storage: &dyn Storage, space: u16) -> Vec<(u8, String)> {
     let everything = (Bound::Unbounded, Bound::Unbounded);
     let read = |direction| -> Vec<(u8, String)> {
-        let rows = storage.range(space, everything, direction);
-        let rows = rows.map(|row| row.expect("is read"));
+        let rows = storage.read(space, everything, direction, usize::MAX);
+        let rows = rows.expect("is read").into_iter();
         rows.map(|(key, value)| (key[0], String::from_utf8_lossy(&value).into_owned()))
             .collect()
     };
@@ -110,7 +110,9 @@ fn what_was_written_is_there_after_it_was_opened_again() {
         );
         assert_eq!(storage.get(7, &[2]).expect("is read"), None);
         let bounds = (Bound::Excluded(&[3][..]), Bound::Included(&[4][..]));
-        assert_eq!(storage.range(7, bounds, Direction::Backward).count(), 1);
+        let rows = storage.read(7, bounds, Direction::Backward, 3);
+        let rows = rows.expect("is read");
+        assert_eq!(rows.len(), 1);
     };
     check(storage.as_ref());
     storage.flush().expect("is synced");

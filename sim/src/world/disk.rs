@@ -1,14 +1,14 @@
 //! The disk of an instance: what it keeps when everything in memory is lost.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use eddyline_core::rng::Rng;
 use eddyline_core::state::storage::{
-    InMemoryStorage, Storage, StorageBatch, StorageError, StorageFactory, StorageRows,
+    InMemoryStorage, Storage, StorageBatch, StorageError, StorageFactory,
 };
-use eddyline_core::state::{ByteBounds, Direction, StoreBytes};
+use eddyline_core::state::{ByteBounds, ByteRow, Direction, StoreBytes};
 use eddyline_core::types::TaskId;
 
 /// A disk that is written without waiting for it: a crash leaves what was synced and any number of
@@ -119,8 +119,14 @@ impl Storage for OpenFile {
         self.rows.get(space, key)
     }
 
-    fn range(&self, space: u16, bounds: ByteBounds<'_>, direction: Direction) -> StorageRows<'_> {
-        self.rows.range(space, bounds, direction)
+    fn read(
+        &self,
+        space: u16,
+        bounds: ByteBounds<'_>,
+        direction: Direction,
+        max_rows: usize,
+    ) -> Result<VecDeque<ByteRow>, StorageError> {
+        self.rows.read(space, bounds, direction, max_rows)
     }
 
     fn approximate_len(&self, space: u16) -> Result<u64, StorageError> {

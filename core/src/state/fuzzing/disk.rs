@@ -1,12 +1,13 @@
 //! A storage that outlives its task.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::super::byte_store::{ByteBounds, Direction};
+use super::super::byte_store::{ByteBounds, ByteRow, Direction};
 use super::super::bytes::StoreBytes;
 use super::super::storage::{
-    InMemoryStorage, Storage, StorageBatch, StorageError, StorageFactory, StorageRows, TaskStorage,
+    InMemoryStorage, Storage, StorageBatch, StorageError, StorageFactory, TaskStorage,
 };
 use crate::types::TaskId;
 
@@ -33,9 +34,14 @@ impl Storage for Disk {
         self.0.borrow().get(space, key)
     }
 
-    fn range(&self, space: u16, bounds: ByteBounds<'_>, direction: Direction) -> StorageRows<'_> {
-        let rows: Vec<_> = self.0.borrow().range(space, bounds, direction).collect();
-        Box::new(rows.into_iter())
+    fn read(
+        &self,
+        space: u16,
+        bounds: ByteBounds<'_>,
+        direction: Direction,
+        max_rows: usize,
+    ) -> Result<VecDeque<ByteRow>, StorageError> {
+        self.0.borrow().read(space, bounds, direction, max_rows)
     }
 
     fn approximate_len(&self, space: u16) -> Result<u64, StorageError> {

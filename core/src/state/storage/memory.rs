@@ -1,12 +1,12 @@
 //! Storage in memory: for tests, and for persistent stores where no directory is given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::super::byte_store::{
-    ByteBounds, ByteKeyValueStore, Direction, InMemoryKeyValueStore, WriteBatch,
+    ByteBounds, ByteKeyValueStore, ByteRow, Direction, InMemoryKeyValueStore, WriteBatch,
 };
 use super::super::bytes::StoreBytes;
-use super::{Removal, Storage, StorageBatch, StorageError, StorageFactory, StorageRows};
+use super::{Removal, Storage, StorageBatch, StorageError, StorageFactory};
 use crate::types::TaskId;
 
 /// Spaces in memory, lost when they are dropped.
@@ -30,11 +30,18 @@ impl Storage for InMemoryStorage {
         }
     }
 
-    fn range(&self, space: u16, bounds: ByteBounds<'_>, direction: Direction) -> StorageRows<'_> {
-        match self.spaces.get(&space) {
-            Some(rows) => Box::new(rows.range(bounds, direction).map(|row| row.map_err(never))),
-            None => Box::new(std::iter::empty()),
-        }
+    fn read(
+        &self,
+        space: u16,
+        bounds: ByteBounds<'_>,
+        direction: Direction,
+        max_rows: usize,
+    ) -> Result<VecDeque<ByteRow>, StorageError> {
+        let Some(stored) = self.spaces.get(&space) else {
+            return Ok(VecDeque::new());
+        };
+        let rows = stored.range(bounds, direction).take(max_rows);
+        rows.map(|row| row.map_err(never)).collect()
     }
 
     fn approximate_len(&self, space: u16) -> Result<u64, StorageError> {

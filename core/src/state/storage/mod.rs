@@ -26,6 +26,7 @@ mod tests;
 mod window;
 mod window_rows;
 
+use std::collections::VecDeque;
 use std::fmt;
 
 use super::byte_store::{ByteBounds, ByteRow, Direction};
@@ -46,9 +47,15 @@ pub trait Storage {
     /// The value of `key` in `space`.
     fn get(&self, space: u16, key: &[u8]) -> Result<Option<StoreBytes>, StorageError>;
 
-    /// The rows of `space` within `bounds`, whose first key is not above the last, read while
-    /// walking. A space that was never written to has none.
-    fn range(&self, space: u16, bounds: ByteBounds<'_>, direction: Direction) -> StorageRows<'_>;
+    /// The first `max_rows` rows of `space` within `bounds`, whose first key is not above the last;
+    /// fewer when there are no more. A space that was never written to has none.
+    fn read(
+        &self,
+        space: u16,
+        bounds: ByteBounds<'_>,
+        direction: Direction,
+        max_rows: usize,
+    ) -> Result<VecDeque<ByteRow>, StorageError>;
 
     /// About how many rows `space` has.
     fn approximate_len(&self, space: u16) -> Result<u64, StorageError>;
@@ -61,9 +68,6 @@ pub trait Storage {
     /// are processed.
     fn flush(&mut self) -> Result<(), StorageError>;
 }
-
-/// Rows on the way out of a storage.
-pub type StorageRows<'a> = Box<dyn Iterator<Item = Result<ByteRow, StorageError>> + 'a>;
 
 /// Writes that belong together, space by space.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -89,23 +89,38 @@ impl SpaceState {
         self.sealed = Some(newer);
     }
 
-    fn rows<'a>(
-        &'a self,
-        storage: &'a dyn Storage,
+    /// The first rows within `bounds`, up to `max_rows`, and the last key that was read if there
+    /// may be more behind it.
+    fn read(
+        &self,
+        storage: &dyn Storage,
         bounds: ByteBounds<'_>,
         direction: Direction,
-    ) -> impl Iterator<Item = Result<ByteRow, StorageError>> {
-        let of = move |writes: &'a Writes| writes.overlay.range(bounds, direction);
+        max_rows: usize,
+    ) -> Result<(VecDeque<ByteRow>, Option<StoreBytes>), StorageError> {
+        let stored = storage.read(self.id, bounds, direction, max_rows)?;
+        let last_key = |rows: &VecDeque<ByteRow>| {
+            let (last, _) = rows.back().filter(|_| rows.len() == max_rows)?;
+            Some(last.clone())
+        };
+        let last = last_key(&stored);
+        // What was written behind the last stored row belongs to a later piece.
+        let bounds = match (last.as_deref(), direction) {
+            (None, _) => bounds,
+            (Some(last), Direction::Forward) => (bounds.0, Bound::Included(last)),
+            (Some(last), Direction::Backward) => (Bound::Included(last), bounds.1),
+        };
+        let sealed = self.sealed.iter();
         let pending = Pending {
-            open: of(&self.open).peekable(),
-            sealed: self.sealed.iter().flat_map(of).peekable(),
+            open: self.open.overlay.range(bounds, direction).peekable(),
+            sealed: sealed
+                .flat_map(|writes| writes.overlay.range(bounds, direction))
+                .peekable(),
             direction,
         };
-        Merged {
-            pending: pending.peekable(),
-            stored: storage.range(self.id, bounds, direction).peekable(),
-            direction,
-        }
+        let rows = merge(pending, stored, direction, max_rows);
+        let last = last_key(&rows).or(last);
+        Ok((rows, last))
     }
 
     /// What was written for `key` and is not in the storage.
@@ -229,17 +244,13 @@ impl SpaceRows {
             self.is_done = true;
             return Ok(());
         }
-        let rows = state.rows(inner.storage.as_ref(), bounds, self.direction);
-        for row in rows.take(self.piece) {
-            self.ready.push_back(row?);
-        }
-        self.is_done = self.ready.len() < self.piece;
-        if let Some((last, _)) = self.ready.back() {
-            let read = Bound::Excluded(last.clone());
-            match self.direction {
-                Direction::Forward => self.bounds.0 = read,
-                Direction::Backward => self.bounds.1 = read,
-            }
+        let (rows, last) = state.read(&*inner.storage, bounds, self.direction, self.piece)?;
+        drop(inner);
+        self.ready = rows;
+        match (last, self.direction) {
+            (None, _) => self.is_done = true,
+            (Some(last), Direction::Forward) => self.bounds.0 = Bound::Excluded(last),
+            (Some(last), Direction::Backward) => self.bounds.1 = Bound::Excluded(last),
         }
         self.piece = (self.piece * 2).min(PIECE_ROWS_MAX);
         Ok(())
@@ -250,14 +261,18 @@ impl Iterator for SpaceRows {
     type Item = Result<ByteRow, StorageError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ready.is_empty()
-            && !self.is_done
-            && let Err(error) = self.read_piece()
-        {
-            self.is_done = true;
-            return Some(Err(error));
+        loop {
+            if let Some(row) = self.ready.pop_front() {
+                return Some(Ok(row));
+            }
+            if self.is_done {
+                return None;
+            }
+            if let Err(error) = self.read_piece() {
+                self.is_done = true;
+                return Some(Err(error));
+            }
         }
-        self.ready.pop_front().map(Ok)
     }
 }
 
@@ -293,6 +308,25 @@ where
 /// A key with what was written for it; `None` removes it.
 type PendingRow<'a> = (&'a StoreBytes, Option<&'a StoreBytes>);
 
+/// The first rows of what is pending over what is stored.
+fn merge<'a>(
+    pending: impl Iterator<Item = PendingRow<'a>>,
+    stored: VecDeque<ByteRow>,
+    direction: Direction,
+    max_rows: usize,
+) -> VecDeque<ByteRow> {
+    let mut pending = pending.peekable();
+    if pending.peek().is_none() {
+        return stored;
+    }
+    let merged = Merged {
+        pending,
+        stored: stored.into_iter().peekable(),
+        direction,
+    };
+    merged.take(max_rows).collect()
+}
+
 /// What is pending over what is stored, in key order: what is removed is not shown.
 struct Merged<P: Iterator, R: Iterator> {
     pending: Peekable<P>,
@@ -303,20 +337,19 @@ struct Merged<P: Iterator, R: Iterator> {
 impl<'a, P, R> Iterator for Merged<P, R>
 where
     P: Iterator<Item = PendingRow<'a>>,
-    R: Iterator<Item = Result<ByteRow, StorageError>>,
+    R: Iterator<Item = ByteRow>,
 {
-    type Item = Result<ByteRow, StorageError>;
+    type Item = ByteRow;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let Some((pending, _)) = self.pending.peek() else {
                 return self.stored.next();
             };
-            let side = match self.stored.peek() {
-                None => Ordering::Less,
-                Some(Ok((stored, _))) => compare(pending, stored, self.direction),
-                Some(Err(_)) => Ordering::Greater,
-            };
+            let stored = self.stored.peek();
+            let side = stored.map_or(Ordering::Less, |(stored, _)| {
+                compare(pending, stored, self.direction)
+            });
             if side == Ordering::Greater {
                 return self.stored.next();
             }
@@ -324,7 +357,7 @@ where
                 self.stored.next();
             }
             if let Some((key, Some(value))) = self.pending.next() {
-                return Some(Ok((key.clone(), value.clone())));
+                return Some((key.clone(), value.clone()));
             }
         }
     }

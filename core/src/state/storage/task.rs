@@ -88,8 +88,8 @@ impl TaskStorage {
         };
         let mut entries = BTreeMap::new();
         let everything = (Bound::Unbounded, Bound::Unbounded);
-        for row in storage.range(METADATA_SPACE, everything, Direction::Forward) {
-            let (key, value) = row?;
+        let rows = storage.read(METADATA_SPACE, everything, Direction::Forward, usize::MAX)?;
+        for (key, value) in rows {
             if *key == *HEADER_KEY {
                 continue;
             }

@@ -2,13 +2,13 @@
 //! crash goes back to any of them.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::rc::Rc;
 
 use proptest::prelude::*;
 
-use super::super::byte_store::{ByteBounds, ByteKeyValueStore, Direction};
+use super::super::byte_store::{ByteBounds, ByteKeyValueStore, ByteRow, Direction};
 use super::super::bytes::StoreBytes;
 use super::super::windowed::{ByteWindowStore, KeySchema, RowKey, RowOrder, WindowQuery};
 use super::*;
@@ -41,8 +41,14 @@ impl Storage for Opened {
         self.rows.get(space, key)
     }
 
-    fn range(&self, space: u16, bounds: ByteBounds<'_>, direction: Direction) -> StorageRows<'_> {
-        self.rows.range(space, bounds, direction)
+    fn read(
+        &self,
+        space: u16,
+        bounds: ByteBounds<'_>,
+        direction: Direction,
+        max_rows: usize,
+    ) -> Result<VecDeque<ByteRow>, StorageError> {
+        self.rows.read(space, bounds, direction, max_rows)
     }
 
     fn approximate_len(&self, space: u16) -> Result<u64, StorageError> {
@@ -304,6 +310,31 @@ fn writes_during_a_walk_neither_stop_nor_repeat_it() {
         seen.push(key);
     }
     assert!(seen.is_sorted_by(|a, b| a < b), "{seen:?}");
+}
+
+/// More rows in a run than a piece holds: removed, stored, written.
+#[test]
+fn pieces_that_are_all_removed_or_all_pending_are_walked_over() {
+    let (storage, mut stores) = open(&Disk::default());
+    for number in 0..200u8 {
+        stores[0].put(&[number], b"x").expect("is put");
+    }
+    storage.seal();
+    storage.commit(|_| None).expect("there is room");
+    for number in 0..100u8 {
+        stores[0].delete(&[number]).expect("is deleted");
+        stores[0].put(&[150, number], b"y").expect("is put");
+    }
+    let mut expected: Vec<_> = (100..=150).map(|number| vec![number]).collect();
+    expected.extend((0..100).map(|number| vec![150, number]));
+    expected.extend((151..200).map(|number| vec![number]));
+    let all = (Bound::Unbounded, Bound::Unbounded);
+    for direction in [Direction::Forward, Direction::Backward] {
+        let rows = stores[0].range(all, direction);
+        let found: Vec<_> = rows.map(|row| row.expect("is read").0.to_vec()).collect();
+        assert_eq!(found, expected);
+        expected.reverse();
+    }
 }
 
 #[test]
