@@ -8,6 +8,7 @@ use super::super::builder::TypedStoreBuilder;
 use super::super::bytes::StoreBytes;
 use super::super::changelog::{ChangelogBuffer, ChangelogEntry};
 use super::super::serdes::StoreSerdes;
+use super::super::slots::Slots;
 use super::super::{ChangelogRecord, StateError, StateStore, ValueFormat};
 use super::value::{BufferValue, Reader};
 use crate::collections::Map;
@@ -34,10 +35,29 @@ pub struct Eviction<K, T> {
 pub struct TimeOrderedKeyValueChangeBuffer<K, V> {
     serdes: StoreSerdes<K, V>,
     log: Option<ChangelogBuffer>,
-    times: Map<StoreBytes, i64>,
-    changes: BTreeMap<(i64, StoreBytes), BufferValue>,
+    keys: Map<StoreBytes, KeyState>,
+    /// The slots of the changes: a node of the tree is not to move large values.
+    order: BTreeMap<(i64, StoreBytes), u32>,
+    changes: Slots<Option<Buffered>>,
     size_bytes: usize,
     dirty: DirtyKeys,
+}
+
+/// What there is of a key.
+#[derive(Debug, Default)]
+struct KeyState {
+    /// Its change, if one is buffered.
+    slot: Option<u32>,
+    /// It is among the [`DirtyKeys`].
+    is_dirty: bool,
+}
+
+#[derive(Debug)]
+struct Buffered {
+    time: i64,
+    value: BufferValue,
+    /// Java's `computeRecordSize`.
+    size_bytes: usize,
 }
 
 impl<K, V> TimeOrderedKeyValueChangeBuffer<K, V> {
@@ -51,8 +71,9 @@ impl<K, V> TimeOrderedKeyValueChangeBuffer<K, V> {
         Self {
             serdes: StoreSerdes::new(name.into(), keys, values),
             log: is_logged.then(ChangelogBuffer::new),
-            times: Map::new(),
-            changes: BTreeMap::new(),
+            keys: Map::new(),
+            order: BTreeMap::new(),
+            changes: Slots::new(),
             size_bytes: 0,
             dirty: DirtyKeys::default(),
         }
@@ -98,15 +119,15 @@ impl<K, V> TimeOrderedKeyValueChangeBuffer<K, V> {
         let key = self.serdes.with_key(key, StoreBytes::new)?;
         let old = self.serdes.value(old)?;
         let new = self.serdes.value(new)?;
-        if self.log.is_some() {
-            self.dirty.insert(&key);
-        }
         let value = BufferValue {
             prior: old.clone(),
             old,
             new,
             context: context.clone(),
         };
+        if self.log.is_some() {
+            self.mark_dirty(&key);
+        }
         self.set(time, key, value, true);
         Ok(())
     }
@@ -118,7 +139,13 @@ impl<K, V> TimeOrderedKeyValueChangeBuffer<K, V> {
     /// When a serde fails.
     #[expect(clippy::type_complexity, reason = "the pair is new and old value")]
     pub fn first(&self) -> Result<Option<Eviction<K, (Option<V>, Option<V>)>>, StateError> {
-        let Some(((_, key), buffered)) = self.changes.first_key_value() else {
+        let Some(((_, key), slot)) = self.order.first_key_value() else {
+            return Ok(None);
+        };
+        let Some(Buffered {
+            value: buffered, ..
+        }) = &self.changes[*slot]
+        else {
             return Ok(None);
         };
         let read = |value: &Option<StoreBytes>| {
@@ -134,12 +161,11 @@ impl<K, V> TimeOrderedKeyValueChangeBuffer<K, V> {
 
     /// Removes what [`first`](Self::first) shows.
     pub fn remove_first(&mut self) {
-        if let Some(((_, key), buffered)) = self.changes.pop_first() {
-            self.size_bytes -= record_size(&key, &buffered);
-            self.times.remove(&key);
+        if let Some(((_, key), slot)) = self.order.pop_first() {
             if self.log.is_some() {
-                self.dirty.insert(&key);
+                self.mark_dirty(&key);
             }
+            self.forget(&key, slot);
         }
     }
 
@@ -150,7 +176,7 @@ impl<K, V> TimeOrderedKeyValueChangeBuffer<K, V> {
     /// When `key` is null or a serde fails.
     pub fn prior_value_for_buffered(&self, key: &K) -> Result<Option<Option<V>>, StateError> {
         let buffered = self.serdes.with_key(key, |key| self.buffered(key))?;
-        let prior = buffered.map(|buffered| buffered.prior.as_deref());
+        let prior = buffered.map(|buffered| buffered.value.prior.as_deref());
         prior
             .map(|prior| prior.map(|prior| self.serdes.read_value(prior)).transpose())
             .transpose()
@@ -158,7 +184,7 @@ impl<K, V> TimeOrderedKeyValueChangeBuffer<K, V> {
 
     /// How many keys are buffered.
     pub fn num_records(&self) -> usize {
-        self.changes.len()
+        self.order.len()
     }
 
     /// The bytes that Java counts for what is buffered (`bufferSize`).
@@ -168,40 +194,61 @@ impl<K, V> TimeOrderedKeyValueChangeBuffer<K, V> {
 
     /// The earliest time; `i64::MAX` when nothing is buffered.
     pub fn min_timestamp(&self) -> i64 {
-        let first = self.changes.first_key_value();
+        let first = self.order.first_key_value();
         first.map_or(i64::MAX, |((time, _), _)| *time)
     }
 
-    fn buffered(&self, key: &[u8]) -> Option<&BufferValue> {
-        let time = self.times.get(key)?;
-        self.changes.get(&(*time, StoreBytes::new(key)))
+    fn buffered(&self, key: &[u8]) -> Option<&Buffered> {
+        self.changes[self.keys.get(key)?.slot?].as_ref()
+    }
+
+    /// The key is logged with the next commit.
+    fn mark_dirty(&mut self, key: &StoreBytes) {
+        let state = self.keys.get_or_insert_with(key.clone(), KeyState::default);
+        if !std::mem::replace(&mut state.is_dirty, true) {
+            self.dirty.keys.push(key.clone());
+        }
     }
 
     /// Buffers `value`; where the key is buffered, its time stays and, if so asked, its prior value.
     fn set(&mut self, time: i64, key: StoreBytes, mut value: BufferValue, keeps_prior: bool) {
-        if let Some(time) = self.times.get(&key)
-            && let Some(buffered) = self.changes.get_mut(&(*time, key.clone()))
-        {
-            self.size_bytes -= record_size(&key, buffered);
+        let state = self.keys.get_or_insert_with(key.clone(), KeyState::default);
+        let own = state.slot.and_then(|slot| self.changes[slot].as_mut());
+        if let Some(buffered) = own {
             if keeps_prior {
-                value.prior = buffered.prior.take();
+                value.prior = buffered.value.prior.take();
             }
-            self.size_bytes += record_size(&key, &value);
-            *buffered = value;
+            self.size_bytes -= buffered.size_bytes;
+            *buffered = Buffered::new(buffered.time, &key, value);
+            self.size_bytes += buffered.size_bytes;
             return;
         }
-        self.size_bytes += record_size(&key, &value);
-        self.times.insert(key.clone(), time);
-        self.changes.insert((time, key), value);
+        let buffered = Buffered::new(time, &key, value);
+        self.size_bytes += buffered.size_bytes;
+        let slot = self.changes.insert(Some(buffered));
+        state.slot = Some(slot);
+        self.order.insert((time, key), slot);
+    }
+
+    /// Takes the change of `key` out of its slot.
+    fn forget(&mut self, key: &StoreBytes, slot: u32) -> Option<Buffered> {
+        let buffered = self.changes.remove(slot, None)?;
+        self.size_bytes -= buffered.size_bytes;
+        if let Some(state) = self.keys.get_mut(key) {
+            state.slot = None;
+            if !state.is_dirty {
+                self.keys.remove(key);
+            }
+        }
+        Some(buffered)
     }
 
     fn remove(&mut self, key: &[u8]) {
-        let Some(time) = self.times.remove(key) else {
-            return;
-        };
-        let key = (time, StoreBytes::new(key));
-        if let Some(removed) = self.changes.remove(&key) {
-            self.size_bytes -= record_size(&key.1, &removed);
+        if let Some(slot) = self.keys.get(key).and_then(|state| state.slot) {
+            let key = StoreBytes::new(key);
+            if let Some(removed) = self.forget(&key, slot) {
+                self.order.remove(&(removed.time, key));
+            }
         }
     }
 
@@ -256,7 +303,7 @@ impl<K, V> TimeOrderedKeyValueChangeBuffer<K, V> {
         context: RecordContext,
     ) -> BufferValue {
         let buffered = self.buffered(key);
-        let prior = buffered.and_then(|buffered| buffered.prior.clone());
+        let prior = buffered.and_then(|buffered| buffered.value.prior.clone());
         BufferValue {
             prior: prior.or_else(|| old.clone()),
             old,
@@ -312,14 +359,15 @@ impl<K: 'static, V: 'static> StateStore for TimeOrderedKeyValueChangeBuffer<K, V
         };
         let mut bytes = Vec::new();
         for key in self.dirty.take() {
-            let change = self.times.get(&key).and_then(|time| {
-                let at = (*time, key.clone());
-                Some((*time, self.changes.get(&at)?))
+            let state = self.keys.get_mut(&key);
+            let change = state.and_then(|state| {
+                state.is_dirty = false;
+                self.changes[state.slot?].as_ref()
             });
             bytes.clear();
-            if let Some((time, change)) = change {
-                change.write(&mut bytes);
-                bytes.extend_from_slice(&time.to_be_bytes());
+            match change {
+                Some(change) => change.write(&mut bytes),
+                None => drop(self.keys.remove(&key)),
             }
             log.push(ChangelogEntry {
                 key: &key,
@@ -338,24 +386,27 @@ impl<K: 'static, V: 'static> StateStore for TimeOrderedKeyValueChangeBuffer<K, V
         if let Some(log) = &mut self.log {
             log.clear();
         }
-        self.times.clear();
-        self.changes.clear();
+        self.keys.clear();
+        self.order.clear();
+        self.changes = Slots::new();
         self.size_bytes = 0;
         self.dirty = DirtyKeys::default();
         Ok(())
     }
 
     fn approximate_num_entries(&self) -> u64 {
-        self.changes.len() as u64
+        self.order.len() as u64
     }
 
     /// The order is that of time.
     fn visit_rows(&self, visit: &mut dyn FnMut(ChangelogEntry<'_>)) -> Result<(), StateError> {
         let mut bytes = Vec::new();
-        for ((time, key), change) in &self.changes {
+        for ((_, key), slot) in &self.order {
+            let Some(change) = &self.changes[*slot] else {
+                continue;
+            };
             bytes.clear();
             change.write(&mut bytes);
-            bytes.extend_from_slice(&time.to_be_bytes());
             visit(ChangelogEntry {
                 key,
                 value: Some(&bytes),
@@ -375,26 +426,35 @@ impl<K: 'static, V: 'static> StateStore for TimeOrderedKeyValueChangeBuffer<K, V
     }
 }
 
-/// The keys that changed since the last commit, as they first did.
+impl Buffered {
+    fn new(time: i64, key: &StoreBytes, value: BufferValue) -> Self {
+        const TIME_BYTES: usize = 8;
+        Self {
+            size_bytes: TIME_BYTES + key.len() + value.size_bytes(),
+            time,
+            value,
+        }
+    }
+
+    /// Appends the bytes of the changelog.
+    fn write(&self, out: &mut Vec<u8>) {
+        self.value.write(out);
+        out.extend_from_slice(&self.time.to_be_bytes());
+    }
+}
+
+/// The keys that changed since the last commit, as they first did, each once.
 #[derive(Debug, Default)]
 struct DirtyKeys {
-    known: Map<StoreBytes, ()>,
     keys: Vec<StoreBytes>,
     /// The most there ever were: Java's table does not shrink.
     max_len: usize,
 }
 
 impl DirtyKeys {
-    fn insert(&mut self, key: &StoreBytes) {
-        if self.known.insert(key.clone(), ()).is_none() {
-            self.keys.push(key.clone());
-        }
-    }
-
     /// Hands the keys out in the order of a Java hash set.
     fn take(&mut self) -> impl Iterator<Item = StoreBytes> {
         self.max_len = self.max_len.max(self.keys.len());
-        self.known.clear();
         let mut keys = std::mem::take(&mut self.keys);
         let hashes: Vec<i32> = keys.iter().map(|key| bytes_hash(key)).collect();
         let order = hash_table_order(&hashes, table_capacity(self.max_len));
@@ -407,11 +467,6 @@ impl DirtyKeys {
 /// The recipe of a [`TimeOrderedKeyValueChangeBuffer`].
 pub type TimeOrderedKeyValueChangeBufferBuilder<K, V> =
     TypedStoreBuilder<TimeOrderedKeyValueChangeBuffer<K, V>>;
-
-/// Java's `computeRecordSize`; the time takes 8 bytes.
-fn record_size(key: &StoreBytes, value: &BufferValue) -> usize {
-    8 + key.len() + value.size_bytes()
-}
 
 const VERSION_HEADER: &str = "v";
 
