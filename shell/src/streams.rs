@@ -130,8 +130,10 @@ impl KafkaStreams {
     /// An application that runs `topology`.
     ///
     /// # Errors
-    /// [`StartError::Topology`] for a topology without a source.
+    /// [`StartError::Topology`] for a topology without a source, [`StartError::Config`] for keys
+    /// that contradict each other.
     pub fn new(topology: Topology, config: StreamsConfig) -> Result<Self, StartError> {
+        config.check_transactions().map_err(StartError::Config)?;
         if topology.subtopology_count() == 0 {
             return Err(StartError::Topology(TopologyError::Empty));
         }

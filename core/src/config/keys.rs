@@ -51,10 +51,10 @@ pub(super) fn without_effect(key: &str, value: &str) -> Option<&'static str> {
         | "group.remote.assignor"
         | "partition.assignment.strategy" => ASSIGNED,
         "auto.include.jmx.reporter" | "enable.metrics.push" | "metric.reporters" => {
-            "metrics are read by the application: see KafkaStreams::metrics"
+            "metrics are read by the application: see RunningStreams::metrics"
         }
         "built.in.metrics.version" => "metrics have the names of the latest version",
-        "log.summary.interval.ms" => "the log has no summaries: see KafkaStreams::metrics",
+        "log.summary.interval.ms" => "the log has no summaries: see RunningStreams::metrics",
         "metrics.num.samples" | "metrics.sample.window.ms" => {
             "averages and extremes are over two windows of 30 seconds"
         }

@@ -57,15 +57,25 @@ impl StreamsConfig {
         }
     }
 
-    /// Why transactions would never live to be committed; `None` where they do.
-    pub(crate) fn transaction_conflict(&self) -> Option<String> {
+    /// Checks that transactions live until they are committed.
+    ///
+    /// # Errors
+    /// When `transaction.timeout.ms` is less than `commit.interval.ms` under exactly-once.
+    pub fn check_transactions(&self) -> Result<(), ConfigError> {
         let (interval_ms, timeout_ms) = (self.commit_interval_ms(), self.transaction_timeout_ms());
-        (self.is_exactly_once() && timeout_ms < interval_ms).then(|| {
-            format!(
-                "transaction.timeout.ms ({timeout_ms}) is less than commit.interval.ms \
-                 ({interval_ms}): transactions would end before they are committed"
-            )
-        })
+        if !self.is_exactly_once() || timeout_ms >= interval_ms {
+            return Ok(());
+        }
+        let allowed = format!(
+            "at least commit.interval.ms, which is {interval_ms}: transactions would end before \
+             they are committed"
+        );
+        let timeout = timeout_ms.to_string();
+        Err(ConfigError::invalid(
+            "transaction.timeout.ms",
+            &timeout,
+            allowed,
+        ))
     }
 
     pub(super) fn set_commit_interval(
@@ -96,12 +106,12 @@ mod tests {
         assert!(exactly_once.is_exactly_once());
         assert_eq!(exactly_once.commit_interval_ms(), 100);
         assert_eq!(exactly_once.transaction_timeout_ms(), 10_000);
-        assert_eq!(exactly_once.transaction_conflict(), None);
+        assert_eq!(exactly_once.check_transactions(), Ok(()));
         let slow = exactly_once.clone().set("commit.interval.ms", 20_000);
         let slow = slow.expect("valid");
-        assert!(slow.transaction_conflict().is_some());
+        assert!(slow.check_transactions().is_err());
         let back = slow.set("processing.guarantee", "at_least_once");
-        assert_eq!(back.expect("valid").transaction_conflict(), None);
+        assert_eq!(back.expect("valid").check_transactions(), Ok(()));
         let wrong = exactly_once.set("processing.guarantee", "exactly_once");
         assert!(wrong.is_err(), "version 1 is gone");
     }

@@ -85,6 +85,15 @@ impl StreamsBuilder {
         self
     }
 
+    /// False for another builder, which is a mistake that is told when this one is built.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let is_same = Rc::ptr_eq(&self.graph, &other.graph);
+        if !is_same {
+            self.graph.borrow_mut().fail(TopologyError::OtherBuilder);
+        }
+        is_same
+    }
+
     /// A stream of the records of a topic, of several, or of all that match, with the types' own
     /// serdes.
     pub fn stream<K, V>(&self, topics: impl Into<Topics>) -> KStream<K, V>
@@ -238,7 +247,7 @@ impl StreamsBuilder {
         name
     }
 
-    /// The finished topology, without optimisations. The builder is empty afterwards.
+    /// The finished topology, without optimisations. A builder is built once.
     ///
     /// # Errors
     /// The first mistake that was made in building it.
@@ -247,8 +256,7 @@ impl StreamsBuilder {
     }
 
     /// The finished topology with the optimisations of `config` (Java: `build(Properties)`), and
-    /// with names for all stores and internal topics if it asks for them. The builder is empty
-    /// afterwards.
+    /// with names for all stores and internal topics if it asks for them. A builder is built once.
     ///
     /// # Errors
     /// The first mistake that was made in building it.
@@ -265,7 +273,8 @@ impl StreamsBuilder {
         optimization: TopologyOptimization,
         naming: Naming,
     ) -> Result<Topology, TopologyError> {
-        std::mem::take(&mut *self.graph.borrow_mut()).build(optimization, naming)
+        let graph = self.graph.replace(StreamsGraph::finished());
+        graph.build(optimization, naming)
     }
 }
 

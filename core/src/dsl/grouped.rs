@@ -60,6 +60,19 @@ impl<K: Clone + 'static, V: Clone + 'static> KGroupedStream<K, V> {
         self.stream.next_name()
     }
 
+    /// These groups where they are of `builder`; otherwise a mistake, with something in their place.
+    pub(super) fn within(&self, builder: &StreamsBuilder) -> Self {
+        let repartitioned = match builder.is_same(self.builder()) {
+            true => Rc::clone(&self.repartitioned),
+            false => Rc::default(),
+        };
+        Self {
+            stream: self.stream.within(builder),
+            grouped: self.grouped.clone(),
+            repartitioned,
+        }
+    }
+
     /// These groups, where the node that the next operator adds is called `name` (Java: `Named`).
     #[must_use = "the name is for the next operator called on the result"]
     pub fn named(&self, name: impl AsRef<str>) -> Self {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::branch::BranchedKStream;
 use super::builder::StreamsBuilder;
-use super::graph::{GraphNode, GraphNodeId, SourceNodes};
+use super::graph::{GraphNode, GraphNodeId, ROOT, SourceNodes};
 use super::grouped::KGroupedStream;
 use super::operators::{
     Filter, FlatMap, FlatMapValues, ForEach, Map, MapValues, Pass, Peek, SelectKey,
@@ -21,7 +21,7 @@ use crate::processor::{
     ProcessorSupplier, TopicNameExtractor,
 };
 use crate::serde::{DefaultSerde, SerdeRef};
-use crate::topology::{NodeFactory, SinkTarget, TopicRef};
+use crate::topology::{NodeFactory, SinkTarget, TopicRef, TopologyError};
 
 /// A stream of records (Java: `KStream`). A handle: cloning it does not copy the stream.
 pub struct KStream<K, V> {
@@ -102,6 +102,18 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
     /// What the user calls the node of the next operator.
     pub(super) fn next_name(&self) -> Option<&str> {
         self.next_name.as_deref()
+    }
+
+    /// This stream where it is of `builder`; otherwise a mistake, with something in its place.
+    pub(super) fn within(&self, builder: &StreamsBuilder) -> Self {
+        if builder.is_same(&self.builder) {
+            return self.clone();
+        }
+        let builder = builder.clone();
+        Self {
+            builder,
+            ..self.same_at(ROOT)
+        }
     }
 
     /// The same records at another node.
@@ -408,6 +420,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
 
     /// The records of both streams.
     pub fn merge(&self, other: &Self) -> Self {
+        let other = other.within(&self.builder);
         let mut graph = self.builder.graph.borrow_mut();
         let name = graph.name_or(self.next_name(), "KSTREAM-MERGE-");
         let node = GraphNode::processor::<K, V, K, V, _>(name, || Pass).merging();
@@ -443,6 +456,9 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         let mut graph = self.builder.graph.borrow_mut();
         let prefix = name.unwrap_or_else(|| graph.new_name("KSTREAM-REPARTITION-"));
         let names = graph.repartition_names(&prefix);
+        if partitions.is_some_and(|partitions| partitions < 1) {
+            graph.fail(TopologyError::NoPartitions(names.topic.to_string()));
+        }
         let serdes = (Arc::clone(&keys), Arc::clone(&values));
         let node = graph.add_repartition(self.node, &names, false, move |writer, names| {
             if let Some(partitions) = partitions {

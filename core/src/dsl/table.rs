@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::aggregate::store_builder;
 use super::builder::StreamsBuilder;
-use super::graph::{GraphNode, GraphNodeId, Rows, SourceNodes, StreamsGraph};
+use super::graph::{GraphNode, GraphNodeId, ROOT, Rows, SourceNodes, StreamsGraph};
 use super::grouped_table::KGroupedTable;
 use super::operators::ToStream;
 use super::options::{Grouped, Materialized};
@@ -62,6 +62,19 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
             values,
             next_name: None,
             view,
+        }
+    }
+
+    /// This table where it is of `builder`; otherwise a mistake, with something in its place.
+    pub(super) fn within(&self, builder: &StreamsBuilder) -> Self {
+        if builder.is_same(&self.builder) {
+            return self.clone();
+        }
+        Self {
+            builder: builder.clone(),
+            node: ROOT,
+            view: StoreView::always(Arc::from("")),
+            ..self.clone()
         }
     }
 

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::task_context::other_store;
 use crate::config::StreamsConfig;
 use crate::error::StreamsError;
 use crate::processor::ProcessorError;
@@ -110,12 +111,7 @@ impl GlobalStores {
             return Err(ProcessorError::new("there is no such global store"));
         };
         let Some(typed) = global.store.as_any_mut().downcast_mut::<S>() else {
-            let message = format!(
-                "global store {} is not of the type {} it was asked for as",
-                global.name,
-                std::any::type_name::<S>()
-            );
-            return Err(ProcessorError::new(message));
+            return Err(other_store::<S>(global.store.as_ref()));
         };
         let result = access(typed, context);
         settle(global.store.as_mut())?;

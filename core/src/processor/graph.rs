@@ -51,6 +51,7 @@ fn build_stores(
             draining: false,
             hit_ratio: Sampled::default(),
             buffered: None,
+            told_dropped: 0,
         }
     };
     ids.iter().map(build).collect()
@@ -601,6 +602,7 @@ impl ProcessorGraph {
         self.task.now = now;
         let mut result = Ok(());
         for store in 0..self.task.stores.len() {
+            self.task.tell_late_writes(store);
             let slot = &mut self.task.stores[store];
             slot.measure_hits(now.instant);
             if let Some(state) = &mut slot.store {
@@ -703,9 +705,11 @@ impl ProcessorGraph {
         }
     }
 
-    /// Records that no operator could take, so far (Java: `dropped-records-total`).
+    /// Records that no operator could take, and writes that came too late for a store, so far (Java:
+    /// `dropped-records-total`).
     pub fn dropped_records(&self) -> u64 {
-        self.task.dropped_records
+        let stores = self.stores().map(|(store, _)| store.dropped_records());
+        self.task.dropped_records + stores.sum::<u64>()
     }
 
     /// Counts a record that was produced and cannot be written.

@@ -55,7 +55,7 @@ impl PunctuationQueue {
             .ok()
             .filter(|interval| *interval >= 1)
             .ok_or_else(|| {
-                ProcessorError::new("a punctuation interval must be at least a millisecond")
+                ProcessorError::new("a punctuation interval is from 1 to 2^63 - 1 milliseconds")
             })?;
         self.ids += 1;
         let id = Cancellable(self.ids);

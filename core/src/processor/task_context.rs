@@ -68,6 +68,8 @@ pub(super) struct StoreSlot {
     pub(super) hit_ratio: Sampled,
     /// Of the buffer of a suppression.
     pub(super) buffered: Option<Box<Buffered>>,
+    /// How many of the writes that it dropped were told.
+    pub(super) told_dropped: u64,
 }
 
 /// How full the buffer of a suppression was.
@@ -121,6 +123,29 @@ pub(crate) struct TaskContext {
     pub(super) last_drop: Option<String>,
 }
 
+/// A store is not of the type that it was asked for as.
+pub(super) fn other_store<S: StateStore>(store: &dyn StateStore) -> ProcessorError {
+    let (name, own) = (store.name(), short(store.type_name()));
+    let wanted = short(std::any::type_name::<S>());
+    ProcessorError::new(format!(
+        "store {name} is a {own} and was asked for as a {wanted}"
+    ))
+}
+
+/// The name of a type without the modules.
+fn short(type_name: &str) -> String {
+    let is_in_path = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':');
+    let mut rest = type_name;
+    let mut out = String::new();
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|c| is_in_path(c) != is_in_path(first));
+        let (part, behind) = rest.split_at(end.unwrap_or(rest.len()));
+        out.push_str(part.rsplit("::").next().unwrap_or(part));
+        rest = behind;
+    }
+    out
+}
+
 impl TaskContext {
     /// The input record being processed, for error messages.
     pub(crate) fn input(&self) -> Option<(TopicPartition, i64)> {
@@ -157,6 +182,20 @@ impl TaskContext {
                 self.id
             )
         });
+    }
+
+    /// Notes what a store dropped since the last call, to be told.
+    pub(super) fn tell_late_writes(&mut self, store: usize) {
+        let slot = &mut self.stores[store];
+        let Some(state) = &slot.store else { return };
+        let dropped = state.dropped_records();
+        let since = dropped.saturating_sub(std::mem::replace(&mut slot.told_dropped, dropped));
+        if since > 0 {
+            self.last_drop.get_or_insert_with(|| {
+                let (task, name) = (self.id, &slot.name);
+                format!("task {task} drops {since} writes that are too late for store {name}")
+            });
+        }
     }
 
     /// Takes how old a record of `timestamp` is at a source or a sink (KIP-613).
@@ -498,12 +537,7 @@ impl TaskContext {
             return Err(ProcessorError::new(message));
         };
         let Some(typed) = state.as_any_mut().downcast_mut::<S>() else {
-            let message = format!(
-                "store {} is not of the type {} it was asked for as",
-                slot.name,
-                std::any::type_name::<S>()
-            );
-            return Err(ProcessorError::new(message));
+            return Err(other_store::<S>(state.as_ref()));
         };
         let result = access(typed, &self.context);
         let pending = state.has_pending();

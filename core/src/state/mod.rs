@@ -100,6 +100,11 @@ pub trait StateStore: Any {
     /// The name given by the user or made up by the DSL.
     fn name(&self) -> &str;
 
+    /// The name of its type, for messages.
+    fn type_name(&self) -> &'static str {
+        std::any::type_name::<Self>()
+    }
+
     /// True when there is a changelog topic.
     fn is_logged(&self) -> bool;
 
@@ -116,6 +121,11 @@ pub trait StateStore: Any {
     /// How often the record cache was read since the last call.
     fn take_cache_reads(&self) -> CacheReads {
         CacheReads::default()
+    }
+
+    /// How many writes came too late for a row and were dropped (Java: `dropped-records-total`).
+    fn dropped_records(&self) -> u64 {
+        0
     }
 
     /// The tag that its metrics have its name under: its kind and `-state-id` (Java: `metricsScope`).

@@ -204,6 +204,11 @@ impl KeyValueBytesStore {
         self.rows.approximate_num_entries()
     }
 
+    /// None: no row is too old.
+    pub const fn dropped_records(&self) -> u64 {
+        0
+    }
+
     /// The bytes that the cache of this store takes from the budget.
     pub fn cached_bytes(&self) -> usize {
         self.layers.cached_bytes()

@@ -31,6 +31,10 @@ macro_rules! typed_state_store {
                 self.bytes.is_cached()
             }
 
+            fn dropped_records(&self) -> u64 {
+                self.bytes.dropped_records()
+            }
+
             fn cached_bytes(&self) -> usize {
                 self.bytes.cached_bytes()
             }

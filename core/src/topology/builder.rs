@@ -297,7 +297,7 @@ impl TopologyBuilder {
                     child: child.to_owned(),
                     takes: takes.name,
                 }),
-                None => self.fail(TopologyError::UnknownNode((*parent).to_owned())),
+                None => self.fail(TopologyError::SinkAsParent((*parent).to_owned())),
             }
         }
         found

@@ -65,6 +65,8 @@ pub enum TopologyError {
     },
     /// A node that was never added is named as a parent or as the user of a store.
     UnknownNode(String),
+    /// A sink is named as a parent.
+    SinkAsParent(String),
     /// A processor or sink without a parent.
     NoParent(String),
     /// A parent forwards records of other types than its child takes.
@@ -80,6 +82,15 @@ pub enum TopologyError {
     },
     /// Two streams read topics of which only some are the same.
     OverlappingSources(String),
+    /// Two streams of the same topics have different types.
+    SourceTypesDiffer {
+        /// The source of one.
+        source: String,
+        /// Its key and value types.
+        types: &'static str,
+        /// Those of the other.
+        others: &'static str,
+    },
     /// Two streams of the same topics begin them by different policies.
     OffsetResetsDiffer {
         /// The source of one.
@@ -110,6 +121,10 @@ pub enum TopologyError {
         /// The topics that records are moved through, without the application id.
         topics: Vec<String>,
     },
+    /// A stream or table of another builder, or of this one before it was built.
+    OtherBuilder,
+    /// A repartition topic that is to have no partitions.
+    NoPartitions(String),
     /// Windows that cannot be, or results of windows that never come.
     InvalidWindows(String),
     /// A store whose settings do not go together.
@@ -138,6 +153,14 @@ impl fmt::Display for TopologyError {
                 )
             }
             Self::NoTopics(name) => write!(f, "source {name} has no topic: name at least one"),
+            Self::OtherBuilder => f.write_str(
+                "a stream or table is used that comes from another StreamsBuilder, or from this \
+                 one before its topology was built: make all of a topology with one builder, and build \
+                 it once",
+            ),
+            Self::NoPartitions(topic) => {
+                write!(f, "repartition topic {topic}: give it at least 1 partition")
+            }
             Self::IllegalPattern { pattern, message } => {
                 write!(f, "{pattern:?} is not a regular expression: {message}")
             }
@@ -163,6 +186,19 @@ impl fmt::Display for TopologyError {
                     "node {name} was not added: add parents before their children"
                 )
             }
+            Self::SourceTypesDiffer {
+                source,
+                types,
+                others,
+            } => write!(
+                f,
+                "the topics of source {source} are read as {types} and once more as {others}: read \
+                 them once and use that stream twice"
+            ),
+            Self::SinkAsParent(name) => write!(
+                f,
+                "sink {name} cannot be a parent: it forwards nothing, name the parent of the sink"
+            ),
             Self::NoParent(name) => write!(f, "node {name} has no parent"),
             Self::TypeMismatch {
                 parent,

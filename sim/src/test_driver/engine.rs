@@ -48,6 +48,8 @@ pub(super) struct Engine {
     commit_mode: CommitMode,
     next_commit: Instant,
     now: Now,
+    /// Until user code is through: if it panics, for good.
+    is_acting: bool,
 }
 
 impl Engine {
@@ -107,6 +109,7 @@ impl Engine {
             commit_mode: options.commit_mode,
             next_commit: Instant::ZERO.plus_ms(config.commit_interval_ms()),
             now,
+            is_acting: false,
             config,
         }
     }
@@ -173,6 +176,20 @@ impl Engine {
         Ok(())
     }
 
+    /// Runs what calls user code, unless that panicked before. What was sent before a failure is
+    /// there to be read.
+    fn act<T>(&mut self, act: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if std::mem::replace(&mut self.is_acting, true) {
+            return Err(TestDriverError::Panicked);
+        }
+        let result = act(self);
+        self.is_acting = false;
+        if result.is_err() {
+            self.collect()?;
+        }
+        result
+    }
+
     /// Takes a record for an input topic: to `partition`, or where its key belongs.
     pub(super) fn pipe(
         &mut self,
@@ -190,11 +207,16 @@ impl Engine {
         };
         let by_key = || key.as_ref().map_or(0, |key| partition_for_key(key, count));
         let partition = TopicPartition::new(topic.clone(), partition.unwrap_or_else(by_key));
+        if !(0..count).contains(&partition.partition) {
+            return Err(TestDriverError::UnknownPartition { partition, count });
+        }
         let mut batch = RecordBatchBuilder::new();
         batch.append(timestamp, key.as_deref(), value.as_deref(), headers);
         let batch = self.topics.append(&partition, &batch.seal())?;
-        self.deliver(&partition, &batch)?;
-        self.complete()
+        self.act(|engine| {
+            engine.deliver(&partition, &batch)?;
+            engine.complete()
+        })
     }
 
     /// Notes what was sent.
@@ -279,11 +301,17 @@ impl Engine {
     }
 
     pub(super) fn commit(&mut self) -> Result<()> {
-        self.commit_all()?;
-        self.complete()
+        self.act(|engine| {
+            engine.commit_all()?;
+            engine.complete()
+        })
     }
 
     pub(super) fn advance_wall_clock(&mut self, by: Duration) -> Result<()> {
+        self.act(|engine| engine.advance(by))
+    }
+
+    fn advance(&mut self, by: Duration) -> Result<()> {
         let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.now.wall_clock.0 = self.now.wall_clock.0.saturating_add(by_ms);
         self.now.instant = self.now.instant.saturating_add(by);
@@ -324,6 +352,7 @@ impl Engine {
     }
 
     pub(super) fn crash(&mut self) -> Result<()> {
+        self.is_acting = false;
         self.route()?;
         for mut task in self.tasks.drain(..) {
             task.close(false);
@@ -354,13 +383,20 @@ impl Engine {
             Some(task) => of.id == task,
             None => of.graph().has_store(name),
         };
-        let Some(found) = self.tasks.iter_mut().find(has) else {
-            let message = format!("the topology has no store {name}");
-            return Err(StreamsError::Topology(message).into());
-        };
-        let result = found.graph_mut().with_store(self.now, name, access)?;
-        self.complete()?;
-        Ok(result)
+        let is_closed = self.tasks.is_empty();
+        self.act(|engine| {
+            let Some(found) = engine.tasks.iter_mut().find(has) else {
+                let message = if is_closed {
+                    "the driver is closed".to_owned()
+                } else {
+                    format!("the topology has no store {name}")
+                };
+                return Err(StreamsError::Topology(message).into());
+            };
+            let result = found.graph_mut().with_store(engine.now, name, access)?;
+            engine.complete()?;
+            Ok(result)
+        })
     }
 
     pub(super) fn take_produced(&mut self) -> Vec<ProducedRecord> {

@@ -59,6 +59,8 @@ mod global_failure_tests;
 mod input;
 #[cfg(test)]
 mod metrics_tests;
+#[cfg(test)]
+mod misuse_tests;
 mod output;
 #[cfg(test)]
 mod partitioner_tests;
@@ -131,6 +133,15 @@ pub enum TestDriverError {
     Streams(StreamsError),
     /// The topology does not read this topic.
     UnknownTopic(TopicName),
+    /// An input topic does not have this partition.
+    UnknownPartition {
+        /// The partition.
+        partition: TopicPartition,
+        /// How many there are.
+        count: i32,
+    },
+    /// A processor panicked. What it left is only to be thrown away.
+    Panicked,
     /// No record is left in this topic, or never was.
     NoRecord(TopicName),
     /// A key or value does not go with its serde.
@@ -149,6 +160,14 @@ impl fmt::Display for TestDriverError {
         match self {
             Self::Streams(error) => error.fmt(f),
             Self::UnknownTopic(topic) => write!(f, "the topology does not read topic {topic}"),
+            Self::UnknownPartition { partition, count } => write!(
+                f,
+                "there is no partition {partition}: the topic has {count}, from 0"
+            ),
+            Self::Panicked => f.write_str(
+                "a processor panicked and took its node along: go on with crash(), or with another \
+                 driver",
+            ),
             Self::NoRecord(topic) => write!(f, "there is no record to read in topic {topic}"),
             Self::Serde { topic, error } => write!(f, "topic {topic}: {error}"),
             Self::State(error) => error.fmt(f),

@@ -62,7 +62,7 @@ impl<K: Clone + 'static, A: Clone + 'static> CogroupedKStream<K, A> {
         grouped: &KGroupedStream<K, V>,
         add: impl Fn(&K, V, A) -> R + Send + Sync + 'static,
     ) -> Self {
-        let input = input(grouped, add);
+        let input = input(&grouped.within(&self.builder), add);
         match self
             .inputs
             .iter_mut()

@@ -172,7 +172,7 @@ where
 /// A join that is being added to the graph (Java: `KTableImpl.doJoinOnForeignKey`).
 struct Join<'a, K, V, KO, VO> {
     left: &'a KTable<K, V>,
-    right: &'a KTable<KO, VO>,
+    right: KTable<KO, VO>,
     joined: TableJoined<K, KO>,
     is_left: bool,
     keys: SerdeRef<K>,
@@ -196,13 +196,13 @@ where
 {
     fn new(
         left: &'a KTable<K, V>,
-        right: &'a KTable<KO, VO>,
+        right: &KTable<KO, VO>,
         joined: TableJoined<K, KO>,
         is_left: bool,
     ) -> Self {
         Self {
             left,
-            right,
+            right: right.within(left.builder()),
             joined,
             is_left,
             keys: left.key_serde(),

@@ -334,6 +334,7 @@ pub(in crate::dsl) struct StreamsGraph {
     /// Code around every processor.
     pub(in crate::dsl) wrapper: Option<Arc<dyn ProcessorWrapper>>,
     error: Option<TopologyError>,
+    is_finished: bool,
 }
 
 impl Default for StreamsGraph {
@@ -349,6 +350,7 @@ impl Default for StreamsGraph {
             repartitioned: BTreeMap::new(),
             wrapper: None,
             error: None,
+            is_finished: false,
         }
     }
 }
@@ -375,7 +377,7 @@ impl StreamsGraph {
 
     /// The name of a node.
     pub(in crate::dsl) fn name(&self, node: GraphNodeId) -> &Arc<str> {
-        &self.nodes[node].name
+        &self.nodes[self.known(node)].name
     }
 
     /// Notes a mistake, to be told when the topology is built.
@@ -395,9 +397,10 @@ impl StreamsGraph {
 
     /// Adds a node below `parents`.
     pub(in crate::dsl) fn add(&mut self, parents: &[GraphNodeId], node: GraphNode) -> GraphNodeId {
+        let parents: Vec<_> = parents.iter().map(|&parent| self.known(parent)).collect();
         let id = self.nodes.len();
         self.nodes.push(node);
-        for &parent in parents {
+        for parent in parents {
             self.link(parent, id);
         }
         self.register(id);
@@ -407,8 +410,24 @@ impl StreamsGraph {
     /// Adds another parent to a node that is there, which makes it younger (Java: `addGraphNode`
     /// with the node of an earlier call).
     pub(in crate::dsl) fn add_again(&mut self, parent: GraphNodeId, node: GraphNodeId) {
+        let (parent, node) = (self.known(parent), self.known(node));
         self.link(parent, node);
         self.register(node);
+    }
+
+    /// What is left in a builder that was built. Nodes that were there before are not known any
+    /// more, and nothing can be made of new ones.
+    pub(in crate::dsl) fn finished() -> Self {
+        Self {
+            is_finished: true,
+            error: Some(TopologyError::OtherBuilder),
+            ..Self::default()
+        }
+    }
+
+    /// The same node; for one of a graph that is finished the root.
+    const fn known(&self, node: GraphNodeId) -> GraphNodeId {
+        if self.is_finished { ROOT } else { node }
     }
 
     fn register(&mut self, id: GraphNodeId) {
@@ -430,7 +449,7 @@ impl StreamsGraph {
     }
 
     fn link(&mut self, parent: GraphNodeId, child: GraphNodeId) {
-        if !self.nodes[parent].children.contains(&child) {
+        if parent != child && !self.nodes[parent].children.contains(&child) {
             self.nodes[parent].children.push(child);
             self.nodes[child].parents.push(parent);
         }
@@ -457,6 +476,7 @@ impl StreamsGraph {
     /// a store: without `force`, none is added for it and the answer may be no (Java:
     /// `enableSendingOldValues`).
     pub(in crate::dsl) fn send_old_values(&mut self, table: GraphNodeId, force: bool) -> bool {
+        let table = self.known(table);
         let sends = match self.nodes[table].rows {
             Some(Rows::Source {
                 is_materialized, ..
@@ -483,11 +503,13 @@ impl StreamsGraph {
 
     /// The table says what its rows were before, whoever asked for it.
     pub(in crate::dsl) fn set_sends_old_values(&mut self, table: GraphNodeId) {
+        let table = self.known(table);
         self.nodes[table].send_old_values = true;
     }
 
     /// Gives a table of a topic its store; others have theirs or never will.
     pub(in crate::dsl) fn materialize(&mut self, table: GraphNodeId) {
+        let table = self.known(table);
         if let Some(Rows::Source {
             is_materialized, ..
         }) = &mut self.nodes[table].rows
@@ -498,7 +520,7 @@ impl StreamsGraph {
 
     /// True when the rows of a table are known to be versioned or not (Java: `isOutputVersioned`).
     pub(in crate::dsl) fn output_versioned(&self, table: GraphNodeId) -> Option<bool> {
-        self.nodes[table].output_versioned
+        self.nodes[self.known(table)].output_versioned
     }
 
     /// The grace of the windows that `node` is grouped by: the longest of its parents' (Java:
@@ -508,11 +530,11 @@ impl StreamsGraph {
     /// When it is not grouped by windows.
     pub(in crate::dsl) fn grace_ms(&self, node: GraphNodeId) -> Result<i64, TopologyError> {
         let found = self.find_grace_ms(node);
-        found.ok_or_else(|| TopologyError::NotWindowed(self.nodes[node].name.to_string()))
+        found.ok_or_else(|| TopologyError::NotWindowed(self.name(node).to_string()))
     }
 
     fn find_grace_ms(&self, node: GraphNodeId) -> Option<i64> {
-        let node = &self.nodes[node];
+        let node = &self.nodes[self.known(node)];
         if node.grace_ms.is_some() {
             return node.grace_ms;
         }

@@ -75,11 +75,10 @@ impl StreamsGraph {
         ) = (&first_node.kind, &second_node.kind)
         {
             if types.0 != other_types.0 {
-                return Err(TopologyError::TypeMismatch {
-                    parent: first_node.name.to_string(),
-                    forwards: types.1,
-                    child: second_node.name.to_string(),
-                    takes: other_types.1,
+                return Err(TopologyError::SourceTypesDiffer {
+                    source: first_node.name.to_string(),
+                    types: types.1,
+                    others: other_types.1,
                 });
             }
             if offset_reset != other_reset {

@@ -216,6 +216,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         let (keys, values) = (Arc::clone(&joined.keys), Arc::clone(&joined.values));
         let left = self.moved_for_join(given.as_deref(), "-left", (keys, values));
         let (keys, values) = (Arc::clone(&joined.keys), Arc::clone(&joined.other_values));
+        let other = other.within(self.builder());
         let right = other.moved_for_join(given.as_deref(), "-right", (keys, values));
         let keys = Arc::clone(&joined.keys);
         let mut graph = self.builder().graph.borrow_mut();

@@ -156,6 +156,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KStream<K, V> {
         let given = given.or_else(|| self.next_name().map(str::to_owned));
         let (keys, values) = (Arc::clone(&joined.keys), Arc::clone(&joined.values));
         let stream = self.moved_for_join(given.as_deref(), "", (keys, values));
+        let table = table.within(self.builder());
         let mut graph = self.builder().graph.borrow_mut();
         let sources = graph.copartition(stream.sources(), &[table.sources()]);
         let prefix = match is_left {

@@ -144,6 +144,7 @@ impl<K: Clone + 'static, V: Clone + 'static> KTable<K, V> {
         VO: Clone + 'static,
         VR: Clone + 'static,
     {
+        let other = other.within(self.builder());
         let mut graph = self.builder().graph.borrow_mut();
         let given = self.next_name();
         let name: Arc<str> = graph.name_or(given, "KTABLE-MERGE-").into();

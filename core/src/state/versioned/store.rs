@@ -201,6 +201,10 @@ impl<K, V> Iterator for VersionedRecordIterator<'_, K, V> {
 }
 
 impl<K: 'static, V: 'static> StateStore for VersionedKeyValueStore<K, V> {
+    fn dropped_records(&self) -> u64 {
+        self.rows.dropped_records()
+    }
+
     fn name(&self) -> &str {
         self.serdes.store()
     }

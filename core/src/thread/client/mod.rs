@@ -242,8 +242,8 @@ impl ClientMachine {
         self.change_state(ThreadState::Starting);
         let external: Vec<TopicName> = self.plan.external().cloned().collect();
         self.cluster.want_topics(now, external);
-        if let Some(message) = config.transaction_conflict() {
-            self.fail(now, StreamsError::Unsupported(message));
+        if let Err(error) = config.check_transactions() {
+            self.fail(now, StreamsError::Unsupported(error.to_string()));
         }
         let patterns = subtopologies.iter().flat_map(|s| &s.source_patterns);
         if let Some(pattern) = patterns.into_iter().next() {
