@@ -33,7 +33,8 @@
 //! **Nulls.** `Option<T>` reads Kafka's null as `None` and writes it back. A plain `T` has no null:
 //! a record whose key or value is null is dropped and counted where it meets a stream of plain
 //! types. Keys of real input are often null, so `stream::<Option<String>, String>` is usual. A
-//! table's rows need no `Option`: `to_stream` gives one for the rows it deletes.
+//! table's rows need no `Option`: `to_stream` gives one for the rows it deletes. A join whose key
+//! selector may give null has a `GlobalKTable<Option<K>, V>`.
 //!
 //! **Operators.** A name that ends in `_with` takes options beside what the short one takes, in
 //! `_with_key` the function sees the key, and in `_materialized` the result has a store.
@@ -49,8 +50,8 @@
 //! **Errors.** A closure may give a `Result` of what it is to give:
 //! `filter(|_, text| text.parse::<i64>().map(|number| number > 0))`. Where nothing else says the type of
 //! what is inside, name it: `table.map_values::<i64, _>(|_, text| text.parse::<i64>())`. The mappings of
-//! streams have twins that begin with `try_` and need no names. Initializers alone cannot fail. What
-//! fails goes to the processing exception handler (KIP-1033), which drops the record or stops the
+//! streams have twins that begin with `try_` and need no names. Initializers and closures that extract a timestamp
+//! cannot fail. What fails goes to the processing exception handler (KIP-1033), which drops the record or stops the
 //! thread; rows and sessions stay as they were. A panic is a mistake in the program, and may leave
 //! behind half of what it was doing: it never reaches that handler, but stops the thread, whose tasks
 //! go back to what was committed (Java: any exception reaches the handler).

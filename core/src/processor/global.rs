@@ -95,10 +95,12 @@ impl GlobalStores {
         found.is_some_and(|global| global.store.as_any().is::<S>())
     }
 
-    /// Calls `access` with a store; nothing is forwarded or logged.
+    /// Calls `access` with a store; nothing is forwarded or logged. Who only reads must not write:
+    /// that would be seen by all, and lost with the next start.
     pub(super) fn with_store<S: StateStore, R>(
         &self,
         store: usize,
+        may_write: bool,
         context: &RecordContext,
         access: impl FnOnce(&mut S, &RecordContext) -> R,
     ) -> Result<R, ProcessorError> {
@@ -110,11 +112,19 @@ impl GlobalStores {
         let Some(global) = stores.get_mut(store & !GLOBAL) else {
             return Err(ProcessorError::new("there is no such global store"));
         };
+        let before = global.store.writes();
         let Some(typed) = global.store.as_any_mut().downcast_mut::<S>() else {
             return Err(other_store::<S>(global.store.as_ref()));
         };
         let result = access(typed, context);
         settle(global.store.as_mut())?;
+        if !may_write && global.store.writes() != before {
+            let name = &global.name;
+            return Err(ProcessorError::new(format!(
+                "global store {name} was written to by a processor that may only read it: write \
+                 to the topic that fills it"
+            )));
+        }
         Ok(result)
     }
 

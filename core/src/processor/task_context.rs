@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::global::{GlobalStores, is_global};
+use super::global::{self, GlobalStores, is_global};
 use super::node::{Child, Children, ErasedNode, Run, TypedNode};
 use super::punctuation::PunctuationQueue;
 use super::{
@@ -529,7 +529,10 @@ impl TaskContext {
         access: impl FnOnce(&mut S, &RecordContext) -> R,
     ) -> Result<R, ProcessorError> {
         if is_global(store) {
-            return self.globals.with_store(store, &self.context, access);
+            let writes = self.id == global::TASK;
+            return self
+                .globals
+                .with_store(store, writes, &self.context, access);
         }
         let slot = &mut self.stores[store];
         let Some(state) = &mut slot.store else {

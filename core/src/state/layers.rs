@@ -17,6 +17,8 @@ pub(super) struct Layers<E> {
     log: Option<ChangelogBuffer>,
     pub(super) cache: Option<RecordCache<E>>,
     listener: Option<Listener>,
+    /// How many writes there were.
+    pub(super) writes: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +39,7 @@ impl<E: Entries> Layers<E> {
             log: is_logged.then(ChangelogBuffer::new),
             cache,
             listener: None,
+            writes: 0,
         }
     }
 

@@ -1,40 +1,33 @@
 //! The view of a cache over the rows below it (Java: `MergedSortedCacheKeyValueBytesStoreIterator`).
 
 use std::cmp::Ordering;
+use std::iter::Peekable;
 
 use super::StateError;
 use super::byte_store::{ByteRow, ByteRows, Direction};
-use super::bytes::StoreBytes;
 use super::cache::CacheRange;
 
-/// Rows in key order, one way or the other: the cache wins, and its tombstones hide rows.
+/// Rows in key order, one way or the other: the cache wins, and its tombstones hide rows. Neither side
+/// is read before it is asked for: what the cache shows, it promotes.
 pub(crate) struct MergedRows<'a> {
-    cache: CacheRange<'a>,
-    rows: ByteRows<'a>,
-    next_cached: Option<(StoreBytes, Option<StoreBytes>)>,
-    next_row: Option<Result<ByteRow, StateError>>,
+    cache: Peekable<CacheRange<'a>>,
+    rows: Peekable<ByteRows<'a>>,
     direction: Direction,
 }
 
 impl<'a> MergedRows<'a> {
     /// Both sides must be walked in `direction`.
-    pub(crate) fn new(
-        mut cache: CacheRange<'a>,
-        mut rows: ByteRows<'a>,
-        direction: Direction,
-    ) -> Self {
+    pub(crate) fn new(cache: CacheRange<'a>, rows: ByteRows<'a>, direction: Direction) -> Self {
         Self {
-            next_cached: cache.next(),
-            next_row: rows.next(),
-            cache,
-            rows,
+            cache: cache.peekable(),
+            rows: rows.peekable(),
             direction,
         }
     }
 
     /// Which side has the next key; `Equal` is both.
-    fn next_side(&self) -> Option<Ordering> {
-        match (&self.next_cached, &self.next_row) {
+    fn next_side(&mut self) -> Option<Ordering> {
+        match (self.cache.peek(), self.rows.peek()) {
             (None, None) => None,
             (Some(_), None) => Some(Ordering::Less),
             (None, Some(_)) | (_, Some(Err(_))) => Some(Ordering::Greater),
@@ -53,13 +46,12 @@ impl Iterator for MergedRows<'_> {
         loop {
             let side = self.next_side()?;
             if side == Ordering::Greater {
-                return std::mem::replace(&mut self.next_row, self.rows.next());
+                return self.rows.next();
             }
             if side == Ordering::Equal {
-                self.next_row = self.rows.next();
+                self.rows.next();
             }
-            let cached = std::mem::replace(&mut self.next_cached, self.cache.next());
-            if let Some((key, Some(value))) = cached {
+            if let Some((key, Some(value))) = self.cache.next() {
                 return Some(Ok((key, value)));
             }
         }

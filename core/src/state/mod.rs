@@ -123,6 +123,11 @@ pub trait StateStore: Any {
         CacheReads::default()
     }
 
+    /// How many writes there were, where that is counted.
+    fn writes(&self) -> u64 {
+        0
+    }
+
     /// How many writes came too late for a row and were dropped (Java: `dropped-records-total`).
     fn dropped_records(&self) -> u64 {
         0

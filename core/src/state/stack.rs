@@ -125,6 +125,7 @@ impl KeyValueBytesStore {
         value: Option<&[u8]>,
         context: &RecordContext,
     ) -> Result<(), StateError> {
+        self.layers.writes += 1;
         if let Some(cache) = &mut self.layers.cache {
             cache.put(key, value, context);
             return self.settle();
@@ -147,6 +148,7 @@ impl KeyValueBytesStore {
             return Ok(());
         }
         for (key, value) in rows.clone() {
+            self.layers.writes += 1;
             self.put_row(key, value)?;
         }
         self.log_evicted(context);
@@ -202,6 +204,11 @@ impl KeyValueBytesStore {
     /// About how many rows there are below the cache.
     pub fn approximate_num_entries(&self) -> u64 {
         self.rows.approximate_num_entries()
+    }
+
+    /// How many writes there were.
+    pub const fn writes(&self) -> u64 {
+        self.layers.writes
     }
 
     /// None: no row is too old.

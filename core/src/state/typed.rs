@@ -31,6 +31,10 @@ macro_rules! typed_state_store {
                 self.bytes.is_cached()
             }
 
+            fn writes(&self) -> u64 {
+                self.bytes.writes()
+            }
+
             fn dropped_records(&self) -> u64 {
                 self.bytes.dropped_records()
             }

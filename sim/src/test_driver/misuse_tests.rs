@@ -3,7 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use eddyline_core::dsl::{JoinWindows, Materialized, Repartitioned, StreamsBuilder};
-use eddyline_core::state::Stores;
+use eddyline_core::processor::{Processor, ProcessorContext, ProcessorError, Record};
+use eddyline_core::state::{Stores, TimestampedKeyValueStore, ValueAndTimestamp};
 use eddyline_core::topology::{TopologyBuilder, TopologyError};
 
 use super::*;
@@ -167,14 +168,78 @@ fn a_store_says_what_it_is() {
     let grouped = builder.stream::<String, String>("in").group_by_key();
     let _ = grouped.count(Materialized::as_store("counts"));
     let driver = driver(&builder);
-    let store = driver.key_value_store::<String, i64>("counts");
-    let error = store.and_then(|store| store.get(&String::new()));
-    let error = error.expect_err("has another type").to_string();
+    let error = driver.key_value_store::<String, String>("counts").err();
+    let error = error.expect("has another type").to_string();
     let own = "counts is a TypedKeyValueStore<String, i64, Timestamped>";
     assert!(error.contains(own), "{error}");
     driver.close().expect("closes");
-    let store = driver.timestamped_key_value_store::<String, i64>("counts");
-    let error = store.and_then(|store| store.get(&String::new()));
-    let error = error.expect_err("is closed").to_string();
+    let error = driver
+        .timestamped_key_value_store::<String, i64>("counts")
+        .err();
+    let error = error.expect("is closed").to_string();
     assert!(error.contains("closed"), "{error}");
+}
+
+/// What a table is kept in is read by its values, as in Java's driver and in an application.
+#[test]
+fn the_rows_of_a_table_are_read_by_their_values() {
+    let builder = StreamsBuilder::new();
+    let grouped = builder.stream::<String, String>("in").group_by_key();
+    let _ = grouped.count(Materialized::as_store("counts"));
+    let driver = driver(&builder);
+    let input = driver.create_input_topic::<String, String>("in");
+    let key = || "k".to_owned();
+    input
+        .pipe_input(key(), "v".to_owned())
+        .expect("is processed");
+    let counts = driver
+        .key_value_store::<String, i64>("counts")
+        .expect("is there");
+    assert_eq!(counts.get(&key()), Ok(Some(1)));
+    counts.put(&"other".to_owned(), Some(&7)).expect("is put");
+    assert_eq!(counts.all(), Ok(vec![(key(), 1), ("other".to_owned(), 7)]));
+}
+
+#[test]
+fn a_global_store_is_written_by_its_topic_alone() {
+    let builder = StreamsBuilder::new();
+    let _ = builder.global_table::<String, String>("global", Materialized::as_store("rows"));
+    builder
+        .stream::<String, String>("in")
+        .process(|| Writes, &[])
+        .to("out");
+    let driver = driver(&builder);
+    let global = driver.create_input_topic::<String, String>("global");
+    let input = driver.create_input_topic::<String, String>("in");
+    let text = |text: &str| text.to_owned();
+    global.pipe_input(text("k"), text("v")).expect("is a row");
+    input.pipe_input(text("k"), text("read")).expect("is read");
+    let error = input
+        .pipe_input(text("k"), text("write"))
+        .expect_err("is refused");
+    let error = error.to_string();
+    assert!(
+        error.contains("global store rows was written to"),
+        "{error}"
+    );
+}
+
+struct Writes;
+
+impl Processor<String, String, String, String> for Writes {
+    fn process(
+        &mut self,
+        context: &mut ProcessorContext<'_, String, String>,
+        record: Record<String, String>,
+    ) -> Result<(), ProcessorError> {
+        type Rows = TimestampedKeyValueStore<String, String>;
+        context.with_store("rows", |rows: &mut Rows, context| {
+            if record.value == "write" {
+                let row = ValueAndTimestamp::new(record.value.clone(), 0);
+                return rows.put(&record.key, Some(&row), context);
+            }
+            rows.get(&record.key).map(|_| ())
+        })??;
+        Ok(())
+    }
 }

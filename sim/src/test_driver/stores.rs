@@ -6,7 +6,7 @@ use eddyline_core::state::{
     KeyValueStore, SessionStore, StateError, StateStore, TimestampedKeyValueStore,
     TimestampedWindowStore, ValueAndTimestamp, WindowStore,
 };
-use eddyline_core::types::{RecordContext, TaskId};
+use eddyline_core::types::{NO_TIMESTAMP, RecordContext, TaskId};
 
 use super::{TestDriverError, TopologyTestDriver};
 
@@ -15,6 +15,8 @@ pub struct TestStore<S> {
     driver: TopologyTestDriver,
     name: String,
     task: Option<TaskId>,
+    /// Asked for as a store of plain values, it has timestamps beside them.
+    is_timestamped: bool,
     store: PhantomData<fn() -> S>,
 }
 
@@ -48,20 +50,43 @@ impl<S: StateStore> TestStore<S> {
 }
 
 impl<K: Clone + 'static, V: 'static> TestStore<KeyValueStore<K, V>> {
+    /// This store as what it is, if its rows have timestamps.
+    fn timestamped(&self) -> Option<TestStore<TimestampedKeyValueStore<K, V>>> {
+        self.is_timestamped.then(|| TestStore {
+            driver: self.driver.clone(),
+            name: self.name.clone(),
+            task: self.task,
+            is_timestamped: false,
+            store: PhantomData,
+        })
+    }
+
     /// The value of `key`.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn get(&self, key: &K) -> Result<Option<V>, TestDriverError> {
-        self.try_with(|store, _| store.get(key))
+        match self.timestamped() {
+            Some(store) => Ok(store.get(key)?.map(|row| row.value)),
+            None => self.try_with(|store, _| store.get(key)),
+        }
     }
 
-    /// Sets the value of `key`; `None` deletes it.
+    /// Sets the value of `key`, without a timestamp; `None` deletes it.
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub fn put(&self, key: &K, value: Option<&V>) -> Result<(), TestDriverError> {
-        self.try_with(|store, context| store.put(key, value, context))
+    pub fn put(&self, key: &K, value: Option<&V>) -> Result<(), TestDriverError>
+    where
+        V: Clone,
+    {
+        match self.timestamped() {
+            Some(store) => {
+                let row = value.map(|value| ValueAndTimestamp::new(value.clone(), NO_TIMESTAMP));
+                store.put(key, row.as_ref())
+            }
+            None => self.try_with(|store, context| store.put(key, value, context)),
+        }
     }
 
     /// All rows, in the order of the keys' bytes.
@@ -69,7 +94,13 @@ impl<K: Clone + 'static, V: 'static> TestStore<KeyValueStore<K, V>> {
     /// # Errors
     /// When the store cannot be read.
     pub fn all(&self) -> Result<Vec<(K, V)>, TestDriverError> {
-        self.try_with(|store, _| store.all()?.collect())
+        match self.timestamped() {
+            Some(store) => {
+                let rows = store.all()?.into_iter();
+                Ok(rows.map(|(key, row)| (key, row.value)).collect())
+            }
+            None => self.try_with(|store, _| store.all()?.collect()),
+        }
     }
 }
 
@@ -113,13 +144,15 @@ impl TopologyTestDriver {
             driver: self.clone(),
             name: name.to_owned(),
             task: None,
+            is_timestamped: false,
             store: PhantomData,
         };
         store.with(|_, _| ())?;
         Ok(store)
     }
 
-    /// A key-value store.
+    /// A key-value store. Of a timestamped one, as tables are kept in, `get`, `put` and `all` see
+    /// the values alone (Java: `KeyValueStoreFacade`).
     ///
     /// # Errors
     /// When there is no such store, or it is of another type.
@@ -127,7 +160,16 @@ impl TopologyTestDriver {
         &self,
         name: &str,
     ) -> Result<TestStore<KeyValueStore<K, V>>, TestDriverError> {
-        self.state_store(name)
+        match self.timestamped_key_value_store::<K, V>(name) {
+            Ok(TestStore { driver, name, .. }) => Ok(TestStore {
+                driver,
+                name,
+                task: None,
+                is_timestamped: true,
+                store: PhantomData,
+            }),
+            Err(_) => self.state_store(name),
+        }
     }
 
     /// A timestamped key-value store, as tables are kept in.

@@ -304,7 +304,7 @@ fn what_is_not_there_is_an_error() {
     );
     assert!(driver.key_value_store::<String, i64>("none").is_err());
     // Of another type.
-    assert!(driver.key_value_store::<String, i64>("counts").is_err());
+    assert!(driver.key_value_store::<String, String>("counts").is_err());
     let wrong = driver.create_output_topic::<String, i32>("app-counts-changelog");
     driver
         .create_input_topic::<Option<String>, String>("words")

@@ -59,6 +59,15 @@ impl PersistentWindowStore {
         storage_error(&self.name, error)
     }
 
+    fn short(&self, len: usize) -> StateError {
+        StateError::Corrupt {
+            store: self.name.to_string(),
+            message: format!(
+                "a row whose key has {len} bytes is too short for a segment and a window"
+            ),
+        }
+    }
+
     /// The latest time that is past the retention.
     const fn expired_to(&self) -> i64 {
         self.observed_stream_time.saturating_sub(self.retention_ms)
@@ -77,8 +86,13 @@ impl PersistentWindowStore {
         let all = (Bound::Unbounded, Bound::Unbounded);
         let first = space.scan(all, Direction::Forward).next().transpose();
         let first = first.map_err(|error| self.error(&error))?;
-        let segment = first.and_then(|(row, _)| Some(read_segment(&row)?.0));
-        let lowest = segment.unwrap_or(i64::MAX);
+        let lowest = match first {
+            None => i64::MAX,
+            Some((row, _)) => match read_segment(&row) {
+                Some((segment, _)) => segment,
+                None => return Err(self.short(row.len())),
+            },
+        };
         self.lowest_segment.set(Some(lowest));
         Ok(lowest)
     }
@@ -281,25 +295,16 @@ impl SegmentScan<'_> {
         Some(match self.rows_between(first, last).next()? {
             Ok((row, _)) => match read_segment(&row) {
                 Some((segment, _)) => Ok(segment),
-                None => Err(self.short(row.len())),
+                None => Err(self.rows.short(row.len())),
             },
             Err(error) => Err(self.rows.error(&error)),
         })
     }
 
-    fn short(&self, len: usize) -> StateError {
-        StateError::Corrupt {
-            store: self.rows.name.to_string(),
-            message: format!(
-                "a row whose key has {len} bytes is too short for a segment and a window"
-            ),
-        }
-    }
-
     /// The row as a store shows it, if it was asked for.
     fn read(&self, bytes: &[u8], value: StoreBytes) -> Option<Result<WindowRow, StateError>> {
         let Some((row, is_index)) = self.rows.layout.read(bytes) else {
-            return Some(Err(self.short(bytes.len())));
+            return Some(Err(self.rows.short(bytes.len())));
         };
         let keys = (
             self.keys.0.as_ref().map(|key| &**key),

@@ -54,6 +54,7 @@ pub struct VersionedKeyValueStore<K, V> {
     rows: Box<dyn ByteVersionedStore>,
     log: Option<ChangelogBuffer>,
     serdes: StoreSerdes<K, V>,
+    writes: u64,
 }
 
 impl<K, V> VersionedKeyValueStore<K, V> {
@@ -69,6 +70,7 @@ impl<K, V> VersionedKeyValueStore<K, V> {
             rows,
             log: is_logged.then(ChangelogBuffer::new),
             serdes: StoreSerdes::new(name.into(), keys, values),
+            writes: 0,
         }
     }
 
@@ -83,6 +85,7 @@ impl<K, V> VersionedKeyValueStore<K, V> {
         value: Option<&V>,
         timestamp: i64,
     ) -> Result<PutReturn, StateError> {
+        self.writes += 1;
         let (key, value) = self.serdes.row(key, value)?;
         let result = self.rows.put(key, value, timestamp)?;
         append(&mut self.log, key, value, timestamp);
@@ -99,6 +102,7 @@ impl<K, V> VersionedKeyValueStore<K, V> {
         key: &K,
         timestamp: i64,
     ) -> Result<Option<VersionedRecord<V>>, StateError> {
+        self.writes += 1;
         let (key, _) = self.serdes.row(key, None)?;
         let before = self.rows.delete(key, timestamp)?;
         append(&mut self.log, key, None, timestamp);
@@ -201,6 +205,10 @@ impl<K, V> Iterator for VersionedRecordIterator<'_, K, V> {
 }
 
 impl<K: 'static, V: 'static> StateStore for VersionedKeyValueStore<K, V> {
+    fn writes(&self) -> u64 {
+        self.writes
+    }
+
     fn dropped_records(&self) -> u64 {
         self.rows.dropped_records()
     }

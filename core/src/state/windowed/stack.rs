@@ -119,6 +119,11 @@ impl WindowBytesStore {
         self.rows.as_ref()
     }
 
+    /// How many writes there were.
+    pub const fn writes(&self) -> u64 {
+        self.layers.writes
+    }
+
     /// How many records came too late and were dropped (Java: `dropped-records-total`).
     pub fn dropped_records(&self) -> u64 {
         self.dropped_records
@@ -147,6 +152,7 @@ impl WindowBytesStore {
         value: Option<&[u8]>,
         context: &RecordContext,
     ) -> Result<(), StateError> {
+        self.layers.writes += 1;
         if !self.is_cached() {
             self.put_row(row, value)?;
             return self.append(row, value, context);
@@ -160,6 +166,7 @@ impl WindowBytesStore {
         row: RowKey<&[u8]>,
         context: &RecordContext,
     ) -> Result<(), StateError> {
+        self.layers.writes += 1;
         if !self.is_cached() {
             self.rows.remove(row)?;
             return self.append(row, None, context);
