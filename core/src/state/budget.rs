@@ -27,8 +27,8 @@ impl CacheBudget {
         }
     }
 
-    /// The bytes in use, as Java counts them: key, value, headers and a fixed overhead of
-    /// every entry (`LRUCacheEntry`, `NamedCache`).
+    /// The bytes in use, as Java counts them: key, value, headers, the name of the topic and a
+    /// fixed overhead of every entry (`LRUCacheEntry`, `NamedCache`).
     pub fn used(&self) -> usize {
         self.shared.used.get()
     }

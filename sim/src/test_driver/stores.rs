@@ -20,6 +20,19 @@ pub struct TestStore<S> {
     store: PhantomData<fn() -> S>,
 }
 
+impl<S> TestStore<S> {
+    /// The same store, asked for as one of the type `T`.
+    fn retyped<T>(&self, is_timestamped: bool) -> TestStore<T> {
+        TestStore {
+            driver: self.driver.clone(),
+            name: self.name.clone(),
+            task: self.task,
+            is_timestamped,
+            store: PhantomData,
+        }
+    }
+}
+
 impl<S: StateStore> TestStore<S> {
     /// The same store of one task. Without this, it is that of the first task that has the store.
     #[must_use]
@@ -52,13 +65,7 @@ impl<S: StateStore> TestStore<S> {
 impl<K: Clone + 'static, V: 'static> TestStore<KeyValueStore<K, V>> {
     /// This store as what it is, if its rows have timestamps.
     fn timestamped(&self) -> Option<TestStore<TimestampedKeyValueStore<K, V>>> {
-        self.is_timestamped.then(|| TestStore {
-            driver: self.driver.clone(),
-            name: self.name.clone(),
-            task: self.task,
-            is_timestamped: false,
-            store: PhantomData,
-        })
+        self.is_timestamped.then(|| self.retyped(false))
     }
 
     /// The value of `key`.
@@ -161,13 +168,7 @@ impl TopologyTestDriver {
         name: &str,
     ) -> Result<TestStore<KeyValueStore<K, V>>, TestDriverError> {
         match self.timestamped_key_value_store::<K, V>(name) {
-            Ok(TestStore { driver, name, .. }) => Ok(TestStore {
-                driver,
-                name,
-                task: None,
-                is_timestamped: true,
-                store: PhantomData,
-            }),
+            Ok(store) => Ok(store.retyped(true)),
             Err(_) => self.state_store(name),
         }
     }
