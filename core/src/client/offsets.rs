@@ -297,7 +297,8 @@ impl Offsets {
     fn commit_answered(&mut self, now: Instant, result: Result<Response, RequestError>) {
         let code = match result {
             Ok(Response::OffsetCommit(response)) => worst_commit_code(&response),
-            Ok(_) | Err(RequestError::Disconnected | RequestError::Protocol(_)) => {
+            Ok(_)
+            | Err(RequestError::NotSent | RequestError::Disconnected | RequestError::Protocol(_)) => {
                 Some(NOT_COORDINATOR)
             }
             Err(RequestError::TimedOut) => Some(REQUEST_TIMED_OUT),
@@ -350,7 +351,8 @@ impl Offsets {
     ) {
         let fetched = match result {
             Ok(Response::OffsetFetch(response)) => committed_offsets(&response, names),
-            Ok(_) | Err(RequestError::Disconnected | RequestError::Protocol(_)) => {
+            Ok(_)
+            | Err(RequestError::NotSent | RequestError::Disconnected | RequestError::Protocol(_)) => {
                 Err(NOT_COORDINATOR)
             }
             Err(RequestError::TimedOut) => Err(REQUEST_TIMED_OUT),

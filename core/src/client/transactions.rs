@@ -424,7 +424,9 @@ impl Transactions {
                 }
                 code => code,
             },
-            Err(RequestError::Disconnected | RequestError::Protocol(_)) => NOT_COORDINATOR,
+            Err(RequestError::NotSent | RequestError::Disconnected | RequestError::Protocol(_)) => {
+                NOT_COORDINATOR
+            }
             Err(RequestError::TimedOut) => REQUEST_TIMED_OUT,
             Err(RequestError::Unsupported(message)) => {
                 return Outcome::Failed(StreamsError::Unsupported(message));

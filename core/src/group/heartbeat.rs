@@ -1,10 +1,15 @@
 //! Heartbeat requests: full on joining, otherwise only what changed.
 
 use super::{MembershipConfig, Tasks, to_wire};
+use crate::types::MemberEpoch;
 use crate::wire::streams_group::{Endpoint, KeyValue, StreamsGroupHeartbeatRequest};
 
 /// A request that joins: everything the coordinator has to know, and no tasks.
-pub(super) fn join(config: &MembershipConfig, endpoint_epoch: i32) -> StreamsGroupHeartbeatRequest {
+pub(super) fn join(
+    config: &MembershipConfig,
+    member_id: &str,
+    endpoint_epoch: i32,
+) -> StreamsGroupHeartbeatRequest {
     let tags = config.client_tags.iter().map(|(key, value)| KeyValue {
         key: key.clone(),
         value: value.clone(),
@@ -22,20 +27,26 @@ pub(super) fn join(config: &MembershipConfig, endpoint_epoch: i32) -> StreamsGro
             port: endpoint.port,
         }),
         client_tags: Some(tags.collect()),
-        ..beat(config, 0, endpoint_epoch, None)
+        ..beat(config, member_id, MemberEpoch::JOIN.0, endpoint_epoch, None)
     }
+}
+
+/// A request that leaves for good.
+pub(super) fn leave(config: &MembershipConfig, member_id: &str) -> StreamsGroupHeartbeatRequest {
+    beat(config, member_id, MemberEpoch::LEAVE.0, -1, None)
 }
 
 /// A request that says: still here, and (if `tasks` is given) having these.
 pub(super) fn beat(
     config: &MembershipConfig,
+    member_id: &str,
     epoch: i32,
     endpoint_epoch: i32,
     tasks: Option<&Tasks>,
 ) -> StreamsGroupHeartbeatRequest {
     StreamsGroupHeartbeatRequest {
         group_id: config.group_id.clone(),
-        member_id: config.member_id.clone(),
+        member_id: member_id.to_owned(),
         member_epoch: epoch,
         endpoint_information_epoch: endpoint_epoch,
         rebalance_timeout_ms: -1,

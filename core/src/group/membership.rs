@@ -1,24 +1,23 @@
 //! The membership machine (Java: `StreamsMembershipManager` with `StreamsGroupHeartbeatRequestManager`).
 //!
-//! Two things Java does are not done here: a joining or acknowledging member keeps to its backoff,
-//! and an assignment is never applied to partitions that do not exist.
+//! Some things are not as in Java: a joining or acknowledging member keeps to its backoff, an
+//! assignment is never applied to partitions that do not exist, a member lists tasks that it is
+//! about to take as its own, and one whose request went unanswered asks what it has (see `doubt`).
 
+mod answers;
+mod doubt;
 pub(super) mod fuzzing;
 
 use std::collections::VecDeque;
 
-use super::{
-    HeartbeatFailure, MemberState, MembershipConfig, MembershipEvent, Tasks, heartbeat, task_ids,
-};
-use crate::error::{Concerned, StreamsError};
+use self::doubt::Doubt;
+use super::{MemberState, MembershipConfig, MembershipEvent, Tasks, heartbeat};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::trace::{Level, LogEvent};
 use crate::types::MemberEpoch;
-use crate::wire::error_name;
-use crate::wire::streams_group::{
-    EndpointToPartitions, StatusCode, StreamsGroupHeartbeatRequest, StreamsGroupHeartbeatResponse,
-};
+use crate::wire::Request;
+use crate::wire::streams_group::{EndpointToPartitions, StatusCode};
 
 /// A reconciliation under way: towards the target captured when it began.
 struct Reconciliation {
@@ -27,23 +26,27 @@ struct Reconciliation {
     revoking: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// A request without an answer.
+#[derive(PartialEq, Eq)]
 enum InFlight {
-    Beat,
+    /// With the tasks that it listed.
+    Beat(Option<Tasks>),
     Leave,
     /// A beat from before the last join: its answer says nothing about the member that joins.
-    Outlived,
+    Outlived(Option<Tasks>),
+    /// Asks what the member has.
+    Description,
+    /// Has a former self of the member leave.
+    Retirement(String),
 }
-
-/// The first wait for a group that is not ready, doubled from answer to answer.
-const FIRST_WAIT_MS: u64 = 200;
-/// Then the wait is longer than any heartbeat interval.
-const MAX_DOUBLINGS: u32 = 16;
 
 /// One member of a streams group. Requests are answered in the order they were given out.
 pub struct Membership {
     config: MembershipConfig,
     rng: Rng,
+    member_id: String,
+    /// Former ids that have yet to leave.
+    retired: Vec<String>,
     state: MemberState,
     epoch: i32,
     endpoint_epoch: i32,
@@ -61,13 +64,8 @@ pub struct Membership {
     /// The `Lose` that was not answered yet.
     releasing: Option<u64>,
     in_flight: VecDeque<InFlight>,
-    /// A heartbeat went unanswered, so an assignment may have been told that never arrived. A
-    /// coordinator tells it once.
-    answer_lost: bool,
-    /// When a member that then has no tasks joins once more: the coordinator may have read the
-    /// unanswered heartbeat after those that followed it, and told tasks to nobody.
-    doubted_until: Option<Instant>,
-    /// The tasks are being given up to join again and be told everything.
+    doubt: Option<Doubt>,
+    /// The tasks are being given up to join again under another id.
     rejoining: bool,
     /// True while leaving because the application did not poll.
     poll_expired: bool,
@@ -88,6 +86,8 @@ impl Membership {
     /// A member that has not joined.
     pub fn new(config: MembershipConfig, rng: Rng) -> Self {
         Self {
+            member_id: config.member_id.clone(),
+            retired: Vec::new(),
             config,
             rng,
             state: MemberState::Unsubscribed,
@@ -104,8 +104,7 @@ impl Membership {
             reconciliation: None,
             releasing: None,
             in_flight: VecDeque::new(),
-            answer_lost: false,
-            doubted_until: None,
+            doubt: None,
             rejoining: false,
             poll_expired: false,
             shutdown_application: false,
@@ -125,9 +124,10 @@ impl Membership {
         &self.config.group_id
     }
 
-    /// The member's id, fixed for its life.
+    /// The member's id. It joins under another one where a request under this one may be read yet
+    /// and would give away tasks that it has.
     pub fn member_id(&self) -> &str {
-        &self.config.member_id
+        &self.member_id
     }
 
     /// The member's epoch; commits carry it.
@@ -169,16 +169,18 @@ impl Membership {
     }
 
     fn join(&mut self, now: Instant) {
+        if self.may_be_misread() {
+            self.take_another_id();
+        }
         self.epoch = MemberEpoch::JOIN.0;
         self.target = Tasks::default();
         self.current = Tasks::default();
         self.last_sent = None;
         self.next_heartbeat = now;
-        self.answer_lost = false;
         self.rejoining = false;
         for request in &mut self.in_flight {
-            if *request == InFlight::Beat {
-                *request = InFlight::Outlived;
+            if let InFlight::Beat(listed) = request {
+                *request = InFlight::Outlived(listed.take());
             }
         }
         self.transition(MemberState::Joining);
@@ -342,32 +344,47 @@ impl Membership {
         )
     }
 
-    /// The request to send to the coordinator now, if there is one.
-    pub fn poll_request(&mut self, now: Instant) -> Option<StreamsGroupHeartbeatRequest> {
+    /// The request to send to the coordinator now, if there is one: a heartbeat, or one that asks
+    /// for the group's description.
+    pub fn poll_request(&mut self, now: Instant) -> Option<Request> {
         self.check_poll_timer(now);
         self.start_reconciliation(now);
         if !self.coordinator_known {
             return None;
         }
+        if let Some(id) = self.retired.pop() {
+            return Some(self.retirement(id));
+        }
         if self.state == MemberState::Leaving {
             return self.leave_request();
         }
-        if !self.in_flight.is_empty() || self.due_at().is_none_or(|due| due > now) {
+        if self.is_waiting() || self.due_at().is_none_or(|due| due > now) {
             return None;
         }
-        let request = if self.state == MemberState::Joining {
-            heartbeat::join(&self.config, self.endpoint_epoch)
+        Some(if self.wants_description() {
+            self.description_request()
+        } else {
+            self.heartbeat(now)
+        })
+    }
+
+    fn heartbeat(&mut self, now: Instant) -> Request {
+        let (id, epoch) = (&self.member_id, self.endpoint_epoch);
+        let (request, listed) = if self.state == MemberState::Joining {
+            let request = heartbeat::join(&self.config, id, epoch);
+            (request, Some(Tasks::default()))
         } else {
             // While tasks are being taken over the lists stay out: what they leave out, the
-            // coordinator would give away at once.
-            let tell = self.state != MemberState::Reconciling
-                && self.last_sent.as_ref() != Some(&self.current);
-            let tasks = tell.then_some(&self.current);
-            let request = heartbeat::beat(&self.config, self.epoch, self.endpoint_epoch, tasks);
-            if tell {
-                self.last_sent = Some(self.current.clone());
+            // coordinator would give away at once. For the same reason they hold what the member
+            // was told of meanwhile.
+            let listed = (self.state != MemberState::Reconciling)
+                .then(|| self.current.union(&self.target))
+                .filter(|tasks| self.last_sent.as_ref() != Some(tasks));
+            let request = heartbeat::beat(&self.config, id, self.epoch, epoch, listed.as_ref());
+            if listed.is_some() {
+                self.last_sent.clone_from(&listed);
             }
-            request
+            (request, listed)
         };
         if self.state == MemberState::Acknowledging {
             let done = self.target == self.current;
@@ -379,23 +396,28 @@ impl Membership {
             self.start_reconciliation(now);
         }
         self.next_heartbeat = now.plus_ms(self.heartbeat_interval_ms);
-        self.in_flight.push_back(InFlight::Beat);
-        Some(request)
+        self.in_flight.push_back(InFlight::Beat(listed));
+        Request::StreamsGroupHeartbeat(request)
     }
 
-    fn leave_request(&mut self) -> Option<StreamsGroupHeartbeatRequest> {
+    /// Whether the next request has to wait for an answer.
+    fn is_waiting(&self) -> bool {
+        let waits = |request: &InFlight| !matches!(request, InFlight::Retirement(_));
+        self.in_flight.iter().any(waits)
+    }
+
+    fn leave_request(&mut self) -> Option<Request> {
         if self.in_flight.contains(&InFlight::Leave) {
             return None;
         }
         self.in_flight.push_back(InFlight::Leave);
-        let epoch = MemberEpoch::LEAVE.0;
-        let mut request = heartbeat::beat(&self.config, epoch, self.endpoint_epoch, None);
+        let mut request = heartbeat::leave(&self.config, &self.member_id);
         request.shutdown_application = self.shutdown_application;
         if self.poll_expired {
             // The answer only matters to the log.
             self.finish_leave();
         }
-        Some(request)
+        Some(Request::StreamsGroupHeartbeat(request))
     }
 
     fn check_poll_timer(&mut self, now: Instant) {
@@ -441,10 +463,11 @@ impl Membership {
         }
     }
 
-    /// When the next heartbeat is due, if the state sends any.
+    /// When the next request is due, if the state sends any.
     fn due_at(&self) -> Option<Instant> {
         match self.state {
             MemberState::Joining | MemberState::Acknowledging => Some(self.backoff_until),
+            _ if self.wants_description() => Some(self.backoff_until),
             MemberState::Stable | MemberState::Reconciling => {
                 Some(self.next_heartbeat.max(self.backoff_until))
             }
@@ -457,7 +480,7 @@ impl Membership {
         if self.state == MemberState::Leaving && !self.in_flight.contains(&InFlight::Leave) {
             return self.coordinator_known.then_some(Instant::ZERO);
         }
-        let may_send = self.coordinator_known && self.in_flight.is_empty();
+        let may_send = self.coordinator_known && !self.is_waiting();
         let due = if may_send { self.due_at() } else { None };
         let deadline = if self.is_in_group() {
             self.poll_deadline
@@ -471,275 +494,4 @@ impl Membership {
     pub fn poll_event(&mut self) -> Option<MembershipEvent> {
         self.events.pop_front()
     }
-
-    /// The answer to the oldest request without one.
-    pub fn handle_response(
-        &mut self,
-        now: Instant,
-        result: Result<StreamsGroupHeartbeatResponse, HeartbeatFailure>,
-    ) {
-        let Some(kind) = self.in_flight.pop_front() else {
-            return;
-        };
-        match kind {
-            InFlight::Beat => {}
-            InFlight::Leave if self.state == MemberState::Leaving => return self.finish_leave(),
-            InFlight::Leave | InFlight::Outlived => return,
-        }
-        match result {
-            Ok(response) if response.error_code == 0 => self.succeeded(now, response),
-            Ok(response) => self.refused(now, &response),
-            Err(failure) => self.unanswered(now, failure),
-        }
-        self.start_reconciliation(now);
-    }
-
-    fn succeeded(&mut self, now: Instant, response: StreamsGroupHeartbeatResponse) {
-        self.failures = 0;
-        self.backoff_until = Instant::ZERO;
-        let interval = u64::try_from(response.heartbeat_interval_ms).unwrap_or(0);
-        if interval != self.heartbeat_interval_ms {
-            self.heartbeat_interval_ms = interval;
-            self.next_heartbeat = now.plus_ms(interval);
-        }
-        if !self.is_in_group() || response.member_epoch < 0 {
-            return;
-        }
-        self.epoch = response.member_epoch;
-        self.endpoint_epoch = response.endpoint_information_epoch;
-        if let Some(endpoints) = response.partitions_by_user_endpoint {
-            self.endpoints = endpoints;
-        }
-        self.update_statuses(response.status.unwrap_or_default());
-        self.ask_again_soon(now);
-        if self.answer_lost {
-            self.doubted_until = Some(now.plus_ms(self.heartbeat_interval_ms));
-        }
-        let is_told = response.active_tasks.is_some();
-        match (
-            response.active_tasks,
-            response.standby_tasks,
-            response.warmup_tasks,
-        ) {
-            (None, None, None) => {
-                if std::mem::take(&mut self.answer_lost) && self.state != MemberState::Joining {
-                    self.rejoining = true;
-                    self.target = Tasks::default();
-                    self.log(
-                        Level::Info,
-                        "a heartbeat went unanswered and may have told an assignment: the member \
-                         gives up its tasks and joins again"
-                            .to_owned(),
-                    );
-                    if self.current == Tasks::default() && self.reconciliation.is_none() {
-                        return self.join(now);
-                    }
-                }
-                if self.doubted_until.is_some_and(|until| until <= now) {
-                    self.doubted_until = None;
-                    let has_none = self.target == Tasks::default() && self.current == self.target;
-                    if has_none && self.state == MemberState::Stable {
-                        return self.join(now);
-                    }
-                }
-            }
-            (Some(active), Some(standby), Some(warmup)) => {
-                let tasks = (task_ids(&active), task_ids(&standby), task_ids(&warmup));
-                let (Some(active), Some(standby), Some(warmup)) = tasks else {
-                    let message = "the coordinator assigned a sub-topology that is not a number";
-                    return self.fail(StreamsError::Protocol(message.to_owned()));
-                };
-                self.target = Tasks {
-                    active,
-                    standby,
-                    warmup,
-                };
-            }
-            _ => {
-                let message =
-                    "the coordinator sent some of the three task lists and not the others";
-                return self.fail(StreamsError::Protocol(message.to_owned()));
-            }
-        }
-        // An empty assignment is applied too, once: a thread without tasks runs as well.
-        let is_first = is_told && self.state == MemberState::Joining;
-        if self.target != self.current || is_first {
-            if matches!(self.state, MemberState::Joining | MemberState::Stable) {
-                self.transition(MemberState::Reconciling);
-            }
-        } else if matches!(self.state, MemberState::Joining | MemberState::Reconciling)
-            && self.reconciliation.is_none()
-        {
-            self.transition(MemberState::Stable);
-        }
-    }
-
-    fn update_statuses(&mut self, statuses: Vec<crate::wire::streams_group::Status>) {
-        let statuses: Vec<_> = statuses
-            .into_iter()
-            .map(|status| (StatusCode::from(status.status_code), status.status_detail))
-            .collect();
-        let blocks = |(code, _): &(StatusCode, String)| {
-            matches!(
-                code,
-                StatusCode::MissingSourceTopics
-                    | StatusCode::IncorrectlyPartitionedTopics
-                    | StatusCode::MissingInternalTopics
-                    | StatusCode::AssignmentDelayed
-            )
-        };
-        let ready = !statuses.iter().any(blocks);
-        if ready != self.ready {
-            self.ready = ready;
-            self.events.push_back(MembershipEvent::Ready(ready));
-        }
-        if statuses != self.statuses {
-            self.statuses.clone_from(&statuses);
-            self.events.push_back(MembershipEvent::Statuses(statuses));
-        }
-    }
-
-    /// While the group makes its internal topics or delays an assignment, or has not heard of topics
-    /// that were just made, the member asks again before the interval is over, less and less often:
-    /// Java waits for whole intervals, which are the better part of the time that an application
-    /// takes to start.
-    fn ask_again_soon(&mut self, now: Instant) {
-        let passes = |(code, _): &(StatusCode, String)| {
-            matches!(
-                code,
-                StatusCode::MissingSourceTopics
-                    | StatusCode::MissingInternalTopics
-                    | StatusCode::AssignmentDelayed
-            )
-        };
-        if !self.statuses.iter().any(passes) {
-            self.waits = 0;
-            return;
-        }
-        let wait_ms = FIRST_WAIT_MS << self.waits.min(MAX_DOUBLINGS);
-        self.waits = self.waits.saturating_add(1);
-        let soon = now.plus_ms(wait_ms);
-        self.next_heartbeat = self.next_heartbeat.min(soon);
-    }
-
-    /// After any failure the next heartbeat is full, and as soon as the backoff allows.
-    fn failed(&mut self, now: Instant, backoff: bool) {
-        self.last_sent = None;
-        self.next_heartbeat = now;
-        if backoff {
-            let exponential = self
-                .config
-                .retry_backoff_ms
-                .saturating_mul(1_u64.checked_shl(self.failures).unwrap_or(u64::MAX))
-                .min(self.config.retry_backoff_max_ms);
-            self.failures = self.failures.saturating_add(1).min(32);
-            self.backoff_until = now.plus_ms(self.rng.jitter(exponential, 20));
-        }
-    }
-
-    fn refused(&mut self, now: Instant, response: &StreamsGroupHeartbeatResponse) {
-        let code = response.error_code;
-        let words = response.error_message.clone().unwrap_or_default();
-        match code {
-            // COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR
-            15 | 16 => {
-                self.failed(now, false);
-                self.coordinator_known = false;
-                self.events.push_back(MembershipEvent::FindCoordinator);
-            }
-            // COORDINATOR_LOAD_IN_PROGRESS
-            14 => self.failed(now, true),
-            // UNKNOWN_MEMBER_ID, FENCED_MEMBER_EPOCH
-            25 | 110 => self.fenced(now, code),
-            _ => {
-                if self.is_in_group() {
-                    let name = error_name(code);
-                    let message = if words.is_empty() {
-                        name.to_owned()
-                    } else {
-                        words
-                    };
-                    self.fail(match code {
-                        35 => StreamsError::Unsupported(no_streams_groups(&message)),
-                        _ => StreamsError::refused(
-                            format!("the heartbeat of group {}", self.config.group_id),
-                            code,
-                            &message,
-                            Concerned {
-                                group: Some(&self.config.group_id),
-                                permission: "Describe",
-                                ..Concerned::default()
-                            },
-                        ),
-                    });
-                }
-            }
-        }
-    }
-
-    fn fenced(&mut self, now: Instant, code: i16) {
-        if !self.is_in_group() {
-            return;
-        }
-        let message = format!(
-            "member {} was fenced at epoch {} ({}): it gives up its tasks and rejoins",
-            self.config.member_id,
-            self.epoch,
-            error_name(code)
-        );
-        self.log(Level::Warn, message);
-        // The first rejoin is at once; a member that is fenced while it joins keeps a distance.
-        let again = self.state == MemberState::Joining;
-        self.failed(now, again);
-        self.epoch = 0;
-        self.transition(MemberState::Fenced);
-        self.lose();
-    }
-
-    /// The tasks cannot go on, for this reason: the member gives them up and joins again, as one
-    /// that is fenced. Nothing is said of one that is losing them already.
-    pub fn lose_tasks(&mut self, now: Instant, reason: &str) {
-        if !self.is_in_group() {
-            return;
-        }
-        let message = format!(
-            "member {} loses its tasks and rejoins: {reason}",
-            self.config.member_id
-        );
-        self.log(Level::Warn, message);
-        self.failed(now, false);
-        self.epoch = 0;
-        self.transition(MemberState::Fenced);
-        self.lose();
-    }
-
-    fn unanswered(&mut self, now: Instant, failure: HeartbeatFailure) {
-        match failure {
-            HeartbeatFailure::Disconnected | HeartbeatFailure::TimedOut => {
-                self.answer_lost = true;
-                self.failed(now, true);
-                self.coordinator_known = false;
-                self.events.push_back(MembershipEvent::FindCoordinator);
-            }
-            HeartbeatFailure::Unsupported(message) => {
-                if self.is_in_group() {
-                    self.fail(StreamsError::Unsupported(message));
-                }
-            }
-        }
-    }
-
-    fn fail(&mut self, error: StreamsError) {
-        self.reconciliation = None;
-        self.poll_deadline = None;
-        self.transition(MemberState::Fatal);
-        self.events.push_back(MembershipEvent::Failed(error));
-    }
-}
-
-fn no_streams_groups(words: &str) -> String {
-    format!(
-        "the broker has no streams groups ({words}): Eddyline needs Apache Kafka 4.2 or later with \
-         the feature streams.version at 1"
-    )
 }

@@ -1,10 +1,12 @@
 //! Membership of a streams group (KIP-1071): joining, beating, taking and giving up tasks.
 
 mod heartbeat;
+mod member_id;
 mod membership;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::config::HostPort;
@@ -13,6 +15,7 @@ use crate::trace::LogEvent;
 use crate::types::{TaskId, TopicPartition};
 use crate::wire::streams_group::{StatusCode, TaskIds, Topology};
 
+pub use member_id::random_member_id;
 pub use membership::Membership;
 
 /// A task with the partitions that feed it: only partitions that exist.
@@ -35,12 +38,12 @@ pub struct Assignment {
     pub warmup: Vec<TaskAssignment>,
 }
 
-/// What a member is, for its whole life.
+/// What a member is.
 #[derive(Clone, Debug)]
 pub struct MembershipConfig {
     /// The group: `application.id`.
     pub group_id: String,
-    /// Chosen by the client, never changed.
+    /// The first id of the member, chosen by the client: see [`random_member_id`].
     pub member_id: String,
     /// The process that the member belongs to.
     pub process_id: String,
@@ -104,9 +107,11 @@ impl fmt::Display for MemberState {
     }
 }
 
-/// Why a heartbeat has no answer.
+/// Why a request has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeartbeatFailure {
+    /// There was no connection, so nobody has read the request.
+    NotSent,
     /// The connection broke.
     Disconnected,
     /// The coordinator did not answer in time.
@@ -168,6 +173,45 @@ struct Tasks {
     active: Vec<TaskId>,
     standby: Vec<TaskId>,
     warmup: Vec<TaskId>,
+}
+
+impl Tasks {
+    /// Tasks from the wire; `None` when a sub-topology is not a number.
+    fn from_wire(active: &[TaskIds], standby: &[TaskIds], warmup: &[TaskIds]) -> Option<Self> {
+        Some(Self {
+            active: task_ids(active)?,
+            standby: task_ids(standby)?,
+            warmup: task_ids(warmup)?,
+        })
+    }
+
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn zip(&self, other: &Self, with: impl Fn(&[TaskId], &[TaskId]) -> Vec<TaskId>) -> Self {
+        Self {
+            active: with(&self.active, &other.active),
+            standby: with(&self.standby, &other.standby),
+            warmup: with(&self.warmup, &other.warmup),
+        }
+    }
+
+    /// The tasks of either.
+    fn union(&self, other: &Self) -> Self {
+        self.zip(other, |one, other| {
+            let all: BTreeSet<_> = one.iter().chain(other).copied().collect();
+            all.into_iter().collect()
+        })
+    }
+
+    /// The tasks of both.
+    fn intersection(&self, other: &Self) -> Self {
+        self.zip(other, |one, other| {
+            let kept = |task: &&TaskId| other.binary_search(task).is_ok();
+            one.iter().filter(kept).copied().collect()
+        })
+    }
 }
 
 /// Tasks from the wire, sorted; `None` when a sub-topology is not a number.

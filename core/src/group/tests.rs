@@ -5,8 +5,10 @@ use crate::rng::SeedTree;
 use crate::time::Instant;
 use crate::types::MemberEpoch;
 use crate::wire::streams_group::{
-    Status, StreamsGroupHeartbeatRequest, StreamsGroupHeartbeatResponse, Subtopology,
+    DescribedGroup, DescribedMember, MemberAssignment, Status, StreamsGroupDescribeResponse,
+    StreamsGroupHeartbeatRequest, StreamsGroupHeartbeatResponse, Subtopology,
 };
+use crate::wire::{Request, Response};
 
 const ZERO: Instant = Instant::ZERO;
 
@@ -30,6 +32,56 @@ fn config(member_id: &str, source: &str) -> MembershipConfig {
                 ..Subtopology::default()
             }],
         },
+    }
+}
+
+impl Membership {
+    /// The heartbeat to send now.
+    fn beat(&mut self, now: Instant) -> Option<StreamsGroupHeartbeatRequest> {
+        match self.poll_request(now)? {
+            Request::StreamsGroupHeartbeat(request) => Some(request),
+            other => panic!("no heartbeat: {other:?}"),
+        }
+    }
+
+    fn answered(&mut self, now: Instant, response: StreamsGroupHeartbeatResponse) {
+        self.handle_response(now, Ok(Response::StreamsGroupHeartbeat(response)));
+    }
+
+    /// The member asks what it has, and is told these active tasks.
+    fn asks_and_hears(&mut self, now: Instant, partitions: &[i32]) {
+        let request = self.poll_request(now);
+        let Some(Request::StreamsGroupDescribe(request)) = request else {
+            panic!("does not ask: {request:?}");
+        };
+        assert_eq!(request.group_ids, ["h1"]);
+        let described = DescribedMember {
+            member_id: self.member_id().to_owned(),
+            member_epoch: self.member_epoch().0,
+            assignment: MemberAssignment {
+                active_tasks: tasks(partitions),
+                ..MemberAssignment::default()
+            },
+            ..DescribedMember::default()
+        };
+        let group = DescribedGroup {
+            group_id: "h1".into(),
+            members: vec![DescribedMember::default(), described],
+            ..DescribedGroup::default()
+        };
+        let response = StreamsGroupDescribeResponse {
+            groups: vec![group],
+            ..StreamsGroupDescribeResponse::default()
+        };
+        self.handle_response(now, Ok(Response::StreamsGroupDescribe(response)));
+    }
+
+    /// The heartbeat that is due goes unanswered.
+    fn goes_unanswered(&mut self, now: Instant) -> StreamsGroupHeartbeatRequest {
+        let request = self.beat(now).expect("a heartbeat");
+        self.handle_response(now, Err(HeartbeatFailure::Disconnected));
+        self.handle_coordinator(true);
+        request
     }
 }
 
@@ -102,13 +154,13 @@ fn ticket(events: &[MembershipEvent]) -> u64 {
 /// A member that has acknowledged `partitions` at epoch 2 and waits for its next heartbeat.
 fn stable(partitions: &[i32]) -> Membership {
     let mut member = member();
-    member.poll_request(ZERO).expect("the join");
-    member.handle_response(ZERO, Ok(assigned(2, partitions)));
-    member.poll_request(ZERO);
+    member.beat(ZERO).expect("the join");
+    member.answered(ZERO, assigned(2, partitions));
+    member.beat(ZERO);
     let ticket = ticket(&events(&mut member));
     member.assigned(ZERO, ticket);
-    member.poll_request(ZERO).expect("the acknowledgement");
-    member.handle_response(ZERO, Ok(unchanged(2)));
+    member.beat(ZERO).expect("the acknowledgement");
+    member.answered(ZERO, unchanged(2));
     assert_eq!(member.state(), MemberState::Stable);
     member
 }
@@ -124,7 +176,7 @@ fn hex(request: &StreamsGroupHeartbeatRequest) -> String {
 #[test]
 fn c1_join_and_beat_are_the_bytes_java_sends() {
     let mut member = member();
-    let join = member.poll_request(ZERO).expect("the join");
+    let join = member.beat(ZERO).expect("the join");
     assert_eq!(
         hex(&join),
         "036831036d3100000000ffffffff00000000ea60010000000002023002037032010101010100\
@@ -132,9 +184,7 @@ fn c1_join_and_beat_are_the_bytes_java_sends() {
             .replace(' ', "")
     );
     let member = &mut stable(&[0, 1]);
-    let beat = member
-        .poll_request(ZERO.plus_ms(5000))
-        .expect("a heartbeat");
+    let beat = member.beat(ZERO.plus_ms(5000)).expect("a heartbeat");
     assert_eq!(
         hex(&beat),
         "036831036d3100000002000000000000ffffffffff00000000ff0000000000"
@@ -144,10 +194,8 @@ fn c1_join_and_beat_are_the_bytes_java_sends() {
 #[test]
 fn c2_null_lists_leave_the_assignment_untouched() {
     let mut member = stable(&[0, 1]);
-    member
-        .poll_request(ZERO.plus_ms(5000))
-        .expect("a heartbeat");
-    member.handle_response(ZERO.plus_ms(5000), Ok(unchanged(3)));
+    member.beat(ZERO.plus_ms(5000)).expect("a heartbeat");
+    member.answered(ZERO.plus_ms(5000), unchanged(3));
     assert_eq!(events(&mut member), []);
     assert_eq!(member.state(), MemberState::Stable);
     assert_eq!(member.member_epoch(), MemberEpoch(3));
@@ -157,8 +205,8 @@ fn c2_null_lists_leave_the_assignment_untouched() {
 fn c3_tasks_are_acknowledged_when_they_are_closed_or_open_and_not_before() {
     let mut member = stable(&[0, 1]);
     let at = ZERO.plus_ms(5000);
-    member.poll_request(at).expect("a heartbeat");
-    member.handle_response(at, Ok(assigned(2, &[0])));
+    member.beat(at).expect("a heartbeat");
+    member.answered(at, assigned(2, &[0]));
     let seen = events(&mut member);
     assert!(
         matches!(&seen[..], [MembershipEvent::Revoke { tasks, .. }] if *tasks == [TaskId::new(0, 1)])
@@ -166,14 +214,14 @@ fn c3_tasks_are_acknowledged_when_they_are_closed_or_open_and_not_before() {
     let revoke = ticket(&seen);
     // Still owned: a heartbeat meanwhile does not say otherwise.
     let late = at.plus_ms(5000);
-    let meanwhile = member.poll_request(late).expect("a heartbeat");
+    let meanwhile = member.beat(late).expect("a heartbeat");
     assert_eq!(meanwhile.active_tasks, None);
-    member.handle_response(late, Ok(unchanged(2)));
+    member.answered(late, unchanged(2));
     member.revoked(late, revoke);
     let assign = ticket(&events(&mut member));
-    assert_eq!(member.poll_request(late), None);
+    assert_eq!(member.beat(late), None);
     member.assigned(late, assign);
-    let acknowledgement = member.poll_request(late).expect("at once");
+    let acknowledgement = member.beat(late).expect("at once");
     assert_eq!(acknowledgement.active_tasks, Some(tasks(&[0])));
     // Tickets of another time change nothing.
     member.assigned(late, assign);
@@ -185,16 +233,17 @@ fn c3_tasks_are_acknowledged_when_they_are_closed_or_open_and_not_before() {
 fn c4_a_lost_answer_makes_the_next_heartbeat_full_at_the_old_epoch() {
     let mut member = stable(&[0, 1]);
     let at = ZERO.plus_ms(5000);
-    member.poll_request(at).expect("a heartbeat");
+    member.beat(at).expect("a heartbeat");
     member.handle_response(at, Err(HeartbeatFailure::Disconnected));
     assert!(events(&mut member).contains(&MembershipEvent::FindCoordinator));
     assert_eq!(
-        member.poll_request(at.plus_ms(1000)),
+        member.beat(at.plus_ms(1000)),
         None,
         "no coordinator is known"
     );
     member.handle_coordinator(true);
-    let full = member.poll_request(at.plus_ms(1000)).expect("a heartbeat");
+    member.asks_and_hears(at.plus_ms(1000), &[0, 1]);
+    let full = member.beat(at.plus_ms(1000)).expect("a heartbeat");
     assert_eq!(
         (full.member_epoch, full.active_tasks),
         (2, Some(tasks(&[0, 1])))
@@ -210,22 +259,20 @@ fn c5_a_fenced_member_loses_its_tasks_and_rejoins_under_the_same_id() {
     for code in [25, 110] {
         let mut member = stable(&[0]);
         let at = ZERO.plus_ms(5000);
-        member.poll_request(at).expect("a heartbeat");
-        member.handle_response(at, Ok(refused(code)));
+        member.beat(at).expect("a heartbeat");
+        member.answered(at, refused(code));
         let seen = events(&mut member);
         assert!(
             matches!(&seen[..], [MembershipEvent::Lose { .. }]),
             "{seen:?}"
         );
         assert_eq!(
-            member.poll_request(at),
+            member.beat(at),
             None,
             "nothing while tasks are being closed"
         );
         member.released(at, ticket(&seen));
-        let join = member
-            .poll_request(at)
-            .expect("the rejoin, without a backoff");
+        let join = member.beat(at).expect("the rejoin, without a backoff");
         assert_eq!((join.member_id.as_str(), join.member_epoch), ("m1", 0));
         assert!(join.topology.is_some());
     }
@@ -235,22 +282,22 @@ fn c5_a_fenced_member_loses_its_tasks_and_rejoins_under_the_same_id() {
 fn c6_and_c7_leave_is_sent_once_and_beside_another_request() {
     let mut member = stable(&[0]);
     let at = ZERO.plus_ms(5000);
-    member.poll_request(at).expect("a heartbeat");
+    member.beat(at).expect("a heartbeat");
     assert_eq!(
-        member.poll_request(at.plus_ms(60_000 - 5001)),
+        member.beat(at.plus_ms(60_000 - 5001)),
         None,
         "one in flight"
     );
     member.leave(at);
-    let leave = member.poll_request(at).expect("at once");
+    let leave = member.beat(at).expect("at once");
     assert_eq!((leave.member_epoch, &leave.active_tasks), (-1, &None));
-    assert_eq!(member.poll_request(at), None);
-    member.handle_response(at, Ok(unchanged(2)));
+    assert_eq!(member.beat(at), None);
+    member.answered(at, unchanged(2));
     assert_eq!(events(&mut member), []);
     member.handle_response(at, Err(HeartbeatFailure::TimedOut));
     assert_eq!(events(&mut member), [MembershipEvent::Left]);
     member.leave(at);
-    assert_eq!(member.poll_request(at), None, "never again");
+    assert_eq!(member.beat(at), None, "never again");
 }
 
 #[test]
@@ -259,9 +306,9 @@ fn c8_nothing_is_sent_inside_a_backoff_even_while_joining() {
     let mut now = ZERO;
     let mut waits = Vec::new();
     for _ in 0..6 {
-        member.poll_request(now).expect("the join");
-        member.handle_response(now, Ok(refused(14)));
-        assert_eq!(member.poll_request(now), None);
+        member.beat(now).expect("the join");
+        member.answered(now, refused(14));
+        assert_eq!(member.beat(now), None);
         let due = member.poll_timeout().expect("a deadline");
         waits.push(due.saturating_duration_since(now).as_millis());
         now = due;
@@ -275,7 +322,7 @@ fn c8_nothing_is_sent_inside_a_backoff_even_while_joining() {
 fn c9_unknown_codes_are_typed_and_never_a_panic() {
     let mut member = stable(&[0]);
     let at = ZERO.plus_ms(5000);
-    member.poll_request(at).expect("a heartbeat");
+    member.beat(at).expect("a heartbeat");
     let status = Status {
         status_code: 99,
         status_detail: "new".into(),
@@ -284,11 +331,11 @@ fn c9_unknown_codes_are_typed_and_never_a_panic() {
         status: Some(vec![status]),
         ..unchanged(2)
     };
-    member.handle_response(at, Ok(response));
+    member.answered(at, response);
     let expected = vec![(StatusCode::Unknown(99), "new".to_owned())];
     assert_eq!(events(&mut member), [MembershipEvent::Statuses(expected)]);
-    member.poll_request(at.plus_ms(5000)).expect("a heartbeat");
-    member.handle_response(at, Ok(refused(999)));
+    member.beat(at.plus_ms(5000)).expect("a heartbeat");
+    member.answered(at, refused(999));
     assert!(matches!(
         events(&mut member)[..],
         [MembershipEvent::Failed(StreamsError::Broker {
@@ -312,7 +359,7 @@ fn c10_fields_that_brokers_refuse_are_never_sent() {
 #[test]
 fn readiness_follows_the_statuses() {
     let mut member = member();
-    member.poll_request(ZERO).expect("the join");
+    member.beat(ZERO).expect("the join");
     let delayed = Status {
         status_code: 5,
         ..Status::default()
@@ -321,12 +368,10 @@ fn readiness_follows_the_statuses() {
         status: Some(vec![delayed]),
         ..assigned(1, &[])
     };
-    member.handle_response(ZERO, Ok(response));
+    member.answered(ZERO, response);
     assert!(!member.is_ready());
-    member
-        .poll_request(ZERO.plus_ms(5000))
-        .expect("a heartbeat");
-    member.handle_response(ZERO.plus_ms(5000), Ok(unchanged(1)));
+    member.beat(ZERO.plus_ms(5000)).expect("a heartbeat");
+    member.answered(ZERO.plus_ms(5000), unchanged(1));
     assert!(events(&mut member).contains(&MembershipEvent::Ready(true)));
 }
 
@@ -334,11 +379,11 @@ fn readiness_follows_the_statuses() {
 fn an_application_that_does_not_poll_leaves_and_rejoins_with_the_next_poll() {
     let mut member = stable(&[0]);
     let late = ZERO.plus_ms(60_000);
-    let leave = member.poll_request(late).expect("the leave");
+    let leave = member.beat(late).expect("the leave");
     assert_eq!(leave.member_epoch, -1);
     assert_eq!(member.state(), MemberState::Stale);
     let lose = ticket(&events(&mut member));
-    member.handle_response(late, Ok(unchanged(-1)));
+    member.answered(late, unchanged(-1));
     member.application_polled(late);
     assert_eq!(
         member.state(),
@@ -346,37 +391,30 @@ fn an_application_that_does_not_poll_leaves_and_rejoins_with_the_next_poll() {
         "its tasks are not closed yet"
     );
     member.released(late, lose);
-    assert_eq!(
-        member.poll_request(late),
-        None,
-        "it waits for the application"
-    );
+    assert_eq!(member.beat(late), None, "it waits for the application");
     member.application_polled(late);
-    assert_eq!(
-        member.poll_request(late).map(|join| join.member_epoch),
-        Some(0)
-    );
+    assert_eq!(member.beat(late).map(|join| join.member_epoch), Some(0));
 }
 
 #[test]
 fn an_answer_from_before_the_rejoin_says_nothing_about_it() {
     let mut member = stable(&[0]);
     member
-        .poll_request(ZERO.plus_ms(5000))
+        .beat(ZERO.plus_ms(5000))
         .expect("a heartbeat, not answered yet");
     let late = ZERO.plus_ms(60_000);
-    member.poll_request(late).expect("the leave");
+    member.beat(late).expect("the leave");
     let lose = ticket(&events(&mut member));
     member.released(late, lose);
     member.application_polled(late);
     assert_eq!(member.state(), MemberState::Joining);
-    member.handle_response(late, Ok(assigned(3, &[0, 1])));
+    member.answered(late, assigned(3, &[0, 1]));
     assert_eq!(member.state(), MemberState::Joining);
     assert_eq!(events(&mut member), []);
-    member.handle_response(late, Ok(unchanged(-1)));
-    let join = member.poll_request(late).expect("the join");
+    member.answered(late, unchanged(-1));
+    let join = member.beat(late).expect("the join");
     assert_eq!(join.member_epoch, 0);
-    member.handle_response(late, Ok(assigned(4, &[1])));
+    member.answered(late, assigned(4, &[1]));
     assert!(matches!(
         events(&mut member)[..],
         [MembershipEvent::Assign { .. }]
@@ -386,15 +424,15 @@ fn an_answer_from_before_the_rejoin_says_nothing_about_it() {
 #[test]
 fn a_target_that_changes_while_it_is_applied_waits_for_the_next_round() {
     let mut member = member();
-    member.poll_request(ZERO).expect("the join");
-    member.handle_response(ZERO, Ok(assigned(1, &[0, 1])));
+    member.beat(ZERO).expect("the join");
+    member.answered(ZERO, assigned(1, &[0, 1]));
     let first = ticket(&events(&mut member));
     let at = ZERO.plus_ms(5000);
-    member.poll_request(at).expect("a heartbeat");
-    member.handle_response(at, Ok(assigned(1, &[0])));
+    member.beat(at).expect("a heartbeat");
+    member.answered(at, assigned(1, &[0]));
     assert_eq!(events(&mut member), []);
     member.assigned(at, first);
-    let acknowledgement = member.poll_request(at).expect("at once");
+    let acknowledgement = member.beat(at).expect("at once");
     assert_eq!(acknowledgement.active_tasks, Some(tasks(&[0, 1])));
     assert!(matches!(
         events(&mut member)[..],
@@ -403,61 +441,208 @@ fn a_target_that_changes_while_it_is_applied_waits_for_the_next_round() {
 }
 
 #[test]
-fn an_answer_from_before_a_rejoin_is_not_the_answer_to_it() {
+fn what_an_unanswered_heartbeat_was_told_is_asked_for() {
+    let mut member = stable(&[0, 1]);
+    let mut at = ZERO.plus_ms(5000);
+    member.goes_unanswered(at);
+    assert_eq!(member.poll_request(at), None, "a backoff");
+    at = at.plus_ms(1000);
+    member.asks_and_hears(at, &[0, 1]);
+    member.beat(at).expect("the full heartbeat");
+    member.answered(at, unchanged(2));
+    member.asks_and_hears(at, &[0, 1]);
+    assert_eq!(events(&mut member)[1..], [], "all is as it was");
+    // The coordinator reads the old one only now, and tells nobody.
+    at = at.plus_ms(5000);
+    member.beat(at).expect("a heartbeat");
+    member.answered(at, unchanged(2));
+    member.asks_and_hears(at, &[0, 2]);
+    let seen = events(&mut member);
+    assert!(
+        matches!(&seen[..], [MembershipEvent::Revoke { tasks, .. }] if *tasks == [TaskId::new(0, 1)])
+    );
+    member.revoked(at, ticket(&seen));
+    let assign = ticket(&events(&mut member));
+    member.assigned(at, assign);
+    let acknowledgement = member.beat(at).expect("at once");
+    assert_eq!(acknowledgement.active_tasks, Some(tasks(&[0, 2])));
+    assert_eq!(acknowledgement.member_id, "m1");
+}
+
+#[test]
+fn doubt_passes() {
+    let mut member = stable(&[0]);
+    member.goes_unanswered(ZERO.plus_ms(5000));
+    member.asks_and_hears(ZERO.plus_ms(10_000), &[0]);
+    for seconds in (15..=100).step_by(5) {
+        let at = ZERO.plus_ms(seconds * 1000);
+        member.application_polled(at);
+        member.beat(at).expect("a heartbeat");
+        member.answered(at, unchanged(2));
+        if seconds <= 65 {
+            member.asks_and_hears(at, &[0]);
+        } else {
+            assert_eq!(member.poll_request(at), None, "a minute is over");
+        }
+    }
+    assert_eq!(member.member_id(), "m1");
+}
+
+#[test]
+fn a_question_that_goes_unanswered_is_asked_again() {
+    let mut member = stable(&[0]);
+    let mut at = ZERO.plus_ms(5000);
+    member.goes_unanswered(at);
+    for lost in [true, false] {
+        at = at.plus_ms(1000);
+        if lost {
+            member.poll_request(at).expect("the question");
+            member.handle_response(at, Err(HeartbeatFailure::TimedOut));
+            member.handle_coordinator(true);
+        } else {
+            member.asks_and_hears(at, &[0, 1]);
+        }
+    }
+    let seen = events(&mut member);
+    assert!(
+        matches!(&seen.last(), Some(MembershipEvent::Assign { active, .. }) if active.len() == 2)
+    );
+}
+
+#[test]
+fn a_group_that_cannot_be_described_is_joined_anew() {
     let mut member = stable(&[0]);
     let at = ZERO.plus_ms(5000);
-    member.poll_request(at).expect("a heartbeat");
-    member.handle_response(at, Err(HeartbeatFailure::TimedOut));
-    member.handle_coordinator(true);
+    member.goes_unanswered(at);
     let at = at.plus_ms(1000);
-    member.poll_request(at).expect("the full heartbeat");
-    member.handle_response(at, Ok(unchanged(2)));
+    member.poll_request(at).expect("the question");
+    let refused = DescribedGroup {
+        error_code: 30,
+        group_id: "h1".into(),
+        ..DescribedGroup::default()
+    };
+    let refused = StreamsGroupDescribeResponse {
+        groups: vec![refused],
+        ..StreamsGroupDescribeResponse::default()
+    };
+    member.handle_response(at, Ok(Response::StreamsGroupDescribe(refused)));
+    gives_up_and_joins_anew(&mut member, at);
+}
+
+/// Every task is given up, the old id leaves, another one joins.
+fn gives_up_and_joins_anew(member: &mut Membership, at: Instant) {
+    assert_eq!(member.state(), MemberState::Reconciling);
+    let old = member.member_id().to_owned();
+    let revoke = ticket(&events(member));
+    member.revoked(at, revoke);
+    let assign = ticket(&events(member));
+    member.assigned(at, assign);
+    joins_anew(member, at, &old);
+}
+
+fn joins_anew(member: &mut Membership, at: Instant, old: &str) {
+    let leave = member.beat(at).expect("the old id leaves");
+    assert_eq!((leave.member_id.as_str(), leave.member_epoch), (old, -1));
+    let join = member.beat(at).expect("the join");
+    assert_eq!(join.member_epoch, 0);
+    assert_ne!(join.member_id, old);
+    assert_eq!(member.member_id(), join.member_id);
+    // Whatever the coordinator says to the old one.
+    member.answered(at, refused(25));
+    member.answered(at, assigned(7, &[3]));
+    assert_eq!(member.member_epoch(), MemberEpoch(7));
+    let seen = events(member);
+    let assign = seen.last();
+    assert!(
+        matches!(assign, Some(MembershipEvent::Assign { active, .. }) if *active == [TaskId::new(0, 3)]),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn a_join_that_went_unanswered_is_repeated_under_another_id() {
+    let mut member = member();
+    let join = member.goes_unanswered(ZERO);
+    assert_eq!(join.member_id, "m1");
+    events(&mut member);
+    joins_anew(&mut member, ZERO.plus_ms(1000), "m1");
+}
+
+#[test]
+fn what_was_never_sent_is_not_doubted() {
+    let mut member = member();
+    member.beat(ZERO).expect("the join");
+    member.handle_response(ZERO, Err(HeartbeatFailure::NotSent));
+    member.handle_coordinator(true);
+    let join = member.beat(ZERO.plus_ms(1000)).expect("the join");
+    assert_eq!((join.member_id.as_str(), join.member_epoch), ("m1", 0));
+    member.answered(ZERO.plus_ms(1000), assigned(1, &[0]));
+    assert_eq!(member.poll_request(ZERO.plus_ms(1000)), None);
+}
+
+#[test]
+fn a_task_that_an_unanswered_heartbeat_did_not_list_is_not_taken() {
+    let mut member = stable(&[0]);
+    let mut at = ZERO.plus_ms(5000);
+    member.beat(at).expect("a heartbeat");
+    member.answered(at, assigned(2, &[0, 1]));
+    let assign = ticket(&events(&mut member));
+    member.assigned(at, assign);
+    // It lists 0 and 1, and those may stay and go.
+    member.goes_unanswered(at);
+    at = at.plus_ms(1000);
+    member.asks_and_hears(at, &[1]);
+    assert_eq!(member.member_id(), "m1");
+    let revoke = ticket(&events(&mut member));
+    member.revoked(at, revoke);
+    let assign = ticket(&events(&mut member));
+    member.assigned(at, assign);
+    member.beat(at).expect("the acknowledgement");
+    member.answered(at, assigned(3, &[1, 2]));
+    gives_up_and_joins_anew(&mut member, at);
+}
+
+#[test]
+fn an_answer_from_before_a_rejoin_is_not_the_answer_to_it() {
+    let mut member = stable(&[0]);
+    let mut at = ZERO.plus_ms(5000);
+    member.goes_unanswered(at);
+    at = at.plus_ms(1000);
+    member.asks_and_hears(at, &[0]);
+    // A full one, unanswered as well.
+    member.goes_unanswered(at);
+    events(&mut member);
+    at = at.plus_ms(1000);
+    member.asks_and_hears(at, &[0, 1]);
     let revoked = ticket(&events(&mut member));
     // The next heartbeat falls into the time in which the tasks are being given up.
-    let at = at.plus_ms(5000);
-    let beat = member.poll_request(at).expect("a heartbeat meanwhile");
-    assert_eq!(beat.member_epoch, 2);
+    at = at.plus_ms(5000);
+    let beat = member.beat(at).expect("a heartbeat meanwhile");
+    assert_eq!((beat.member_epoch, beat.active_tasks), (2, None));
     member.revoked(at, revoked);
-    let assigned = ticket(&events(&mut member));
-    member.assigned(at, assigned);
+    let assign = ticket(&events(&mut member));
+    member.assigned(at, assign);
     assert_eq!(member.state(), MemberState::Joining);
-    member.handle_response(at, Ok(unchanged(2)));
+    let leave = member.beat(at).expect("the old id leaves");
+    assert_eq!((leave.member_id.as_str(), leave.member_epoch), ("m1", -1));
+    member.answered(at, assigned(3, &[0, 1]));
     assert_eq!(member.state(), MemberState::Joining);
-    let join = member.poll_request(at).expect("the join");
+    let join = member.beat(at).expect("the join");
     assert_eq!(join.member_epoch, 0);
 }
 
 #[test]
-fn a_member_without_tasks_joins_once_more_after_an_unanswered_join() {
-    for partitions in [&[][..], &[0]] {
-        let mut member = member();
-        member.poll_request(ZERO).expect("the join");
-        member.handle_response(ZERO, Err(HeartbeatFailure::TimedOut));
-        member.handle_coordinator(true);
-        let mut now = ZERO.plus_ms(1000);
-        let mut joins = 0;
-        for _ in 0..8 {
-            let beat = member.poll_request(now).expect("a heartbeat");
-            joins += u32::from(beat.member_epoch == 0);
-            let answer = if beat.member_epoch == 0 {
-                assigned(2, partitions)
-            } else {
-                unchanged(2)
-            };
-            member.handle_response(now, Ok(answer));
-            for event in events(&mut member) {
-                match event {
-                    MembershipEvent::Assign { ticket, .. } => member.assigned(now, ticket),
-                    MembershipEvent::Revoke { ticket, .. } => member.revoked(now, ticket),
-                    _ => {}
-                }
-            }
-            now = member.poll_timeout().expect("a heartbeat is due").max(now);
-        }
-        // The one that was answered, the one that this answer made needful, and that of doubt.
-        let expected = if partitions.is_empty() { 3 } else { 2 };
-        assert_eq!(joins, expected, "{partitions:?}");
-    }
+fn tasks_about_to_be_taken_are_listed() {
+    let mut member = member();
+    member.beat(ZERO).expect("the join");
+    member.answered(ZERO, assigned(1, &[]));
+    let first = ticket(&events(&mut member));
+    let at = ZERO.plus_ms(5000);
+    member.beat(at).expect("a heartbeat");
+    member.answered(at, assigned(2, &[0, 1]));
+    member.assigned(at, first);
+    let acknowledgement = member.beat(at).expect("at once");
+    assert_eq!(acknowledgement.active_tasks, Some(tasks(&[0, 1])));
 }
 
 #[test]
@@ -483,13 +668,13 @@ fn asks_again_less_and_less_often(status_code: i8) {
         let due = member.poll_timeout().expect("a heartbeat is due");
         waits.push(due.saturating_duration_since(now).as_millis());
         now = due;
-        member.poll_request(now).expect("the heartbeat");
-        member.handle_response(now, Ok(waiting.clone()));
+        member.beat(now).expect("the heartbeat");
+        member.answered(now, waiting.clone());
     }
     assert_eq!(waits, [5000, 200, 400, 800, 1600, 3200, 5000]);
     now = member.poll_timeout().expect("a heartbeat is due");
-    member.poll_request(now).expect("the heartbeat");
-    member.handle_response(now, Ok(unchanged(2)));
+    member.beat(now).expect("the heartbeat");
+    member.answered(now, unchanged(2));
     let due = member.poll_timeout().expect("a heartbeat is due");
     assert_eq!(due.saturating_duration_since(now).as_millis(), 5000);
 }

@@ -41,7 +41,9 @@ pub struct Outgoing {
 /// Why a request has no answer. All but [`RequestError::Unsupported`] may pass by themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestError {
-    /// The connection broke, or there was none. The broker may have acted on the request.
+    /// There was no connection that it could be sent on, so no broker has seen the request.
+    NotSent,
+    /// The connection broke. The broker may have acted on the request.
     Disconnected,
     /// No answer within `request.timeout.ms`. The broker may have acted on the request.
     TimedOut,
@@ -54,6 +56,7 @@ pub enum RequestError {
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NotSent => f.write_str("there is no connection to the broker"),
             Self::Disconnected => f.write_str("the connection to the broker broke"),
             Self::TimedOut => f.write_str("the broker did not answer in time"),
             Self::Unsupported(message) | Self::Protocol(message) => f.write_str(message),

@@ -780,7 +780,8 @@ impl<'a> World<'a> {
     fn check_runners(&mut self, id: u64, task: TaskId) {
         let group = self.broker.group(self.scenario.config.application_id());
         let Some(group) = group else { return };
-        let is_member = |thread: &StreamThread| group.members().contains_key(&thread.member_id);
+        let is_member =
+            |thread: &StreamThread| group.members().contains_key(thread.client.member_id());
         if !self.threads.get(&id).is_some_and(is_member) {
             return;
         }

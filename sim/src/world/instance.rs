@@ -33,7 +33,6 @@ pub(super) struct StreamThread {
     pub(super) instance: usize,
     /// The client id of its requests.
     pub(super) name: String,
-    pub(super) member_id: String,
     pub(super) client: ClientMachine,
     pub(super) runner: TaskRunner,
     pub(super) to_runner: VecDeque<(Instant, ToRunner)>,
@@ -66,7 +65,6 @@ impl StreamThread {
         Self {
             instance,
             name: format!("{}-StreamThread-{}", config.client_id(), index + 1),
-            member_id: client.report().member_id,
             client,
             runner: runner.with_storages(Box::new(disk.clone())),
             to_runner: VecDeque::new(),

@@ -63,6 +63,22 @@ fn seeds_that_found_something_pass() {
             36_917,
             "what an expelled member had not sent yet was written after its return",
         ),
+        (
+            3_482_445,
+            "a heartbeat of a broken connection gave away a task that was taken since",
+        ),
+        (
+            3_491_540,
+            "a member whose acknowledgement went unanswered was fenced",
+        ),
+        (
+            3_491_912,
+            "an acknowledgement left out tasks that the member was about to take",
+        ),
+        (
+            3_584_866,
+            "a heartbeat of a broken connection was told tasks, and nobody ran them",
+        ),
     ];
     for (seed, what) in found {
         let outcome = run_at_least_once(seed);

@@ -1,8 +1,13 @@
 //! A membership under answers from arbitrary bytes.
 
 use super::*;
+use crate::group::HeartbeatFailure;
 use crate::rng::SeedTree;
-use crate::wire::streams_group::{Status, TaskIds, Topology};
+use crate::wire::Response;
+use crate::wire::streams_group::{
+    DescribedGroup, DescribedMember, MemberAssignment, Status, StreamsGroupDescribeResponse,
+    StreamsGroupHeartbeatResponse, TaskIds, Topology,
+};
 
 fn config() -> MembershipConfig {
     MembershipConfig {
@@ -45,6 +50,41 @@ impl Script<'_> {
         }])
     }
 
+    /// An answer to the oldest request: nearly always one of its kind.
+    fn answer(&mut self, member: &Membership) -> Response {
+        let asked = matches!(member.in_flight.front(), Some(InFlight::Description));
+        if asked == (self.byte() > 2) {
+            Response::StreamsGroupDescribe(self.description(member))
+        } else {
+            Response::StreamsGroupHeartbeat(self.response())
+        }
+    }
+
+    fn description(&mut self, member: &Membership) -> StreamsGroupDescribeResponse {
+        let errors = [0, 0, 0, 0, 0, 14, 15, 30, 69];
+        let assignment = MemberAssignment {
+            active_tasks: self.tasks().unwrap_or_default(),
+            standby_tasks: self.tasks().unwrap_or_default(),
+            warmup_tasks: Vec::new(),
+        };
+        let described = DescribedMember {
+            member_id: member.member_id.clone(),
+            member_epoch: i32::from(self.byte() as i8),
+            assignment,
+            ..DescribedMember::default()
+        };
+        let group = DescribedGroup {
+            error_code: errors[usize::from(self.byte()) % errors.len()],
+            group_id: "group".into(),
+            members: vec![described],
+            ..DescribedGroup::default()
+        };
+        StreamsGroupDescribeResponse {
+            groups: vec![group],
+            ..StreamsGroupDescribeResponse::default()
+        }
+    }
+
     fn response(&mut self) -> StreamsGroupHeartbeatResponse {
         let errors = [0, 0, 0, 0, 14, 15, 16, 25, 29, 110, 42, 999];
         let error_code = errors[usize::from(self.byte()) % errors.len()];
@@ -71,12 +111,12 @@ impl Script<'_> {
 }
 
 /// Any sequence of answers, failures, time and callbacks: never a panic, one request in flight
-/// besides a leave, at most one leave, nothing inside a backoff, no field a broker refuses.
+/// besides those that leave, nothing inside a backoff, no field a broker refuses, and never two ids
+/// that mean to stay.
 pub fn heartbeat_responses(data: &[u8]) {
     let mut script = Script(data.iter());
     let mut member = Membership::new(config(), SeedTree::new(7).rng());
     let mut now = Instant::ZERO;
-    let (mut beats, mut leaves) = (0_usize, 0_usize);
     let mut tickets = Vec::new();
     member.subscribe();
     member.handle_coordinator(true);
@@ -85,23 +125,16 @@ pub fn heartbeat_responses(data: &[u8]) {
         match script.byte() % 8 {
             0 => now = now.plus_ms(u64::from(script.byte()) * 40),
             1 => member.application_polled(now),
-            2 if beats + leaves > 0 => {
-                let response = script.response();
-                // Answers come in the order of the requests.
-                if member.in_flight.front() == Some(&InFlight::Leave) {
-                    leaves -= 1;
-                } else {
-                    beats -= 1;
-                }
+            2 => {
+                let response = script.answer(&member);
                 member.handle_response(now, Ok(response));
             }
-            3 if beats + leaves > 0 => {
-                if member.in_flight.front() == Some(&InFlight::Leave) {
-                    leaves -= 1;
-                } else {
-                    beats -= 1;
-                }
-                member.handle_response(now, Err(HeartbeatFailure::Disconnected));
+            3 => {
+                let failure = match script.byte() & 1 {
+                    0 => HeartbeatFailure::Disconnected,
+                    _ => HeartbeatFailure::NotSent,
+                };
+                member.handle_response(now, Err(failure));
             }
             4 => member.handle_coordinator(script.byte() & 1 == 0),
             5 => {
@@ -115,19 +148,7 @@ pub fn heartbeat_responses(data: &[u8]) {
             _ => {}
         }
         while let Some(request) = member.poll_request(now) {
-            assert!(request.instance_id.is_none() && request.task_offsets.is_none());
-            assert!(request.task_end_offsets.is_none());
-            assert!(request.warmup_tasks.as_ref().is_none_or(Vec::is_empty) || data.len() > 9);
-            if request.member_epoch == -1 {
-                leaves += 1;
-            } else {
-                beats += 1;
-                assert!(
-                    now >= member.backoff_until,
-                    "a heartbeat inside its backoff"
-                );
-            }
-            assert!(beats <= 1, "two heartbeats in flight");
+            check_request(&member, now, &request);
         }
         while let Some(event) = member.poll_event() {
             match event {
@@ -138,4 +159,20 @@ pub fn heartbeat_responses(data: &[u8]) {
             }
         }
     }
+}
+
+fn check_request(member: &Membership, now: Instant, request: &Request) {
+    if let Request::StreamsGroupHeartbeat(request) = request {
+        assert!(request.instance_id.is_none() && request.task_offsets.is_none());
+        assert!(request.task_end_offsets.is_none());
+        let is_own = request.member_id == member.member_id;
+        assert!(request.member_epoch < 0 || is_own, "a former self stays");
+        let is_patient = now >= member.backoff_until;
+        assert!(request.member_epoch < 0 || is_patient, "inside a backoff");
+    }
+    let leaves = |request: &&InFlight| matches!(request, InFlight::Leave);
+    let waits = |request: &&InFlight| !matches!(request, InFlight::Retirement(_));
+    let leaves = member.in_flight.iter().filter(leaves).count();
+    let all = member.in_flight.iter().filter(waits).count();
+    assert!(leaves <= 1 && all - leaves <= 1, "two requests in flight");
 }

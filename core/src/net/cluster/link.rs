@@ -277,7 +277,7 @@ impl Cluster {
         }
         // Sent later, what waits here would overtake what was in flight and is retried above.
         for queued in link.queue {
-            self.answered(now, queued.token, Err(RequestError::Disconnected));
+            self.answered(now, queued.token, Err(RequestError::NotSent));
         }
     }
 

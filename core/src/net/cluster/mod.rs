@@ -273,15 +273,15 @@ impl Cluster {
             Target::Aside(broker) => LinkKey::new(Node::Broker(broker), Purpose::Aside),
             Target::GroupCoordinator => match self.coordinator() {
                 Some(broker) => LinkKey::new(Node::Broker(broker), Purpose::Coordinator),
-                None => return self.respond(queued.token, Err(RequestError::Disconnected)),
+                None => return self.respond(queued.token, Err(RequestError::NotSent)),
             },
             Target::TransactionCoordinator => match self.transaction_coordinator.known() {
                 Some(broker) => LinkKey::new(Node::Broker(broker), Purpose::Transactions),
-                None => return self.respond(queued.token, Err(RequestError::Disconnected)),
+                None => return self.respond(queued.token, Err(RequestError::NotSent)),
             },
         };
         if self.address(key.node).is_none() {
-            return self.respond(queued.token, Err(RequestError::Disconnected));
+            return self.respond(queued.token, Err(RequestError::NotSent));
         }
         self.links.entry(key).or_default().queue.push_back(queued);
     }

@@ -485,7 +485,7 @@ fn the_coordinator_is_found_lost_and_found_elsewhere() {
     assert_eq!(result.err(), Some(RequestError::Disconnected));
     world.send(2, Target::GroupCoordinator, list_offsets());
     let (_, result) = world.responses.pop().expect("failed at once");
-    assert_eq!(result.err(), Some(RequestError::Disconnected));
+    assert_eq!(result.err(), Some(RequestError::NotSent));
     world.advance(300);
     let (any, _) = world.accept_and_shake();
     while let Some((_, frame)) = world.requests.pop_front() {
@@ -531,7 +531,7 @@ fn a_leader_hint_moves_the_partition_and_an_old_one_does_not() {
     world.send(2, Target::Broker(BrokerId(77)), list_offsets());
     let (token, result) = world.responses.pop().expect("no such broker");
     assert_eq!(token, RequestToken(2));
-    assert_eq!(result.err(), Some(RequestError::Disconnected));
+    assert_eq!(result.err(), Some(RequestError::NotSent));
 }
 
 /// Whatever the network does: one response a request, no connection used after its end, no busy

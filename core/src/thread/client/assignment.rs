@@ -11,7 +11,6 @@ use crate::thread::message::{RunnerMessage, Ticket};
 use crate::time::Instant;
 use crate::trace::Level;
 use crate::types::TaskId;
-use crate::wire::Request;
 use crate::wire::streams_group::StatusCode;
 
 /// Tasks whose topics are not all known yet: internal topics are seconds old when the first
@@ -39,7 +38,7 @@ impl ClientMachine {
         let mut progress = false;
         while let Some(request) = self.membership.poll_request(now) {
             progress = true;
-            self.send_heartbeat(now, Request::StreamsGroupHeartbeat(request));
+            self.send_to_group(now, request);
         }
         while let Some(event) = self.membership.poll_event() {
             progress = true;

@@ -5,7 +5,6 @@
 
 mod assignment;
 mod closing;
-mod member_id;
 mod messages;
 mod patience;
 mod plan;
@@ -28,7 +27,7 @@ use super::{ToClient, ToRunner};
 use crate::client::{Fetcher, Offsets, Producer, Purge, Transactions};
 use crate::config::StreamsConfig;
 use crate::error::StreamsError;
-use crate::group::{Assignment, HeartbeatFailure, Membership, MembershipConfig};
+use crate::group::{Assignment, HeartbeatFailure, Membership, MembershipConfig, random_member_id};
 use crate::mutation::Mutant;
 use crate::net::{
     ClientEvent, Cluster, ClusterConfig, ClusterEvent, Input, Outgoing, Output, RequestError,
@@ -132,7 +131,7 @@ fn membership_config(
 ) -> MembershipConfig {
     MembershipConfig {
         group_id: config.application_id().to_string(),
-        member_id: member_id::random_member_id(&mut seed.child("member", 0).rng()),
+        member_id: random_member_id(&mut seed.child("member", 0).rng()),
         process_id: identity.process_id.to_string(),
         rebalance_timeout_ms: config.max_poll_interval_ms(),
         max_poll_interval_ms: config.max_poll_interval_ms(),
@@ -286,6 +285,11 @@ impl ClientMachine {
         self.next_timeout
     }
 
+    /// The id under which the thread is, or last was, a member of the group.
+    pub fn member_id(&self) -> &str {
+        self.membership.member_id()
+    }
+
     /// Whether nothing will come of the machine any more.
     pub const fn is_closed(&self) -> bool {
         matches!(self.closing, Closing::Closed)
@@ -387,21 +391,20 @@ impl ClientMachine {
     }
 
     fn heartbeat_answered(&mut self, now: Instant, result: Result<Response, RequestError>) {
-        let result = match result {
-            Ok(Response::StreamsGroupHeartbeat(response)) => {
-                if let Ok(interval) = u64::try_from(response.heartbeat_interval_ms)
-                    && interval > 0
-                {
-                    self.heartbeat_interval_ms = interval;
-                }
-                Ok(response)
+        if let Ok(Response::StreamsGroupHeartbeat(response)) = &result
+            && let Ok(interval) = u64::try_from(response.heartbeat_interval_ms)
+            && interval > 0
+        {
+            self.heartbeat_interval_ms = interval;
+        }
+        let result = result.map_err(|error| match error {
+            RequestError::NotSent => HeartbeatFailure::NotSent,
+            RequestError::TimedOut => HeartbeatFailure::TimedOut,
+            RequestError::Disconnected | RequestError::Protocol(_) => {
+                HeartbeatFailure::Disconnected
             }
-            Ok(_) | Err(RequestError::Disconnected | RequestError::Protocol(_)) => {
-                Err(HeartbeatFailure::Disconnected)
-            }
-            Err(RequestError::TimedOut) => Err(HeartbeatFailure::TimedOut),
-            Err(RequestError::Unsupported(message)) => Err(HeartbeatFailure::Unsupported(message)),
-        };
+            RequestError::Unsupported(message) => HeartbeatFailure::Unsupported(message),
+        });
         self.membership.handle_response(now, result);
     }
 
@@ -410,7 +413,7 @@ impl ClientMachine {
         self.cluster.send(now, outgoing);
     }
 
-    fn send_heartbeat(&mut self, now: Instant, request: Request) {
+    fn send_to_group(&mut self, now: Instant, request: Request) {
         let token = RequestToken(self.next_heartbeat);
         self.next_heartbeat += 1;
         let outgoing = Outgoing {

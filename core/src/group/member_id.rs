@@ -4,7 +4,7 @@ use crate::rng::Rng;
 
 /// Sixteen random bytes as URL-safe base64 without padding, never beginning with a dash, which
 /// command lines would take for a flag (Java: `Uuid.randomUuid().toString()`).
-pub(super) fn random_member_id(rng: &mut Rng) -> String {
+pub fn random_member_id(rng: &mut Rng) -> String {
     loop {
         let id = base64_url(&rng.bytes16());
         if !id.starts_with('-') {
