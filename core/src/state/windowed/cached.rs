@@ -1,6 +1,5 @@
 //! What the record cache of a window or session store knows, key by key.
 
-use std::cell::Cell;
 use std::iter;
 
 use super::super::byte_store::Direction;
@@ -11,7 +10,7 @@ use super::super::slot_queue::SlotQueue;
 use super::super::slots::Slots;
 use super::key_rows::{At, KeyRange, RowsByTime};
 use super::keys::{CACHE_SUFFIX_BYTES, KeySchema, RowKey, WindowQuery};
-use super::passes::{Pass, Passes};
+use super::passes::{Passes, Stretch};
 
 /// The record cache of a window or session store.
 pub(in crate::state) type RowCache = RecordCache<RowEntries>;
@@ -24,7 +23,7 @@ pub(in crate::state) struct RowEntries {
     schema: KeySchema,
     keys: Slab<CachedKey>,
     rows: Slots<Row>,
-    /// [`Row`]s and [`Pass`]es, the most recently used last.
+    /// [`Row`]s and [`Passes`], the most recently used last.
     recent: SlotQueue,
     passes: Passes,
 }
@@ -44,8 +43,6 @@ struct CachedKey {
     deleted: RowsByTime<u32>,
     /// Entries that are reached by their slots alone.
     ghosts: u32,
-    /// Those that passed many of its rows.
-    first_pass: Cell<Option<u32>>,
     is_used: bool,
 }
 
@@ -55,7 +52,6 @@ impl CachedKey {
             live: RowsByTime::new(),
             deleted: RowsByTime::new(),
             ghosts: 0,
-            first_pass: Cell::new(None),
             is_used,
         }
     }
@@ -130,11 +126,8 @@ const fn pass_turn(pass: u32) -> u32 {
     2 * pass + 1
 }
 
-/// The rows of a key that has no more are promoted one by one.
+/// So many rows are promoted one by one.
 const PASSED_ONE_BY_ONE: usize = 8;
-
-/// So many passes of one key are known, or rows are promoted one by one all the same.
-const PASSES_MAX: usize = 16;
 
 impl RowEntries {
     /// No rows.
@@ -158,12 +151,23 @@ impl RowEntries {
         }
     }
 
-    /// Makes the rows of a key between two places the ones that were used last, in their order.
-    fn promote_all(&self, key: u32, places: (At, At), direction: Direction) {
+    /// Makes the rows of a stretch the ones that were used last, in their order.
+    fn promote_all(&self, stretch: Stretch) {
+        let Stretch {
+            key,
+            places,
+            direction,
+        } = stretch;
         let rows = &self.keys.slot(key).payload;
-        let are_many = rows.live.len() + rows.deleted.len() > PASSED_ONE_BY_ONE;
-        if are_many && direction == Direction::Forward && self.pass(key, places) {
-            return;
+        if rows
+            .both(places, direction)
+            .nth(PASSED_ONE_BY_ONE)
+            .is_some()
+        {
+            let has_none = |from, to| rows.has_none(from, to);
+            let over = |pass| self.recent.remove(pass_turn(pass));
+            let pass = self.passes.add(stretch, has_none, over);
+            return self.recent.push_back(pass_turn(pass));
         }
         for (_, slot) in rows.both(places, direction) {
             if self.rows[slot].entry.is_resident() {
@@ -172,96 +176,41 @@ impl RowEntries {
         }
     }
 
-    /// Promotes as one what lies between two places; false when there are too many such promotions
-    /// already. What is left of earlier ones without rows of its own is forgotten.
-    fn pass(&self, key: u32, (from, to): (At, At)) -> bool {
-        let rows = &self.keys.slot(key).payload;
-        let mut count = 0;
-        let mut next = rows.first_pass.take();
-        while let Some(number) = next {
-            let mut pass = self.passes.pass(number);
-            next = pass.next;
-            pass.leave(from, to);
-            if rows.has_none(pass.from, pass.to) {
-                self.forget_pass(number);
-                continue;
-            }
-            pass.next = rows.first_pass.replace(Some(number));
-            self.passes.set(number, pass);
-            count += 1;
-        }
-        if count >= PASSES_MAX {
-            return false;
-        }
-        let next = rows.first_pass.get();
-        let pass = self.passes.add(Pass {
-            key,
-            from,
-            to,
-            next,
-        });
-        rows.first_pass.set(Some(pass));
-        self.recent.push_back(pass_turn(pass));
-        true
-    }
-
-    fn forget_pass(&self, pass: u32) {
-        self.recent.remove(pass_turn(pass));
-        self.passes.remove(pass);
-    }
-
-    /// The passes of a key with their numbers.
-    fn passes_of(&self, key: u32) -> impl Iterator<Item = (u32, Pass)> {
-        let mut next = self.keys.slot(key).payload.first_pass.get();
-        iter::from_fn(move || {
-            let number = next?;
-            let pass = self.passes.pass(number);
-            next = pass.next;
-            Some((number, pass))
-        })
-    }
-
-    /// The first of the rows that the pass at the front made the last ones, if they were not used
-    /// since. All other passes came later.
+    /// The first of the rows that the pass at the front made the last ones, if there is one that
+    /// was not used since.
     fn first_passed(&self, number: u32) -> Option<u32> {
-        let mut pass = self.passes.pass(number);
-        let rows = &self.keys.slot(pass.key).payload;
-        let found = rows
-            .both((pass.from, pass.to), Direction::Forward)
-            .find(|(at, slot)| {
-                let mut passes = self.passes_of(pass.key);
-                self.rows[*slot].entry.is_resident()
-                    && self.recent.is_before(row_turn(*slot), pass_turn(number))
-                    && !passes.any(|(other, pass)| other != number && pass.holds(*at))
-            });
-        let (at, slot) = found?;
-        pass.from = at;
-        self.passes.set(number, pass);
-        Some(slot)
-    }
-
-    /// Takes a pass out of those of its key.
-    fn unlink_pass(&self, number: u32) {
-        let pass = self.passes.pass(number);
-        let before = self
-            .passes_of(pass.key)
-            .find(|(_, other)| other.next == Some(number));
-        match before {
-            Some((before, mut other)) => {
-                other.next = pass.next;
-                self.passes.set(before, other);
+        loop {
+            let stretch = self.passes.first(number);
+            let rows = &self.keys.slot(stretch.key).payload;
+            let found = rows
+                .both(stretch.places, stretch.direction)
+                .find(|(_, slot)| {
+                    let turn = row_turn(*slot);
+                    self.rows[*slot].entry.is_resident()
+                        && self.recent.is_before(turn, pass_turn(number))
+                });
+            if let Some((at, slot)) = found {
+                self.passes.begin_at(stretch, at);
+                return Some(slot);
             }
-            None => self.keys.slot(pass.key).payload.first_pass.set(pass.next),
+            if let Some(pass) = self.passes.forget(stretch) {
+                self.recent.remove(pass_turn(pass));
+                return None;
+            }
         }
-        self.forget_pass(number);
     }
 
-    /// Forgets a key that has nothing any more.
-    fn tidy(&mut self, key: u32) {
-        if self.keys.slot(key).payload.is_empty() {
-            while let Some(pass) = self.keys.slot(key).payload.first_pass.get() {
-                self.unlink_pass(pass);
-            }
+    /// Forgets a key that has nothing any more, and the pass of which only the row at a place was
+    /// left.
+    fn tidy(&mut self, key: u32, gone: At) {
+        let rows = &self.keys.slot(key).payload;
+        let over = self
+            .passes
+            .leave(key, gone, |from, to| rows.has_none(from, to));
+        if let Some(pass) = over {
+            self.recent.remove(pass_turn(pass));
+        }
+        if rows.is_empty() {
             self.keys.remove(key);
         }
     }
@@ -326,14 +275,14 @@ impl Entries for RowEntries {
         let row = self.take(slot);
         let rows = self.keys.slot_mut(row.key);
         rows.rows_mut(row.is_deleted).remove(row.at);
-        self.tidy(row.key);
+        self.tidy(row.key, row.at);
         row.entry
     }
 
     fn remove_ghost(&mut self, slot: u32) -> Entry {
         let row = self.take(slot);
         self.keys.slot_mut(row.key).ghosts -= 1;
-        self.tidy(row.key);
+        self.tidy(row.key, row.at);
         row.entry
     }
 
@@ -380,12 +329,11 @@ impl Entries for RowEntries {
             if turn == pass_turn(number) {
                 match self.first_passed(number) {
                     Some(slot) => return Some(slot),
-                    None => self.unlink_pass(number),
+                    None => continue,
                 }
-                continue;
             }
             let row = &self.rows[number];
-            if !self.passes_of(row.key).any(|(_, pass)| pass.holds(row.at)) {
+            if !self.passes.hold(row.key, row.at) {
                 return Some(number);
             }
             self.recent.remove(turn);
@@ -402,11 +350,12 @@ impl Entries for RowEntries {
     }
 }
 
-/// What a cache knows of the rows of one key.
+/// What a cache knows of the rows of one key; promotes what it passes.
 pub(super) struct CachedKeyRows<'a> {
     entries: &'a RowEntries,
-    key: u32,
     live: KeyRange<'a, u32>,
+    /// What was not passed yet.
+    ahead: Stretch,
     wanted: Times,
 }
 
@@ -421,8 +370,23 @@ struct Times {
 impl CachedKeyRows<'_> {
     /// True for a row that has another value in the cache or is deleted there.
     pub(super) fn knows(&self, row: RowKey<&[u8]>) -> bool {
-        let rows = &self.entries.keys.slot(self.key).payload;
+        let rows = &self.entries.keys.slot(self.ahead.key).payload;
         rows.find(at(row.time, row.tail)).is_some()
+    }
+
+    /// Everything up to `at` is passed, or everything.
+    fn pass(&mut self, at: Option<At>) {
+        let (from, to) = self.ahead.places;
+        let (passed, ahead) = match (at, self.ahead.direction) {
+            (None, _) => ((from, to), (to.after(), to)),
+            (Some(at), Direction::Forward) => ((from, at), (at.after(), to)),
+            (Some(at), Direction::Backward) => ((at, to), (from, at.before())),
+        };
+        self.entries.promote_all(Stretch {
+            places: passed,
+            ..self.ahead
+        });
+        self.ahead.places = ahead;
     }
 }
 
@@ -431,7 +395,9 @@ impl Iterator for CachedKeyRows<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let (_, slot) = self.live.next()?;
+            let next = self.live.next();
+            self.pass(next.map(|(at, _)| at));
+            let (_, slot) = next?;
             let row = self.entries.key(*slot);
             let Times { from, to, start_to } = self.wanted;
             if from <= row.time && row.time <= to && row.tail <= start_to {
@@ -443,7 +409,7 @@ impl Iterator for CachedKeyRows<'_> {
 }
 
 impl RowCache {
-    /// What is known of the rows of `key` in the stretch of time of `query`; promotes what it passes.
+    /// What is known of the rows of `key` in the stretch of time of `query`.
     pub(super) fn scan_key(
         &self,
         key: &[u8],
@@ -454,7 +420,6 @@ impl RowCache {
         let key = entries.keys.find(key)?;
         let from = at(query.time_from.max(0), 0);
         let places = (from, at(query.time_to, entries.schema.tail_max()));
-        entries.promote_all(key, places, direction);
         let live = entries.keys.slot(key).payload.live.range(places, direction);
         let wanted = Times {
             from: query.time_from,
@@ -463,8 +428,12 @@ impl RowCache {
         };
         Some(CachedKeyRows {
             entries,
-            key,
             live,
+            ahead: Stretch {
+                key,
+                places,
+                direction,
+            },
             wanted,
         })
     }
@@ -480,7 +449,11 @@ impl RowCache {
         let keys = entries.keys.range(query.keys, direction);
         let all = At::times(i64::MIN, i64::MAX);
         let slots = keys.flat_map(move |key| {
-            entries.promote_all(key, all, direction);
+            entries.promote_all(Stretch {
+                key,
+                places: all,
+                direction,
+            });
             entries.keys.slot(key).payload.both(all, direction)
         });
         slots.filter_map(|(_, slot)| {
@@ -527,14 +500,26 @@ mod tests {
         }
     }
 
-    fn scanned(cache: &RowCache, query: &WindowQuery<'_>, direction: Direction) -> Known {
+    /// What a reader reaches that takes `count` rows.
+    fn scanned(
+        cache: &RowCache,
+        query: &WindowQuery<'_>,
+        direction: Direction,
+        count: usize,
+    ) -> Known {
         let key = query.single_key().expect("has one key");
         let rows = cache.scan_key(key, query, direction).into_iter().flatten();
         rows.map(|(row, value)| (model_key(row.lend()), Some(value.to_vec())))
+            .take(count)
             .collect()
     }
 
-    fn model_scanned(cache: &Model, query: &WindowQuery<'_>, direction: Direction) -> Known {
+    fn model_scanned(
+        cache: &Model,
+        query: &WindowQuery<'_>,
+        direction: Direction,
+        count: usize,
+    ) -> Known {
         let (from, to) = query.byte_bounds(SCHEMA);
         let to = to.map(|mut to| {
             to.extend([0; CACHE_SUFFIX_BYTES]);
@@ -543,7 +528,9 @@ mod tests {
         let to = to.as_deref().map_or(Bound::Unbounded, Bound::Included);
         let rows = cache.range((Bound::Included(&from), to), direction);
         let rows = rows.map(|(key, value)| (key.to_vec(), value.map(|value| value.to_vec())));
-        rows.filter(|(_, value)| value.is_some()).collect()
+        rows.filter(|(_, value)| value.is_some())
+            .take(count)
+            .collect()
     }
 
     /// The next entry on its way down, of both.
@@ -590,9 +577,10 @@ mod tests {
                             4 => Direction::Backward,
                             _ => Direction::Forward,
                         };
+                        let count = if op == 5 { tail as usize % 4 } else { usize::MAX };
                         assert_eq!(
-                            scanned(&cache, &query, direction),
-                            model_scanned(&model, &query, direction)
+                            scanned(&cache, &query, direction, count),
+                            model_scanned(&model, &query, direction, count)
                         );
                     }
                     _ => {
@@ -605,6 +593,10 @@ mod tests {
                 assert_eq!(cache.size_bytes(), model.size_bytes());
                 assert_eq!(budgets[0].used(), budgets[1].used());
                 assert_eq!(cache.is_flushing(), model.is_flushing());
+                for (key, (from, to)) in cache.entries().passes.pieces() {
+                    let rows = &cache.entries().keys.slot(key).payload;
+                    assert!(!rows.has_none(from, to), "a piece without rows is forgotten");
+                }
             }
             for budget in &budgets {
                 budget.resize(0);

@@ -104,15 +104,6 @@ impl<V> RowsByTime<V> {
         Self(Rows::Few(Vec::new()))
     }
 
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        match &self.0 {
-            Rows::One(_) => 1,
-            Rows::Few(rows) => rows.len(),
-            Rows::Many(rows) => rows.len(),
-        }
-    }
-
     /// True when there are none.
     pub(super) fn is_empty(&self) -> bool {
         self.first().is_none()

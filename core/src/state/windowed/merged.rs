@@ -2,6 +2,7 @@
 //! `MergedSortedCacheSessionStoreIterator`).
 
 use std::cmp::Ordering;
+use std::iter::Fuse;
 
 use super::super::StateError;
 use super::super::byte_store::Direction;
@@ -126,11 +127,11 @@ impl Iterator for MergedWindowRows<'_> {
     }
 }
 
-/// Rows of one key, in order of time.
+/// Rows of one key, in order of time. Nothing is read ahead: the cache promotes what is reached.
 pub(super) struct MergedKeyRows<'a> {
     cached: CachedKeyRows<'a>,
     next_cached: Option<WindowRow>,
-    rows: WindowRows<'a>,
+    rows: Fuse<WindowRows<'a>>,
     next_row: Option<Result<WindowRow, StateError>>,
     direction: Direction,
 }
@@ -138,29 +139,30 @@ pub(super) struct MergedKeyRows<'a> {
 impl<'a> MergedKeyRows<'a> {
     /// Both sides must be walked in `direction`.
     pub(super) fn new(
-        mut cached: CachedKeyRows<'a>,
+        cached: CachedKeyRows<'a>,
         rows: WindowRows<'a>,
         direction: Direction,
     ) -> Self {
-        let next_cached = cached.next();
-        let mut merged = Self {
+        Self {
             cached,
-            next_cached,
-            rows,
+            next_cached: None,
+            rows: rows.fuse(),
             next_row: None,
             direction,
-        };
-        merged.read_row();
-        merged
+        }
     }
 
-    /// The next row that the cache does not know.
-    fn read_row(&mut self) {
-        let cached = &self.cached;
-        self.next_row = self.rows.find(|row| {
-            let row = row.as_ref();
-            row.map_or(true, |(row, _)| !cached.knows(row.lend()))
-        });
+    fn read(&mut self) {
+        if self.next_cached.is_none() {
+            self.next_cached = self.cached.next();
+        }
+        if self.next_row.is_none() {
+            let cached = &self.cached;
+            self.next_row = self.rows.find(|row| {
+                let row = row.as_ref();
+                row.map_or(true, |(row, _)| !cached.knows(row.lend()))
+            });
+        }
     }
 
     fn is_cached_next(&self) -> bool {
@@ -178,13 +180,12 @@ impl Iterator for MergedKeyRows<'_> {
     type Item = Result<WindowRow, StateError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        self.read();
         if self.is_cached_next() {
-            let cached = std::mem::replace(&mut self.next_cached, self.cached.next());
-            return cached.map(Ok);
+            self.next_cached.take().map(Ok)
+        } else {
+            self.next_row.take()
         }
-        let row = self.next_row.take();
-        self.read_row();
-        row
     }
 }
 
