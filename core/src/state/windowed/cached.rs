@@ -10,7 +10,7 @@ use super::super::slot_queue::SlotQueue;
 use super::super::slots::Slots;
 use super::key_rows::{At, KeyRange, RowsByTime};
 use super::keys::{CACHE_SUFFIX_BYTES, KeySchema, RowKey, WindowQuery};
-use super::passes::{Passes, Stretch};
+use super::passes::{Passes, PiecesOfKey, Stretch};
 
 /// The record cache of a window or session store.
 pub(in crate::state) type RowCache = RecordCache<RowEntries>;
@@ -43,6 +43,7 @@ struct CachedKey {
     deleted: RowsByTime<u32>,
     /// Entries that are reached by their slots alone.
     ghosts: u32,
+    passed: PiecesOfKey,
     is_used: bool,
 }
 
@@ -52,6 +53,7 @@ impl CachedKey {
             live: RowsByTime::new(),
             deleted: RowsByTime::new(),
             ghosts: 0,
+            passed: PiecesOfKey::new(None),
             is_used,
         }
     }
@@ -126,8 +128,8 @@ const fn pass_turn(pass: u32) -> u32 {
     2 * pass + 1
 }
 
-/// So many rows are promoted one by one.
-const PASSED_ONE_BY_ONE: usize = 8;
+/// So many rows are promoted one by one, which takes less time than a pass.
+const FEW: usize = 4;
 
 impl RowEntries {
     /// No rows.
@@ -159,14 +161,10 @@ impl RowEntries {
             direction,
         } = stretch;
         let rows = &self.keys.slot(key).payload;
-        if rows
-            .both(places, direction)
-            .nth(PASSED_ONE_BY_ONE)
-            .is_some()
-        {
+        if rows.both(places, direction).nth(FEW).is_some() {
             let has_none = |from, to| rows.has_none(from, to);
             let over = |pass| self.recent.remove(pass_turn(pass));
-            let pass = self.passes.add(stretch, has_none, over);
+            let pass = self.passes.add(&rows.passed, stretch, has_none, over);
             return self.recent.push_back(pass_turn(pass));
         }
         for (_, slot) in rows.both(places, direction) {
@@ -182,18 +180,17 @@ impl RowEntries {
         loop {
             let stretch = self.passes.first(number);
             let rows = &self.keys.slot(stretch.key).payload;
-            let found = rows
-                .both(stretch.places, stretch.direction)
-                .find(|(_, slot)| {
-                    let turn = row_turn(*slot);
-                    self.rows[*slot].entry.is_resident()
-                        && self.recent.is_before(turn, pass_turn(number))
-                });
+            let mut passed = rows.both(stretch.places, stretch.direction);
+            let found = passed.find(|(_, slot)| {
+                let turn = row_turn(*slot);
+                self.rows[*slot].entry.is_resident()
+                    && self.recent.is_before(turn, pass_turn(number))
+            });
             if let Some((at, slot)) = found {
-                self.passes.begin_at(stretch, at);
+                self.passes.begin_at(&rows.passed, stretch, at);
                 return Some(slot);
             }
-            if let Some(pass) = self.passes.forget(stretch) {
+            if let Some(pass) = self.passes.forget(&rows.passed, stretch) {
                 self.recent.remove(pass_turn(pass));
                 return None;
             }
@@ -204,10 +201,8 @@ impl RowEntries {
     /// left.
     fn tidy(&mut self, key: u32, gone: At) {
         let rows = &self.keys.slot(key).payload;
-        let over = self
-            .passes
-            .leave(key, gone, |from, to| rows.has_none(from, to));
-        if let Some(pass) = over {
+        let has_none = |from, to| rows.has_none(from, to);
+        if let Some(pass) = self.passes.leave(&rows.passed, gone, has_none) {
             self.recent.remove(pass_turn(pass));
         }
         if rows.is_empty() {
@@ -333,7 +328,8 @@ impl Entries for RowEntries {
                 }
             }
             let row = &self.rows[number];
-            if !self.passes.hold(row.key, row.at) {
+            let passed = &self.keys.slot(row.key).payload.passed;
+            if !self.passes.hold(passed, row.at) {
                 return Some(number);
             }
             self.recent.remove(turn);
@@ -353,9 +349,11 @@ impl Entries for RowEntries {
 /// What a cache knows of the rows of one key; promotes what it passes.
 pub(super) struct CachedKeyRows<'a> {
     entries: &'a RowEntries,
+    key: u32,
     live: KeyRange<'a, u32>,
+    direction: Direction,
     /// What was not passed yet.
-    ahead: Stretch,
+    ahead: Option<(At, At)>,
     wanted: Times,
 }
 
@@ -370,23 +368,26 @@ struct Times {
 impl CachedKeyRows<'_> {
     /// True for a row that has another value in the cache or is deleted there.
     pub(super) fn knows(&self, row: RowKey<&[u8]>) -> bool {
-        let rows = &self.entries.keys.slot(self.ahead.key).payload;
+        let rows = &self.entries.keys.slot(self.key).payload;
         rows.find(at(row.time, row.tail)).is_some()
     }
 
     /// Everything up to `at` is passed, or everything.
     fn pass(&mut self, at: Option<At>) {
-        let (from, to) = self.ahead.places;
-        let (passed, ahead) = match (at, self.ahead.direction) {
-            (None, _) => ((from, to), (to.after(), to)),
-            (Some(at), Direction::Forward) => ((from, at), (at.after(), to)),
-            (Some(at), Direction::Backward) => ((at, to), (from, at.before())),
+        let Some((from, to)) = self.ahead else {
+            return;
         };
+        let (places, ahead) = match (at, self.direction) {
+            (None, _) => ((from, to), None),
+            (Some(at), Direction::Forward) => ((from, at), at.after().map(|from| (from, to))),
+            (Some(at), Direction::Backward) => ((at, to), at.before().map(|to| (from, to))),
+        };
+        self.ahead = ahead;
         self.entries.promote_all(Stretch {
-            places: passed,
-            ..self.ahead
+            key: self.key,
+            places,
+            direction: self.direction,
         });
-        self.ahead.places = ahead;
     }
 }
 
@@ -428,12 +429,10 @@ impl RowCache {
         };
         Some(CachedKeyRows {
             entries,
+            key,
             live,
-            ahead: Stretch {
-                key,
-                places,
-                direction,
-            },
+            direction,
+            ahead: Some(places),
             wanted,
         })
     }
@@ -593,9 +592,12 @@ mod tests {
                 assert_eq!(cache.size_bytes(), model.size_bytes());
                 assert_eq!(budgets[0].used(), budgets[1].used());
                 assert_eq!(cache.is_flushing(), model.is_flushing());
-                for (key, (from, to)) in cache.entries().passes.pieces() {
-                    let rows = &cache.entries().keys.slot(key).payload;
-                    assert!(!rows.has_none(from, to), "a piece without rows is forgotten");
+                let entries = cache.entries();
+                let keys = entries.keys.visible().map(|key| &entries.keys.slot(key).payload);
+                for rows in keys {
+                    for (from, to) in entries.passes.pieces(&rows.passed) {
+                        assert!(!rows.has_none(from, to), "a piece without rows is forgotten");
+                    }
                 }
             }
             for budget in &budgets {

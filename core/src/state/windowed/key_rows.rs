@@ -27,19 +27,19 @@ impl At {
         (Self::first_of(from), Self::last_of(to))
     }
 
-    /// The place before this one.
-    pub(super) const fn before(self) -> Self {
+    /// The place before this one; the first one has none.
+    pub(super) fn before(self) -> Option<Self> {
         match self.rank.checked_sub(1) {
-            Some(rank) => Self { rank, ..self },
-            None => Self::last_of(self.time.saturating_sub(1)),
+            Some(rank) => Some(Self { rank, ..self }),
+            None => self.time.checked_sub(1).map(Self::last_of),
         }
     }
 
-    /// The place behind this one.
-    pub(super) const fn after(self) -> Self {
+    /// The place behind this one; the last one has none.
+    pub(super) fn after(self) -> Option<Self> {
         match self.rank.checked_add(1) {
-            Some(rank) => Self { rank, ..self },
-            None => Self::first_of(self.time.saturating_add(1)),
+            Some(rank) => Some(Self { rank, ..self }),
+            None => self.time.checked_add(1).map(Self::first_of),
         }
     }
 

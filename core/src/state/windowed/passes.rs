@@ -1,7 +1,7 @@
 //! Promotions of many rows at once.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 
 use super::super::byte_store::Direction;
 use super::super::slots::Slots;
@@ -16,25 +16,29 @@ use super::key_rows::At;
 #[derive(Debug)]
 pub(super) struct Passes(RefCell<Pieces>);
 
+/// The list of the pieces of a key; most keys have none.
+pub(super) type PiecesOfKey = Cell<Option<u32>>;
+
 #[derive(Debug)]
 struct Pieces {
-    /// By key and where they begin.
-    pieces: BTreeMap<(u32, At), Piece>,
+    /// Those of a key in the order of their places: time goes on at their end, and they go at their
+    /// beginning.
+    lists: Slots<VecDeque<Piece>>,
     passes: Slots<Pass>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Piece {
-    pass: u32,
+    from: At,
     to: At,
+    pass: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Pass {
-    key: u32,
-    /// Its pieces lie between.
-    places: (At, At),
-    direction: Direction,
+    /// Its pieces lie in there.
+    stretch: Stretch,
+    list: u32,
     pieces: u32,
 }
 
@@ -49,7 +53,7 @@ pub(super) struct Stretch {
 impl Passes {
     pub(super) const fn new() -> Self {
         Self(RefCell::new(Pieces {
-            pieces: BTreeMap::new(),
+            lists: Slots::new(),
             passes: Slots::new(),
         }))
     }
@@ -58,125 +62,151 @@ impl Passes {
     /// passes of which nothing is left.
     pub(super) fn add(
         &self,
+        own: &PiecesOfKey,
         stretch: Stretch,
         has_none: impl Fn(At, At) -> bool,
         mut over: impl FnMut(u32),
     ) -> u32 {
-        let (key, (from, to)) = (stretch.key, stretch.places);
-        let mut all = self.0.borrow_mut();
-        while let Some((begin, piece)) = all.last_within(key, from, to) {
-            let rests = [(begin, from.before()), (to.after(), piece.to)];
-            all.pieces.remove(&(key, begin));
-            let mut left = 0;
-            for (from, to) in rests {
-                if from <= to && !has_none(from, to) {
-                    all.pieces.insert((key, from), Piece { to, ..piece });
-                    left += 1;
-                }
-            }
-            if all.lose_piece(piece.pass, left) {
+        let Pieces { lists, passes } = &mut *self.0.borrow_mut();
+        let list = own.get().unwrap_or_else(|| lists.insert(VecDeque::new()));
+        own.set(Some(list));
+        let pieces = &mut lists[list];
+        let (from, to) = stretch.places;
+        let first = pieces.partition_point(|piece| piece.to < from);
+        let end = pieces.partition_point(|piece| piece.from <= to);
+        // Only the first and the last of those that are gone over may reach beyond.
+        let (mut before, mut behind) = (None, None);
+        for piece in pieces.drain(first..end) {
+            let rest = |from, to| {
+                let is_left = from <= to && !has_none(from, to);
+                is_left.then_some(Piece { from, to, ..piece })
+            };
+            let rests = [
+                from.before().and_then(|to| rest(piece.from, to)),
+                to.after().and_then(|from| rest(from, piece.to)),
+            ];
+            let left = rests.iter().flatten().count() as u32;
+            if lose_piece(passes, piece.pass, left) {
                 over(piece.pass);
             }
+            before = before.or(rests[0]);
+            behind = rests[1];
         }
-        let pass = all.passes.insert(Pass {
-            key,
-            places: stretch.places,
-            direction: stretch.direction,
+        let pass = passes.insert(Pass {
+            stretch,
+            list,
             pieces: 1,
         });
-        all.pieces.insert((key, from), Piece { pass, to });
+        let new = Piece { from, to, pass };
+        for piece in [behind, Some(new), before].into_iter().flatten() {
+            pieces.insert(first, piece);
+        }
         pass
     }
 
     /// Whether a row is in a pass.
-    pub(super) fn hold(&self, key: u32, at: At) -> bool {
-        self.0.borrow().last_within(key, at, at).is_some()
+    pub(super) fn hold(&self, own: &PiecesOfKey, at: At) -> bool {
+        let held = |list| holding(&self.0.borrow().lists[list], at).is_some();
+        own.get().is_some_and(held)
     }
 
     /// A row has gone. Gives the pass of which nothing is left.
-    pub(super) fn leave(&self, key: u32, at: At, has_none: impl Fn(At, At) -> bool) -> Option<u32> {
+    pub(super) fn leave(
+        &self,
+        own: &PiecesOfKey,
+        at: At,
+        has_none: impl Fn(At, At) -> bool,
+    ) -> Option<u32> {
+        let list = own.get()?;
         let mut all = self.0.borrow_mut();
-        let (begin, piece) = all.last_within(key, at, at)?;
-        if !has_none(begin, piece.to) {
+        let place = holding(&all.lists[list], at)?;
+        let piece = all.lists[list][place];
+        if !has_none(piece.from, piece.to) {
             return None;
         }
-        all.pieces.remove(&(key, begin));
-        all.lose_piece(piece.pass, 0).then_some(piece.pass)
+        all.forget(own, list, place)
     }
 
     /// The first piece of a pass.
     pub(super) fn first(&self, number: u32) -> Stretch {
         let mut all = self.0.borrow_mut();
-        let pass = all.passes[number];
-        let (key, direction, (mut from, mut to)) = (pass.key, pass.direction, pass.places);
-        let mut pieces = all.pieces.range((key, from)..=(key, to));
-        let is_own = |found: &(&(u32, At), &Piece)| found.1.pass == number;
-        let found = match direction {
-            Direction::Forward => pieces.find(is_own),
-            Direction::Backward => pieces.rfind(is_own),
+        let Pass { stretch, list, .. } = all.passes[number];
+        let (from, to) = stretch.places;
+        let pieces = &all.lists[list];
+        let first = pieces.partition_point(|piece| piece.from < from);
+        let end = pieces.partition_point(|piece| piece.from <= to);
+        let mut range = pieces.range(first..end);
+        let is_own = |piece: &&Piece| piece.pass == number;
+        let found = match stretch.direction {
+            Direction::Forward => range.find(is_own),
+            Direction::Backward => range.rfind(is_own),
         };
-        let (&(_, begin), piece) = found.expect("a pass has pieces");
-        let places = (begin, piece.to);
-        match direction {
-            Direction::Forward => from = begin,
-            Direction::Backward => to = piece.to,
-        }
-        all.passes[number].places = (from, to);
-        Stretch {
-            key,
-            places,
-            direction,
-        }
+        let piece = *found.expect("a pass has pieces");
+        all.passes[number].stretch.places = match stretch.direction {
+            Direction::Forward => (piece.from, to),
+            Direction::Backward => (from, piece.to),
+        };
+        let places = (piece.from, piece.to);
+        Stretch { places, ..stretch }
     }
 
     /// What a piece holds before `at`, in the direction of its pass, was used since.
-    pub(super) fn begin_at(&self, stretch: Stretch, at: At) {
+    pub(super) fn begin_at(&self, own: &PiecesOfKey, stretch: Stretch, at: At) {
         let mut all = self.0.borrow_mut();
-        let (key, (from, _)) = (stretch.key, stretch.places);
-        if let Some(mut piece) = all.pieces.remove(&(key, from)) {
-            let from = match stretch.direction {
-                Direction::Forward => at,
-                Direction::Backward => {
-                    piece.to = at;
-                    from
-                }
-            };
-            all.pieces.insert((key, from), piece);
+        if let Some(list) = own.get()
+            && let Some(place) = holding(&all.lists[list], stretch.places.0)
+        {
+            let piece = &mut all.lists[list][place];
+            match stretch.direction {
+                Direction::Forward => piece.from = at,
+                Direction::Backward => piece.to = at,
+            }
         }
     }
 
     /// Everything that a piece holds was used since. Gives the pass of which nothing is left.
-    pub(super) fn forget(&self, stretch: Stretch) -> Option<u32> {
+    pub(super) fn forget(&self, own: &PiecesOfKey, stretch: Stretch) -> Option<u32> {
+        let list = own.get()?;
         let mut all = self.0.borrow_mut();
-        let piece = all.pieces.remove(&(stretch.key, stretch.places.0))?;
-        all.lose_piece(piece.pass, 0).then_some(piece.pass)
+        let place = holding(&all.lists[list], stretch.places.0)?;
+        all.forget(own, list, place)
     }
 
     #[cfg(test)]
-    pub(super) fn pieces(&self) -> Vec<(u32, (At, At))> {
+    pub(super) fn pieces(&self, own: &PiecesOfKey) -> Vec<(At, At)> {
         let all = self.0.borrow();
-        let pieces = all.pieces.iter();
-        let pieces = pieces.map(|(&(key, from), piece)| (key, (from, piece.to)));
-        pieces.collect()
+        let lists = own.get().map(|list| &all.lists[list]);
+        let pieces = lists.into_iter().flatten();
+        pieces.map(|piece| (piece.from, piece.to)).collect()
     }
 }
 
 impl Pieces {
-    /// The last piece that holds something between two places, and where it begins.
-    fn last_within(&self, key: u32, from: At, to: At) -> Option<(At, Piece)> {
-        let (&(of, begin), &piece) = self.pieces.range(..=(key, to)).next_back()?;
-        (of == key && from <= piece.to).then_some((begin, piece))
-    }
-
-    /// A pass has `left` pieces instead of one; true when it has none any more.
-    fn lose_piece(&mut self, number: u32, left: u32) -> bool {
-        let mut pass = self.passes[number];
-        pass.pieces = pass.pieces + left - 1;
-        self.passes[number] = pass;
-        let is_over = pass.pieces == 0;
-        if is_over {
-            self.passes.remove(number, pass);
+    fn forget(&mut self, own: &PiecesOfKey, list: u32, place: usize) -> Option<u32> {
+        let piece = self.lists[list].remove(place)?;
+        if self.lists[list].is_empty() {
+            self.lists.remove(list, VecDeque::new());
+            own.set(None);
         }
-        is_over
+        lose_piece(&mut self.passes, piece.pass, 0).then_some(piece.pass)
     }
+}
+
+/// The piece that holds a place.
+fn holding(pieces: &VecDeque<Piece>, at: At) -> Option<usize> {
+    let place = pieces.partition_point(|piece| piece.from <= at);
+    let place = place.checked_sub(1)?;
+    (at <= pieces[place].to).then_some(place)
+}
+
+/// A pass has `left` pieces instead of one; true when it has none any more.
+fn lose_piece(passes: &mut Slots<Pass>, number: u32, left: u32) -> bool {
+    let mut pass = passes[number];
+    pass.pieces = pass.pieces + left - 1;
+    passes[number] = pass;
+    let is_over = pass.pieces == 0;
+    if is_over {
+        passes.remove(number, pass);
+    }
+    is_over
 }
