@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use eddyline_sim::{Mutation, Outcome, ProcessingGuarantee, SeedRun};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::Failure;
 
@@ -122,24 +123,30 @@ struct Tally {
     seeds: u64,
     events: u64,
     virtual_time: Duration,
-    violations: Vec<(u64, String)>,
+    failed: u64,
 }
 
 impl Tally {
-    fn add(&mut self, seed: u64, outcome: &Outcome) {
+    fn add(&mut self, outcome: &Outcome) {
         self.seeds += 1;
         self.events += outcome.events;
         self.virtual_time += Duration::from_nanos(outcome.virtual_time.as_nanos());
-        let violations = outcome.violations.iter();
-        self.violations
-            .extend(violations.map(|violation| (seed, violation.to_string())));
+        self.failed += u64::from(!outcome.violations.is_empty());
     }
+}
+
+/// Shows on a terminal how many seeds have run.
+fn progress(seeds: &Range<u64>) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {pos} of {len} seeds, {eta} to go");
+    let bar = ProgressBar::new(seeds.end - seeds.start);
+    bar.with_style(style.expect("a valid template"))
 }
 
 /// Has `jobs` workers look at the outcomes of all seeds.
 fn for_each_seed<T: Default + Send>(
     seeds: &Range<u64>,
     jobs: Option<u16>,
+    bar: &ProgressBar,
     run: impl Fn(u64) -> SeedRun + Sync,
     add: impl Fn(&mut T, u64, &Outcome) + Sync,
 ) -> Vec<T> {
@@ -154,6 +161,7 @@ fn for_each_seed<T: Default + Send>(
                 return tally;
             }
             add(&mut tally, seed, &run(seed).run());
+            bar.inc(1);
         }
     };
     std::thread::scope(|scope| {
@@ -165,14 +173,27 @@ fn for_each_seed<T: Default + Send>(
 
 fn run_seeds(seeds: &Range<u64>, jobs: Option<u16>, guarantee: Guarantee) -> Result<(), Failure> {
     let began = Instant::now();
-    let tallies = for_each_seed(seeds, jobs, |seed| guarantee.run(seed), Tally::add);
+    let bar = progress(seeds);
+    let add = |tally: &mut Tally, seed: u64, outcome: &Outcome| {
+        tally.add(outcome);
+        // At once: who stops a long run has what it found so far.
+        for violation in &outcome.violations {
+            bar.suspend(|| println!("seed {seed}: {violation}"));
+        }
+        if !outcome.violations.is_empty() {
+            let replay = format!("sim replay {seed}{}", guarantee.option());
+            bar.suspend(|| println!("  replay: cargo run --release --bin eddyline -- {replay}"));
+        }
+    };
+    let tallies = for_each_seed(seeds, jobs, &bar, |seed| guarantee.run(seed), add);
+    bar.finish_and_clear();
     let seconds = began.elapsed().as_secs_f64();
     let mut all = Tally::default();
     for tally in tallies {
         all.seeds += tally.seeds;
         all.events += tally.events;
         all.virtual_time += tally.virtual_time;
-        all.violations.extend(tally.violations);
+        all.failed += tally.failed;
     }
     println!(
         "{} seeds in {seconds:.1} s: {:.1} seeds/s, {:.0} events/s, {:.0} times faster than real time",
@@ -184,22 +205,13 @@ fn run_seeds(seeds: &Range<u64>, jobs: Option<u16>, guarantee: Guarantee) -> Res
     if all.seeds != seeds.end - seeds.start {
         return Err(Failure("a worker ended before its seeds did".to_owned()));
     }
-    all.violations.sort();
-    let mut failed: Vec<u64> = all.violations.iter().map(|(seed, _)| *seed).collect();
-    failed.dedup();
-    if failed.is_empty() {
-        return Ok(());
+    match all.failed {
+        0 => Ok(()),
+        failed => Err(Failure(format!(
+            "{failed} of {} seeds broke an invariant",
+            all.seeds
+        ))),
     }
-    for (seed, violation) in &all.violations {
-        println!("seed {seed}: {violation}");
-        let option = guarantee.option();
-        println!("  replay: cargo run --release --bin eddyline -- sim replay {seed}{option}");
-    }
-    Err(Failure(format!(
-        "{} of {} seeds broke an invariant",
-        failed.len(),
-        all.seeds
-    )))
 }
 
 fn replay(run: SeedRun, seed: u64) -> Result<(), Failure> {
@@ -245,7 +257,10 @@ fn run_mutants(
     for mutation in mutations.filter(|mutation| only.is_none_or(|only| only == *mutation)) {
         let run = |seed| SeedRun::new(seed).mutation(mutation);
         let mut all = Kills::default();
-        for kills in for_each_seed(seeds, jobs, run, Kills::add) {
+        let bar = progress(seeds);
+        let kills = for_each_seed(seeds, jobs, &bar, run, Kills::add);
+        bar.finish_and_clear();
+        for kills in kills {
             all.seeds.extend(kills.seeds);
             for (oracle, count) in kills.oracles {
                 *all.oracles.entry(oracle).or_default() += count;
