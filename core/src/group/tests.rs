@@ -55,9 +55,14 @@ impl Membership {
             panic!("does not ask: {request:?}");
         };
         assert_eq!(request.group_ids, ["h1"]);
+        self.hears(now, self.member_epoch().0, partitions);
+    }
+
+    /// The answer to that.
+    fn hears(&mut self, now: Instant, member_epoch: i32, partitions: &[i32]) {
         let described = DescribedMember {
             member_id: self.member_id().to_owned(),
-            member_epoch: self.member_epoch().0,
+            member_epoch,
             assignment: MemberAssignment {
                 active_tasks: tasks(partitions),
                 ..MemberAssignment::default()
@@ -486,6 +491,19 @@ fn doubt_passes() {
         }
     }
     assert_eq!(member.member_id(), "m1");
+}
+
+#[test]
+fn a_description_of_an_earlier_time_says_nothing() {
+    let mut member = stable(&[0]);
+    member.goes_unanswered(ZERO.plus_ms(5000));
+    let at = ZERO.plus_ms(6000);
+    member.poll_request(at).expect("the question");
+    events(&mut member);
+    member.hears(at, 1, &[0, 1]);
+    assert_eq!(events(&mut member), []);
+    let beat = member.beat(at).expect("a heartbeat");
+    assert_eq!(beat.active_tasks, Some(tasks(&[0])));
 }
 
 #[test]

@@ -17,7 +17,9 @@ use crate::group::member_id::random_member_id;
 use crate::group::{MemberState, MembershipEvent, Tasks, heartbeat};
 use crate::time::Instant;
 use crate::trace::Level;
-use crate::wire::streams_group::{StreamsGroupDescribeRequest, StreamsGroupDescribeResponse};
+use crate::wire::streams_group::{
+    DescribedMember, StreamsGroupDescribeRequest, StreamsGroupDescribeResponse,
+};
 use crate::wire::{Request, error_name};
 
 /// For so long a request that went unanswered may be read: longer than any broker keeps a member
@@ -91,8 +93,15 @@ impl Membership {
 
     pub(super) fn take_another_id(&mut self) {
         let id = random_member_id(&mut self.rng);
-        self.retired
-            .push(std::mem::replace(&mut self.member_id, id));
+        let former = std::mem::replace(&mut self.member_id, id);
+        self.log(
+            Level::Info,
+            format!(
+                "member {former} joins as {}: what it sent and nobody answered may be read yet",
+                self.member_id
+            ),
+        );
+        self.retired.push(former);
         self.doubt = None;
     }
 
@@ -160,14 +169,18 @@ impl Membership {
                 return self.rejoin_as_another(now);
             }
         }
-        // Without the member in it the next heartbeat is refused.
-        let id = &self.member_id;
-        let member = group.members.into_iter().find(|m| m.member_id == *id);
-        let Some(member) = member else { return };
+        // Without the member in it the next heartbeat is refused. A lower epoch is what a
+        // coordinator remembers that is none any more: it does not need the others to describe.
+        let (id, epoch) = (&self.member_id, self.epoch);
+        let is_own =
+            |member: &DescribedMember| member.member_id == *id && member.member_epoch >= epoch;
+        let Some(member) = group.members.into_iter().find(is_own) else {
+            return;
+        };
         if self.doubt.as_ref().is_some_and(|doubt| doubt.until <= now) {
             self.doubt = None;
         }
-        self.epoch = self.epoch.max(member.member_epoch);
+        self.epoch = member.member_epoch;
         let lists = member.assignment;
         let told = Tasks::from_wire(
             &lists.active_tasks,
