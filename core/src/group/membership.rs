@@ -349,23 +349,27 @@ impl Membership {
     pub fn poll_request(&mut self, now: Instant) -> Option<Request> {
         self.check_poll_timer(now);
         self.start_reconciliation(now);
-        if !self.coordinator_known {
+        if !self.coordinator_known || !self.may_send(now) {
             return None;
         }
+        // What follows it at once fails with it: it is not repeated without a backoff.
         if let Some(id) = self.retired.pop() {
             return Some(self.retirement(id));
         }
-        if self.state == MemberState::Leaving {
-            return self.leave_request();
-        }
-        if self.is_waiting() || self.due_at().is_none_or(|due| due > now) {
-            return None;
-        }
-        Some(if self.wants_description() {
+        Some(if self.state == MemberState::Leaving {
+            self.leave_request()
+        } else if self.wants_description() {
             self.description_request()
         } else {
             self.heartbeat(now)
         })
+    }
+
+    fn may_send(&self, now: Instant) -> bool {
+        if self.state == MemberState::Leaving {
+            return !self.in_flight.contains(&InFlight::Leave);
+        }
+        !self.is_waiting() && self.due_at().is_some_and(|due| due <= now)
     }
 
     fn heartbeat(&mut self, now: Instant) -> Request {
@@ -406,10 +410,7 @@ impl Membership {
         self.in_flight.iter().any(waits)
     }
 
-    fn leave_request(&mut self) -> Option<Request> {
-        if self.in_flight.contains(&InFlight::Leave) {
-            return None;
-        }
+    fn leave_request(&mut self) -> Request {
         self.in_flight.push_back(InFlight::Leave);
         let mut request = heartbeat::leave(&self.config, &self.member_id);
         request.shutdown_application = self.shutdown_application;
@@ -417,7 +418,7 @@ impl Membership {
             // The answer only matters to the log.
             self.finish_leave();
         }
-        Some(Request::StreamsGroupHeartbeat(request))
+        Request::StreamsGroupHeartbeat(request)
     }
 
     fn check_poll_timer(&mut self, now: Instant) {

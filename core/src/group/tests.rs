@@ -587,6 +587,25 @@ fn a_join_that_went_unanswered_is_repeated_under_another_id() {
 }
 
 #[test]
+fn a_leave_of_a_former_id_keeps_to_the_backoff() {
+    let mut member = member();
+    member.goes_unanswered(ZERO);
+    let mut now = ZERO;
+    for _ in 0..3 {
+        assert_eq!(member.poll_request(now), None, "a backoff");
+        now = now.plus_ms(1200);
+        let leave = member.beat(now).expect("the old id leaves");
+        assert_eq!((leave.member_id.as_str(), leave.member_epoch), ("m1", -1));
+        let join = member.beat(now).expect("the join");
+        assert_eq!(join.member_epoch, 0);
+        for _ in 0..2 {
+            member.handle_response(now, Err(HeartbeatFailure::NotSent));
+        }
+        member.handle_coordinator(true);
+    }
+}
+
+#[test]
 fn what_was_never_sent_is_not_doubted() {
     let mut member = member();
     member.beat(ZERO).expect("the join");
@@ -641,10 +660,11 @@ fn an_answer_from_before_a_rejoin_is_not_the_answer_to_it() {
     let assign = ticket(&events(&mut member));
     member.assigned(at, assign);
     assert_eq!(member.state(), MemberState::Joining);
-    let leave = member.beat(at).expect("the old id leaves");
-    assert_eq!((leave.member_id.as_str(), leave.member_epoch), ("m1", -1));
+    assert_eq!(member.poll_request(at), None, "one in flight");
     member.answered(at, assigned(3, &[0, 1]));
     assert_eq!(member.state(), MemberState::Joining);
+    let leave = member.beat(at).expect("the old id leaves");
+    assert_eq!((leave.member_id.as_str(), leave.member_epoch), ("m1", -1));
     let join = member.beat(at).expect("the join");
     assert_eq!(join.member_epoch, 0);
 }
