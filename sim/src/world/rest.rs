@@ -79,6 +79,7 @@ impl World<'_> {
         self.check_stores();
         self.check_disks();
         self.phase = Phase::Closing;
+        self.lag = None;
         // A leave that nobody hears is not said again: the session has to end.
         let session_ms = u64::from(self.scenario.schedule.group.session_timeout_ms);
         self.deadline = self.now.plus_ms(CLOSE_MAX_MS + session_ms);
@@ -89,13 +90,14 @@ impl World<'_> {
         self.queue.add(self.now, Event::Check);
     }
 
-    /// Whether more is committed than when this was asked last: transactions of a few bytes, which
-    /// some seeds draw, take their time. Input ends, and so does this.
+    /// Whether more is committed than when this was asked last, or all of it by now, which standbys
+    /// have yet to read: transactions of a few bytes, which some seeds draw, take their time. Input
+    /// ends, and so does this.
     fn goes_on(&mut self) -> bool {
         let lag = (self.phase == Phase::Working)
             .then(|| self.lagging())
             .flatten();
-        let goes_on = lag.is_some() && lag != self.lag;
+        let goes_on = lag != self.lag;
         self.lag = lag;
         self.deadline = self.now.plus_ms(PROGRESS_MAX_MS);
         goes_on
