@@ -32,8 +32,13 @@ pub(super) fn join(
 }
 
 /// A request that leaves for good.
-pub(super) fn leave(config: &MembershipConfig, member_id: &str) -> StreamsGroupHeartbeatRequest {
-    beat(config, member_id, MemberEpoch::LEAVE.0, -1, None)
+pub(super) fn leave(
+    config: &MembershipConfig,
+    member_id: &str,
+    endpoint_epoch: i32,
+) -> StreamsGroupHeartbeatRequest {
+    let epoch = MemberEpoch::LEAVE.0;
+    beat(config, member_id, epoch, endpoint_epoch, None)
 }
 
 /// A request that says: still here, and (if `tasks` is given) having these.

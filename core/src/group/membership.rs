@@ -324,6 +324,12 @@ impl Membership {
         }
     }
 
+    /// The coordinator says that it is none, or does not answer.
+    fn lose_coordinator(&mut self) {
+        self.coordinator_known = false;
+        self.events.push_back(MembershipEvent::FindCoordinator);
+    }
+
     fn finish_leave(&mut self) {
         if self.poll_expired {
             self.poll_expired = false;
@@ -365,6 +371,11 @@ impl Membership {
         })
     }
 
+    /// What the member has or is about to take.
+    fn held(&self) -> Tasks {
+        self.current.union(&self.target)
+    }
+
     fn may_send(&self, now: Instant) -> bool {
         if self.state == MemberState::Leaving {
             return !self.in_flight.contains(&InFlight::Leave);
@@ -382,7 +393,7 @@ impl Membership {
             // coordinator would give away at once. For the same reason they hold what the member
             // was told of meanwhile.
             let listed = (self.state != MemberState::Reconciling)
-                .then(|| self.current.union(&self.target))
+                .then(|| self.held())
                 .filter(|tasks| self.last_sent.as_ref() != Some(tasks));
             let request = heartbeat::beat(&self.config, id, self.epoch, epoch, listed.as_ref());
             if listed.is_some() {
@@ -412,7 +423,8 @@ impl Membership {
 
     fn leave_request(&mut self) -> Request {
         self.in_flight.push_back(InFlight::Leave);
-        let mut request = heartbeat::leave(&self.config, &self.member_id);
+        let (id, epoch) = (&self.member_id, self.endpoint_epoch);
+        let mut request = heartbeat::leave(&self.config, id, epoch);
         request.shutdown_application = self.shutdown_application;
         if self.poll_expired {
             // The answer only matters to the log.

@@ -184,8 +184,7 @@ impl Membership {
             // COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR
             15 | 16 => {
                 self.failed(now, false);
-                self.coordinator_known = false;
-                self.events.push_back(MembershipEvent::FindCoordinator);
+                self.lose_coordinator();
             }
             // COORDINATOR_LOAD_IN_PROGRESS
             14 => self.failed(now, true),
@@ -244,7 +243,7 @@ impl Membership {
         }
         let message = format!(
             "member {} loses its tasks and rejoins: {reason}",
-            self.config.member_id
+            self.member_id
         );
         self.log(Level::Warn, message);
         self.failed(now, false);
@@ -262,8 +261,7 @@ impl Membership {
                     self.take_another_id();
                 }
                 self.failed(now, true);
-                self.coordinator_known = false;
-                self.events.push_back(MembershipEvent::FindCoordinator);
+                self.lose_coordinator();
             }
             HeartbeatFailure::Unsupported(message) => {
                 if self.is_in_group() {

@@ -14,7 +14,7 @@
 use super::{InFlight, Membership};
 use crate::error::StreamsError;
 use crate::group::member_id::random_member_id;
-use crate::group::{MemberState, MembershipEvent, Tasks, heartbeat};
+use crate::group::{MemberState, Tasks, heartbeat};
 use crate::time::Instant;
 use crate::trace::Level;
 use crate::wire::streams_group::{
@@ -44,19 +44,16 @@ impl Membership {
             InFlight::Description => return self.ask_what_was_told(),
             InFlight::Retirement(_) => return,
         };
-        let doubt = self.doubt.get_or_insert(Doubt {
-            listed: None,
-            until: now,
+        let known = self.doubt.take().and_then(|doubt| doubt.listed);
+        let listed = match (known, listed) {
+            (Some(known), Some(listed)) => Some(known.intersection(listed)),
+            (known, listed) => known.or_else(|| listed.cloned()),
+        };
+        self.doubt = Some(Doubt {
+            listed,
+            until: now.plus_ms(READ_WITHIN_MS),
             asks: true,
         });
-        doubt.asks = true;
-        doubt.until = now.plus_ms(READ_WITHIN_MS);
-        if let Some(listed) = listed {
-            doubt.listed = Some(match &doubt.listed {
-                Some(known) => known.intersection(listed),
-                None => listed.clone(),
-            });
-        }
     }
 
     /// A request may be read yet that says which tasks the member of this id has.
@@ -69,7 +66,7 @@ impl Membership {
     pub(super) fn may_lose_tasks(&self) -> bool {
         let listed = self.doubt.as_ref().and_then(|doubt| doubt.listed.as_ref());
         listed.is_some_and(|listed| {
-            let held = self.current.union(&self.target);
+            let held = self.held();
             held.intersection(listed) != held
         })
     }
@@ -107,7 +104,7 @@ impl Membership {
 
     /// Has the member of a former id leave. Tried once: the group gives it up by itself later.
     pub(super) fn retirement(&mut self, id: String) -> Request {
-        let request = heartbeat::leave(&self.config, &id);
+        let request = heartbeat::leave(&self.config, &id, self.endpoint_epoch);
         self.in_flight.push_back(InFlight::Retirement(id));
         Request::StreamsGroupHeartbeat(request)
     }
@@ -153,9 +150,7 @@ impl Membership {
             0 => {}
             // COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR
             15 | 16 => {
-                self.coordinator_known = false;
-                self.events.push_back(MembershipEvent::FindCoordinator);
-                return;
+                return self.lose_coordinator();
             }
             // COORDINATOR_LOAD_IN_PROGRESS; GROUP_ID_NOT_FOUND, of which the next heartbeat tells.
             14 | 69 => return,

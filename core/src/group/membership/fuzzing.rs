@@ -165,6 +165,7 @@ fn check_request(member: &Membership, now: Instant, request: &Request) {
     if let Request::StreamsGroupHeartbeat(request) = request {
         assert!(request.instance_id.is_none() && request.task_offsets.is_none());
         assert!(request.task_end_offsets.is_none());
+        assert!(request.warmup_tasks.as_ref().is_none_or(Vec::is_empty));
         let is_own = request.member_id == member.member_id;
         assert!(request.member_epoch < 0 || is_own, "a former self stays");
         let is_patient = now >= member.backoff_until;
