@@ -142,14 +142,15 @@ fn progress(seeds: &Range<u64>) -> ProgressBar {
     bar.with_style(style.expect("a valid template"))
 }
 
-/// Has `jobs` workers look at the outcomes of all seeds.
+/// Has `jobs` workers look at the outcomes of all seeds. What is printed meanwhile has to suspend
+/// the bar.
 fn for_each_seed<T: Default + Send>(
     seeds: &Range<u64>,
     jobs: Option<u16>,
-    bar: &ProgressBar,
     run: impl Fn(u64) -> SeedRun + Sync,
-    add: impl Fn(&mut T, u64, &Outcome) + Sync,
+    add: impl Fn(&mut T, u64, &Outcome, &ProgressBar) + Sync,
 ) -> Vec<T> {
+    let bar = progress(seeds);
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = jobs.map_or(processors, usize::from);
     let next = AtomicU64::new(seeds.start);
@@ -160,33 +161,29 @@ fn for_each_seed<T: Default + Send>(
             if seed >= seeds.end {
                 return tally;
             }
-            add(&mut tally, seed, &run(seed).run());
+            add(&mut tally, seed, &run(seed).run(), &bar);
             bar.inc(1);
         }
     };
-    std::thread::scope(|scope| {
+    let tallies = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
         let tallies = workers.into_iter().filter_map(|worker| worker.join().ok());
         tallies.collect()
-    })
+    });
+    bar.finish_and_clear();
+    tallies
 }
 
 fn run_seeds(seeds: &Range<u64>, jobs: Option<u16>, guarantee: Guarantee) -> Result<(), Failure> {
     let began = Instant::now();
-    let bar = progress(seeds);
-    let add = |tally: &mut Tally, seed: u64, outcome: &Outcome| {
+    let add = |tally: &mut Tally, seed: u64, outcome: &Outcome, bar: &ProgressBar| {
         tally.add(outcome);
         // At once: who stops a long run has what it found so far.
-        for violation in &outcome.violations {
-            bar.suspend(|| println!("seed {seed}: {violation}"));
-        }
         if !outcome.violations.is_empty() {
-            let replay = format!("sim replay {seed}{}", guarantee.option());
-            bar.suspend(|| println!("  replay: cargo run --release --bin eddyline -- {replay}"));
+            bar.suspend(|| print_violations(seed, outcome, guarantee));
         }
     };
-    let tallies = for_each_seed(seeds, jobs, &bar, |seed| guarantee.run(seed), add);
-    bar.finish_and_clear();
+    let tallies = for_each_seed(seeds, jobs, |seed| guarantee.run(seed), add);
     let seconds = began.elapsed().as_secs_f64();
     let mut all = Tally::default();
     for tally in tallies {
@@ -214,6 +211,14 @@ fn run_seeds(seeds: &Range<u64>, jobs: Option<u16>, guarantee: Guarantee) -> Res
     }
 }
 
+fn print_violations(seed: u64, outcome: &Outcome, guarantee: Guarantee) {
+    for violation in &outcome.violations {
+        println!("seed {seed}: {violation}");
+    }
+    let option = guarantee.option();
+    println!("  replay: cargo run --release --bin eddyline -- sim replay {seed}{option}");
+}
+
 fn replay(run: SeedRun, seed: u64) -> Result<(), Failure> {
     let mut out = BufWriter::new(io::stdout().lock());
     let outcome = run.replay(&mut out)?;
@@ -233,7 +238,7 @@ struct Kills {
 }
 
 impl Kills {
-    fn add(&mut self, seed: u64, outcome: &Outcome) {
+    fn add(&mut self, seed: u64, outcome: &Outcome, _: &ProgressBar) {
         if let Some(first) = outcome.violations.first() {
             self.seeds.insert(seed);
             *self.oracles.entry(first.oracle).or_default() += 1;
@@ -257,10 +262,7 @@ fn run_mutants(
     for mutation in mutations.filter(|mutation| only.is_none_or(|only| only == *mutation)) {
         let run = |seed| SeedRun::new(seed).mutation(mutation);
         let mut all = Kills::default();
-        let bar = progress(seeds);
-        let kills = for_each_seed(seeds, jobs, &bar, run, Kills::add);
-        bar.finish_and_clear();
-        for kills in kills {
+        for kills in for_each_seed(seeds, jobs, run, Kills::add) {
             all.seeds.extend(kills.seeds);
             for (oracle, count) in kills.oracles {
                 *all.oracles.entry(oracle).or_default() += count;

@@ -12,6 +12,7 @@ mod read_committed;
 #[cfg(test)]
 mod testing;
 mod transactions;
+mod unanswered;
 
 pub use admin::{AdminClient, AdminResult, AdminToken, IsolationLevel, NewTopic, OffsetSpec};
 pub(crate) use fetcher::{FetchStart, Fetcher, FetcherEvent};

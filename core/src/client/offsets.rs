@@ -5,6 +5,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::unanswered::{NOT_COORDINATOR, unanswered_code};
 use crate::config::StreamsConfig;
 use crate::error::{Concerned, StreamsError};
 use crate::mutation::{Mutant, Mutation};
@@ -297,15 +298,11 @@ impl Offsets {
     fn commit_answered(&mut self, now: Instant, result: Result<Response, RequestError>) {
         let code = match result {
             Ok(Response::OffsetCommit(response)) => worst_commit_code(&response),
-            Ok(_)
-            | Err(RequestError::NotSent | RequestError::Disconnected | RequestError::Protocol(_)) => {
-                Some(NOT_COORDINATOR)
-            }
-            Err(RequestError::TimedOut) => Some(REQUEST_TIMED_OUT),
-            Err(RequestError::Unsupported(message)) => {
-                let error = StreamsError::Unsupported(message);
-                return self.finish_commit(Err(CommitFailure::Fatal(error)));
-            }
+            Ok(_) => Some(NOT_COORDINATOR),
+            Err(error) => match unanswered_code(error) {
+                Ok(code) => Some(code),
+                Err(error) => return self.finish_commit(Err(CommitFailure::Fatal(error))),
+            },
         };
         match code {
             None => {
@@ -351,16 +348,14 @@ impl Offsets {
     ) {
         let fetched = match result {
             Ok(Response::OffsetFetch(response)) => committed_offsets(&response, names),
-            Ok(_)
-            | Err(RequestError::NotSent | RequestError::Disconnected | RequestError::Protocol(_)) => {
-                Err(NOT_COORDINATOR)
-            }
-            Err(RequestError::TimedOut) => Err(REQUEST_TIMED_OUT),
-            Err(RequestError::Unsupported(message)) => {
-                self.wanted.clear();
-                let error = StreamsError::Unsupported(message);
-                return self.events.push_back(OffsetsEvent::Failed(error));
-            }
+            Ok(_) => Err(NOT_COORDINATOR),
+            Err(error) => match unanswered_code(error) {
+                Ok(code) => Err(code),
+                Err(error) => {
+                    self.wanted.clear();
+                    return self.events.push_back(OffsetsEvent::Failed(error));
+                }
+            },
         };
         match fetched {
             Ok(fetched) => {
@@ -434,8 +429,6 @@ impl Offsets {
     }
 }
 
-const NOT_COORDINATOR: i16 = 16;
-const REQUEST_TIMED_OUT: i16 = 7;
 const UNKNOWN_TOPIC_ID: i16 = 100;
 /// From this version on OffsetCommit and OffsetFetch name topics by id.
 const TOPIC_IDS_FROM: i16 = 10;

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::offsets::{text, wire_name};
 use super::producer::Identity;
+use super::unanswered::{NOT_COORDINATOR, unanswered_code};
 use crate::config::StreamsConfig;
 use crate::error::{Concerned, StreamsError};
 use crate::mutation::{Mutant, Mutation};
@@ -424,13 +425,10 @@ impl Transactions {
                 }
                 code => code,
             },
-            Err(RequestError::NotSent | RequestError::Disconnected | RequestError::Protocol(_)) => {
-                NOT_COORDINATOR
-            }
-            Err(RequestError::TimedOut) => REQUEST_TIMED_OUT,
-            Err(RequestError::Unsupported(message)) => {
-                return Outcome::Failed(StreamsError::Unsupported(message));
-            }
+            Err(error) => match unanswered_code(error) {
+                Ok(code) => code,
+                Err(error) => return Outcome::Failed(error),
+            },
         };
         let outcome = self.refused(now, rng, step, code);
         if matches!(outcome, Outcome::Pending | Outcome::FindCoordinator(_)) {
@@ -552,9 +550,6 @@ impl Transactions {
         }
     }
 }
-
-const NOT_COORDINATOR: i16 = 16;
-const REQUEST_TIMED_OUT: i16 = 7;
 
 /// The transaction is over and nothing of it will count: the member is not what it was, the
 /// coordinator timed the transaction out, or another producer has the id (Java:
