@@ -1,7 +1,6 @@
 //! Interactive queries of a running application, on the embedded broker.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
 
 use eddyline::admin::Admin;
 use eddyline::dsl::{KStream, Materialized};
@@ -13,8 +12,8 @@ use eddyline::{KafkaStreams, RunningStreams, State, StreamsBuilder, StreamsConfi
 use eddyline_core::query::{Position, QueryFailure};
 use eddyline_core::types::TopicPartition;
 use eddyline_sim::serve::{EmbeddedBroker, EmbeddedBrokerConfig};
+use eddyline_tests::{PATIENCE, produce_keys, wait_until};
 
-const PATIENCE: Duration = Duration::from_secs(60);
 const KEYS: usize = 1500;
 
 struct Running {
@@ -28,9 +27,7 @@ fn counting(threads: usize) -> Running {
     let broker = EmbeddedBroker::start(EmbeddedBrokerConfig::default()).expect("a free port");
     let mut admin = Admin::connect(&broker.bootstrap_servers(), PATIENCE).expect("it answers");
     admin.create_topics(&[("in", 3)]).expect("a topic");
-    let keys: Vec<String> = (0..KEYS).map(|number| format!("key-{number:04}")).collect();
-    let records = keys.iter().map(|key| (Some(key.as_str()), Some(&b"x"[..])));
-    admin.produce("in", records).expect("records");
+    produce_keys(&mut admin, KEYS);
     let builder = StreamsBuilder::new();
     let stream: KStream<String, String> = builder.stream("in");
     stream
@@ -48,14 +45,6 @@ fn counting(threads: usize) -> Running {
         _broker: broker,
         admin,
         streams,
-    }
-}
-
-fn wait_until(what: &str, done: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !done() {
-        assert!(began.elapsed() < PATIENCE, "{what}");
-        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

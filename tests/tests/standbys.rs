@@ -1,23 +1,20 @@
 //! Standbys: one of two instances stops, and the other goes on from the copy it has.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use eddyline::admin::Admin;
-use eddyline::dsl::Materialized;
 use eddyline::query::{KeyQuery, StateQueryRequest};
-use eddyline::state::Stores;
 use eddyline::types::TopicPartition;
 use eddyline::{
-    KafkaStreams, RunningStreams, StandbyUpdateListener, StateRestoreListener, StreamsBuilder,
-    StreamsConfig,
+    KafkaStreams, RunningStreams, StandbyUpdateListener, StateRestoreListener, StreamsConfig,
 };
 use eddyline_core::thread::SuspendReason;
 use eddyline_sim::broker::GroupConfig;
 use eddyline_sim::serve::{EmbeddedBroker, EmbeddedBrokerConfig};
-use eddyline_tests::{KafkaBroker, java_tests_run};
+use eddyline_tests::{
+    KEYS_TOPIC, KafkaBroker, PATIENCE, java_tests_run, key_count_topology, produce_keys, wait_until,
+};
 
-const PATIENCE: Duration = Duration::from_secs(60);
 const KEYS: usize = 2000;
 const STORE: &str = "counts";
 
@@ -65,37 +62,16 @@ impl StandbyUpdateListener for Told {
 }
 
 fn start(bootstrap: &str, guarantee: &str, told: &Told) -> RunningStreams {
-    let builder = StreamsBuilder::new();
-    let counted = Materialized::as_key_value_store(Stores::in_memory_key_value_store(STORE));
-    builder
-        .stream::<String, String>("in")
-        .group_by_key()
-        .count(counted);
     let config = StreamsConfig::new("standbys", bootstrap)
         .and_then(|config| config.set("commit.interval.ms", 100))
         .and_then(|config| config.set("processing.guarantee", guarantee))
         .expect("a valid configuration");
-    let topology = builder.build().expect("a valid topology");
-    let streams = KafkaStreams::new(topology, config).expect("a source");
+    let streams = KafkaStreams::new(key_count_topology(STORE), config).expect("a source");
     streams
         .with_state_restore_listener(told.clone())
         .with_standby_update_listener(told.clone())
         .start()
         .expect("threads and sockets")
-}
-
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !done() {
-        assert!(began.elapsed() < PATIENCE, "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn produce(admin: &mut Admin) {
-    let keys: Vec<String> = (0..KEYS).map(|number| format!("key-{number:04}")).collect();
-    let records = keys.iter().map(|key| (Some(key.as_str()), Some(&b"x"[..])));
-    admin.produce("in", records).expect("records");
 }
 
 /// How many rows an instance has, stale ones too.
@@ -107,8 +83,8 @@ fn rows(streams: &RunningStreams) -> usize {
 
 fn fails_over(bootstrap: &str, guarantee: &str) {
     let mut admin = Admin::connect(bootstrap, PATIENCE).expect("it answers");
-    admin.create_topics(&[("in", 2)]).expect("a topic");
-    produce(&mut admin);
+    admin.create_topics(&[(KEYS_TOPIC, 2)]).expect("a topic");
+    produce_keys(&mut admin, KEYS);
     let told = [Told::default(), Told::default()];
     let one = start(bootstrap, guarantee, &told[0]);
     // Whoever counted rows itself needs no copy of them.
@@ -130,7 +106,7 @@ fn fails_over(bootstrap: &str, guarantee: &str) {
     told[1].0.lock().expect("nobody panicked").restored = 0;
     told[1].0.lock().expect("nobody panicked").restores.clear();
     one.close(PATIENCE).expect("it closes");
-    produce(&mut admin);
+    produce_keys(&mut admin, KEYS);
     let store = other
         .key_value_store::<String, i64>(STORE)
         .expect("a store");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use eddyline::admin::Admin;
 use eddyline::error::StreamsError;
@@ -10,9 +10,9 @@ use eddyline::query::TaskMetadata;
 use eddyline::thread::ThreadState;
 use eddyline::{KafkaStreams, RunningStreams, State, StreamsConfig};
 use eddyline_sim::serve::{EmbeddedBroker, EmbeddedBrokerConfig};
-use eddyline_tests::{KING_JAMES, WordCount, count_words, word_count_topology};
-
-const PATIENCE: Duration = Duration::from_secs(60);
+use eddyline_tests::{
+    KING_JAMES, PATIENCE, WordCount, count_words, wait_until, word_count_topology,
+};
 
 fn broker() -> (EmbeddedBroker, Admin) {
     let broker = EmbeddedBroker::start(EmbeddedBrokerConfig::default()).expect("a free port");
@@ -26,14 +26,6 @@ fn word_count(broker: &EmbeddedBroker, count: &WordCount) -> KafkaStreams {
         .expect("a valid configuration");
     let topology = word_count_topology(&count.input, &count.output);
     KafkaStreams::new(topology, config).expect("a source")
-}
-
-fn wait_until(mut is_so: impl FnMut() -> bool, what: &str) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < PATIENCE, "{what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// How many tasks each member has that has some.
@@ -58,11 +50,11 @@ fn threads_are_added_and_removed_while_words_are_counted() {
     let name = |number| Some(format!("words-StreamThread-{number}"));
     assert_eq!((add(), add()), (name(2), name(3)));
     write(&mut admin);
-    wait_until(|| tasks(&streams).len() == 3, "three threads have tasks");
+    wait_until("three threads have tasks", || tasks(&streams).len() == 3);
     write(&mut admin);
     assert_eq!(remove(), name(1));
     write(&mut admin);
-    wait_until(|| tasks(&streams) == [4, 4], "two threads have all tasks");
+    wait_until("two threads have all tasks", || tasks(&streams) == [4, 4]);
     // Its number is free.
     assert_eq!(add(), name(1));
     write(&mut admin);
@@ -124,7 +116,7 @@ fn a_pause_stops_counting_and_keeps_the_member() {
     // A thread that is new pauses as well, whichever tasks it gets.
     streams.add_stream_thread().expect("the system has threads");
     count.write(&mut admin, &lines[500..]);
-    wait_until(|| tasks(&streams) == [2, 2], "both have tasks");
+    wait_until("both have tasks", || tasks(&streams) == [2, 2]);
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(count.counts(&mut admin), count_words(lines[..500].to_vec()));
     let epochs = |streams: &RunningStreams| {
@@ -153,14 +145,11 @@ fn local_threads_show_their_tasks() {
         // The answers that lead here may be older than the last commit.
         task.time_current_idling_started.is_some() && task.committed_offsets == task.end_offsets
     };
-    wait_until(
-        || {
-            shown = streams.metadata_for_local_threads();
-            let tasks = shown.iter().flat_map(|thread| &thread.active_tasks);
-            tasks.filter(|task| is_idle(task)).count() == 4
-        },
-        "all tasks are at the end of their input",
-    );
+    wait_until("all tasks are at the end of their input", || {
+        shown = streams.metadata_for_local_threads();
+        let tasks = shown.iter().flat_map(|thread| &thread.active_tasks);
+        tasks.filter(|task| is_idle(task)).count() == 4
+    });
     assert_eq!(shown.len(), 1);
     let thread = &shown[0];
     assert_eq!(thread.thread_name, "words-StreamThread-1");
@@ -213,5 +202,5 @@ fn a_listener_that_panics_stops_the_application() {
             .last()
             .copied()
     };
-    wait_until(|| last() == Some(State::Error), "the listener is told");
+    wait_until("the listener is told", || last() == Some(State::Error));
 }

@@ -5,21 +5,20 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use eddyline::admin::Admin;
-use eddyline::dsl::Materialized;
-use eddyline::state::Stores;
-use eddyline::{KafkaStreams, RunningStreams, StreamsBuilder, StreamsConfig};
+use eddyline::{KafkaStreams, RunningStreams, StreamsConfig};
 use eddyline_core::wire::streams_group::StreamsGroupHeartbeatResponse;
 use eddyline_core::wire::{ApiKey, FrameDecoder, MAX_FRAME_BYTES, Response, decode_response};
-use eddyline_tests::{KafkaBroker, java_tests_run, wait_for_members};
+use eddyline_tests::{
+    KEYS_TOPIC, KafkaBroker, PATIENCE, java_tests_run, key_count_topology, produce_keys, relay,
+    wait_for_members, wait_until,
+};
 
-const PATIENCE: Duration = Duration::from_secs(60);
 const KEYS: usize = 200;
 const STORE: &str = "counts";
 const GROUP: &str = "unanswered";
@@ -42,14 +41,9 @@ impl Lossy {
     fn start(broker: &KafkaBroker) -> Arc<Self> {
         let proxy = Arc::new(Self::default());
         for (port, upstream) in broker.proxied_ports() {
-            let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
             let proxy = Arc::clone(&proxy);
-            std::thread::spawn(move || {
-                for client in listener.incoming().flatten() {
-                    let broker = TcpStream::connect(("127.0.0.1", upstream));
-                    proxy.carry(client, broker.expect("the broker runs"));
-                }
-            });
+            let carry = move |client, broker| proxy.carry(client, broker);
+            relay::listen(port, upstream, carry).expect("the port is free");
         }
         proxy
     }
@@ -63,22 +57,11 @@ impl Lossy {
     }
 
     fn carry(self: &Arc<Self>, client: TcpStream, broker: TcpStream) {
-        let clone = |stream: &TcpStream| stream.try_clone().expect("a descriptor is left");
-        let asked = Asked::default();
-        let ways = [
-            (clone(&client), clone(&broker), true),
-            (broker, client, false),
-        ];
-        for (from, to, is_request) in ways {
-            let (proxy, asked) = (Arc::clone(self), Arc::clone(&asked));
-            std::thread::spawn(move || {
-                proxy.pump(&from, &to, &asked, is_request);
-                for stream in [from, to] {
-                    // The other way may have ended it.
-                    let _ = stream.shutdown(Shutdown::Both);
-                }
-            });
-        }
+        let (proxy, asked) = (Arc::clone(self), Asked::default());
+        let pump = move |from: &TcpStream, to: &TcpStream, is_request| {
+            proxy.pump(from, to, &asked, is_request);
+        };
+        relay::both_ways(client, broker, pump).expect("both are there");
     }
 
     /// Frame by frame, until one is unwanted or the connection ends.
@@ -140,26 +123,11 @@ impl Lossy {
 }
 
 fn start(broker: &KafkaBroker) -> RunningStreams {
-    let builder = StreamsBuilder::new();
-    let counted = Materialized::as_key_value_store(Stores::in_memory_key_value_store(STORE));
-    builder
-        .stream::<String, String>("in")
-        .group_by_key()
-        .count(counted);
     let config = StreamsConfig::new(GROUP, broker.proxied_bootstrap())
         .and_then(|config| config.set("commit.interval.ms", 100))
         .expect("a valid configuration");
-    let topology = builder.build().expect("a valid topology");
-    let streams = KafkaStreams::new(topology, config).expect("a source");
+    let streams = KafkaStreams::new(key_count_topology(STORE), config).expect("a source");
     streams.start().expect("threads and sockets")
-}
-
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !done() {
-        assert!(began.elapsed() < PATIENCE, "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// The counts that an instance has; none while its tasks move.
@@ -172,9 +140,7 @@ fn counts(streams: &RunningStreams) -> Vec<i64> {
 
 /// One more of every key, and each of the instances counts its part of them.
 fn all_count(admin: &mut Admin, instances: &[&RunningStreams], times: i64) {
-    let keys: Vec<String> = (0..KEYS).map(|number| format!("key-{number:04}")).collect();
-    let records = keys.iter().map(|key| (Some(key.as_str()), Some(&b"x"[..])));
-    admin.produce("in", records).expect("records");
+    produce_keys(admin, KEYS);
     wait_until("every key is counted", || {
         let counts: Vec<Vec<i64>> = instances.iter().map(|one| counts(one)).collect();
         let all = counts.iter().flatten().count() == KEYS;
@@ -191,7 +157,7 @@ fn what_an_unanswered_heartbeat_was_told_is_asked_for() {
     let broker = KafkaBroker::start_nodes("kafka-unanswered", 1, "");
     let proxy = Lossy::start(&broker);
     let mut admin = broker.admin();
-    admin.create_topics(&[("in", 4)]).expect("a topic");
+    admin.create_topics(&[(KEYS_TOPIC, 4)]).expect("a topic");
     // The answer to the join.
     proxy.lose(|_| true);
     let first = start(&broker);

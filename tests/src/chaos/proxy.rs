@@ -1,10 +1,12 @@
 //! A TCP proxy that can be told to be slow, to stop and to break off.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use crate::relay;
 
 const POLL: Duration = Duration::from_millis(10);
 
@@ -26,18 +28,12 @@ impl Proxy {
     /// # Errors
     /// The port is taken.
     pub(super) fn start(port: u16, upstream: u16) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", port))?;
         let shared = Arc::new(Shared::default());
         let proxy = Self(Arc::clone(&shared));
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                // A broker that is down refuses: the client is told by the end of its connection.
-                if let Ok(broker) = TcpStream::connect(("127.0.0.1", upstream)) {
-                    // What fails here ends the connection.
-                    let _ = shared.carry(client, broker);
-                }
-            }
-        });
+        relay::listen(port, upstream, move |client, broker| {
+            // What fails here ends the connection.
+            let _ = shared.carry(client, broker);
+        })?;
         Ok(proxy)
     }
 
@@ -68,23 +64,15 @@ impl Proxy {
 
 impl Shared {
     fn carry(self: &Arc<Self>, client: TcpStream, broker: TcpStream) -> io::Result<()> {
-        for stream in [&client, &broker] {
-            stream.set_nodelay(true)?;
-        }
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         clients.retain(|client| client.peer_addr().is_ok());
         clients.push(client.try_clone()?);
         drop(clients);
-        for (from, to) in [(client.try_clone()?, broker.try_clone()?), (broker, client)] {
-            let shared = Arc::clone(self);
-            std::thread::spawn(move || {
-                // Either end may go at any time; then both do.
-                let _ = shared.pump(&from, &to);
-                let _ = to.shutdown(Shutdown::Both);
-                let _ = from.shutdown(Shutdown::Both);
-            });
-        }
-        Ok(())
+        let shared = Arc::clone(self);
+        relay::both_ways(client, broker, move |from, to, _| {
+            // Either end may go at any time.
+            let _ = shared.pump(from, to);
+        })
     }
 
     fn pump(&self, mut from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
@@ -105,6 +93,8 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     /// A proxy to a listener, a connection through it, and the listener's end of that.
