@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use super::StateError;
 use super::bytes::StoreBytes;
+use super::places::Places;
 use super::slab::{Payload, Slab, SlotRange};
 use super::storage::StoreInit;
 
@@ -11,7 +12,7 @@ use super::storage::StoreInit;
 ///
 /// Processors call stores synchronously, and so is this trait. The in-memory rows are
 /// [`InMemoryKeyValueStore`]; an engine on disk is one more implementation.
-pub trait ByteKeyValueStore {
+pub trait ByteKeyValueStore: Places {
     /// Takes its place in the storage of the task (Java: `StateStore.init`). Rows in memory have
     /// none.
     ///
@@ -165,6 +166,20 @@ impl InMemoryKeyValueStore {
 impl Default for InMemoryKeyValueStore {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl Places for InMemoryKeyValueStore {
+    fn last_place(&self) -> u32 {
+        self.rows.last()
+    }
+
+    fn expect_at(&self, place: u32) {
+        self.rows.expect_at(place);
+    }
+
+    fn warm(&self, places: &[u32]) {
+        self.rows.warm(places);
     }
 }
 

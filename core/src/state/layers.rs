@@ -113,6 +113,18 @@ impl<E: Entries> Layers<E> {
         self.cache.as_mut()?.pop_queued()
     }
 
+    /// See [`RecordCache::warm`].
+    pub(super) fn warm(&mut self) -> Option<&[u32]> {
+        self.cache.as_mut()?.warm()
+    }
+
+    /// See [`RecordCache::placed`].
+    pub(super) fn placed(&mut self, entry: &CachedEntry<E::OwnedKey>, place: u32) {
+        if let Some(cache) = &mut self.cache {
+            cache.placed(entry, place);
+        }
+    }
+
     /// True when the row that `entry` replaces has to be read first.
     pub(super) fn wants_old(&self, entry: &CachedEntry<E::OwnedKey>) -> bool {
         self.listener

@@ -30,6 +30,7 @@ mod key_value;
 mod layers;
 mod lru;
 mod merged;
+mod places;
 mod serdes;
 mod slab;
 mod slot_queue;
@@ -72,6 +73,7 @@ pub use self::key_value::{
     TypedKeyValueStore,
 };
 pub use self::lru::LruMap;
+pub use self::places::{NO_PLACE, Places};
 pub use self::stack::{KeyValueBytesStore, KeyValueStoreOptions};
 use self::storage::TaskStorage;
 pub use self::typed::FlushedChange;

@@ -79,6 +79,25 @@ impl<T: Payload> Slab<T> {
         Some(found)
     }
 
+    /// The slot that was found or filled last.
+    #[inline]
+    pub(crate) fn last(&self) -> u32 {
+        self.last.get()
+    }
+
+    /// The key that is asked for next is probably in `slot`, which spares the search.
+    #[inline]
+    pub(crate) fn expect_at(&self, slot: u32) {
+        self.last.set(slot);
+    }
+
+    /// Reads these slots: see [`Places::warm`](super::places::Places::warm).
+    pub(crate) fn warm(&self, slots: &[u32]) {
+        let slots = slots.iter().filter_map(|slot| self.slots.get(*slot));
+        let known = slots.filter(|slot| !slot.payload.is_hidden() && !slot.key.is_empty());
+        std::hint::black_box(known.count());
+    }
+
     /// Adds an entry whose key is not there yet.
     pub(crate) fn insert(&mut self, key: StoreBytes, payload: T) -> u32 {
         let hash = hash_bytes(&key);
@@ -189,6 +208,26 @@ mod tests {
         let mut key = vec![0; number as usize % 24];
         key.extend((number / 24).to_be_bytes());
         key
+    }
+
+    #[test]
+    fn an_expected_place_may_be_wrong() {
+        let mut slab = Slab::new();
+        let (first, second) = (key(1), key(2));
+        let slot = slab.insert(StoreBytes::new(&first), Some(1));
+        let other = slab.insert(StoreBytes::new(&second), Some(2));
+        for place in [slot, other, 7, u32::MAX] {
+            slab.warm(&[place]);
+            slab.expect_at(place);
+            assert_eq!(slab.find(&first), Some(slot));
+            assert_eq!(slab.last(), slot);
+            slab.expect_at(place);
+            assert_eq!(slab.find(&key(3)), None);
+        }
+        slab.remove(slot);
+        slab.expect_at(slot);
+        assert_eq!(slab.find(&first), None);
+        assert_eq!(slab.find(&[]), None, "a free slot has no key");
     }
 
     #[test]

@@ -54,6 +54,14 @@ impl SlotQueue {
         self.0.borrow().len
     }
 
+    /// Appends the first slots to `out`, at most `count`.
+    pub(crate) fn first(&self, count: usize, out: &mut Vec<u32>) {
+        let turns = self.0.borrow();
+        let queued = (turns.first..).zip(&turns.slots);
+        let queued = queued.filter(|(turn, slot)| turns.turn(**slot) == *turn);
+        out.extend(queued.map(|(_, slot)| *slot).take(count));
+    }
+
     /// Puts `slot` at the end, wherever it was.
     #[inline]
     pub(crate) fn push_back(&self, slot: u32) {

@@ -45,7 +45,7 @@ fn size_is_counted_as_java_counts() {
     assert_eq!(cache.size_bytes(), 50);
     cache.put(b"k", None, &context(2));
     assert_eq!(cache.size_bytes(), 48);
-    cache.put_clean(b"m", &StoreBytes::new(b"vv"));
+    cache.put_clean(b"m", &StoreBytes::new(b"vv"), NO_PLACE);
     assert_eq!(cache.size_bytes(), 48 + 48);
     let mut headers = Headers::new();
     headers.push("h\u{e9}", Some(Bytes::from_static(b"abc")));
@@ -115,7 +115,7 @@ fn evicted_key_goes_before_ones_written_earlier() {
 fn a_clean_value_does_not_replace_a_dirty_one() {
     let mut cache = key_cache(CacheBudget::new(1000));
     cache.put(b"k", Some(b"1"), &context(1));
-    cache.put_clean(b"k", &StoreBytes::new(b"2"));
+    cache.put_clean(b"k", &StoreBytes::new(b"2"), NO_PLACE);
 }
 
 #[test]

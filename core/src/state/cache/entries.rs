@@ -39,6 +39,16 @@ pub(in crate::state) trait Entries {
     /// The key in `slot`.
     fn key(&self, slot: u32) -> Self::OwnedKey;
 
+    /// Where the row of the entry in `slot` probably is.
+    fn place(&self, slot: u32) -> u32;
+
+    /// The row of the entry in `slot` is at `place`.
+    fn set_place(&mut self, slot: u32, place: u32);
+
+    /// Puts the places of their rows where `slots` are, whose entries are needed soon: see
+    /// [`Places::warm`](super::super::places::Places::warm).
+    fn warm(&self, slots: &mut [u32]);
+
     /// Says whether the next value of the entry in `slot` is a tombstone.
     fn set_deleted(&mut self, slot: u32, is_deleted: bool);
 

@@ -1,6 +1,7 @@
 //! The entries of a cache.
 
 use super::super::bytes::StoreBytes;
+use super::super::places::NO_PLACE;
 use super::super::slab::Payload;
 use crate::types::{Headers, RecordContext};
 
@@ -13,6 +14,10 @@ pub(in crate::state) struct CachedEntry<K> {
     pub(in crate::state) value: Option<StoreBytes>,
     /// The context of the record that made the last write.
     pub(in crate::state) context: RecordContext,
+    /// Where its row probably is.
+    pub(in crate::state) place: u32,
+    /// Where it was or is in the cache.
+    pub(super) slot: u32,
 }
 
 /// What a cache knows of a key.
@@ -27,6 +32,8 @@ pub(in crate::state) struct Entry {
     pub(super) topic: u32,
     pub(super) size_bytes: u32,
     pub(super) epoch: u32,
+    /// Where its row probably is, where the keys do not know.
+    pub(super) place: u32,
     pub(super) state: State,
     /// In the list of dirty and queued entries.
     pub(super) is_linked: bool,
@@ -66,6 +73,7 @@ impl Payload for Entry {
             topic: 0,
             size_bytes: 0,
             epoch: 0,
+            place: NO_PLACE,
             state: State::Free,
             is_linked: false,
         }

@@ -71,6 +71,22 @@ impl Entries for KeyEntries {
     }
 
     #[inline]
+    fn place(&self, slot: u32) -> u32 {
+        self.entry(slot).place
+    }
+
+    #[inline]
+    fn set_place(&mut self, slot: u32, place: u32) {
+        self.entry_mut(slot).place = place;
+    }
+
+    fn warm(&self, slots: &mut [u32]) {
+        for slot in slots {
+            *slot = self.place(*slot);
+        }
+    }
+
+    #[inline]
     fn set_deleted(&mut self, _: u32, _: bool) {}
 
     #[inline]

@@ -41,6 +41,10 @@ pub(super) struct RecordCache<E> {
     epoch: u32,
     /// How many are queued.
     queued: usize,
+    /// So many of the next queued ones were read already.
+    warm: usize,
+    /// Room for slots, then places of rows.
+    ahead: Vec<u32>,
     /// What was evicted dirty counts until the flush that it began is over.
     leaving_bytes: usize,
     /// Tombstones of the flush that is under way, which leave with it.
@@ -71,6 +75,8 @@ impl<E: Entries> RecordCache<E> {
             dirty: SlotQueue::default(),
             epoch: 0,
             queued: 0,
+            warm: 0,
+            ahead: Vec::new(),
             leaving_bytes: 0,
             flushed_tombstones: Vec::new(),
             is_evicting: false,
@@ -152,12 +158,12 @@ impl<E: Entries> RecordCache<E> {
         self.shrink();
     }
 
-    /// Keeps what a read found in the rows, without a context; then evicts like
+    /// Keeps what a read found in the rows at `place`, without a context; then evicts like
     /// [`put`](Self::put).
     ///
     /// # Panics
     /// When `key` has a value that is not flushed: it would be lost.
-    pub(in crate::state) fn put_clean(&mut self, key: E::Key<'_>, value: &StoreBytes) {
+    pub(in crate::state) fn put_clean(&mut self, key: E::Key<'_>, value: &StoreBytes, place: u32) {
         let size_bytes = self.entry_size(key, Some(value));
         let slot = self.slot_for(key, false, size_bytes);
         let entry = self.entries.entry_mut(slot);
@@ -168,6 +174,7 @@ impl<E: Entries> RecordCache<E> {
             state: State::Resident,
             ..Entry::free()
         };
+        self.entries.set_place(slot, place);
         self.shrink();
     }
 
@@ -175,6 +182,26 @@ impl<E: Entries> RecordCache<E> {
     pub(in crate::state) fn begin_flush(&mut self) {
         self.epoch = self.epoch.wrapping_add(1);
         self.queued = self.dirty.len();
+    }
+
+    /// Reads the next queued entries ahead of time where that was not done yet, and gives the places
+    /// of their rows.
+    pub(in crate::state) fn warm(&mut self) -> Option<&[u32]> {
+        if self.warm > 0 || self.queued < 2 {
+            return None;
+        }
+        self.warm = self.queued.min(WARM_AT_ONCE);
+        self.ahead.clear();
+        self.dirty.first(self.warm, &mut self.ahead);
+        self.entries.warm(&mut self.ahead);
+        Some(&self.ahead)
+    }
+
+    /// The row of `entry`, which was just popped, is at this place.
+    pub(in crate::state) fn placed(&mut self, entry: &CachedEntry<E::OwnedKey>, place: u32) {
+        if self.entries.entry(entry.slot).is_resident() {
+            self.entries.set_place(entry.slot, place);
+        }
     }
 
     /// The next queued entry, which is clean from now on. Behind the last one the flush is over, and
@@ -188,9 +215,11 @@ impl<E: Entries> RecordCache<E> {
         }
         let slot = self.dirty.pop_front()?;
         self.queued -= 1;
+        self.warm = self.warm.saturating_sub(1);
         let entry = self.entries.entry_mut(slot);
         entry.is_linked = false;
         let (state, is_tombstone) = (entry.state, entry.value.is_none());
+        let place = self.entries.place(slot);
         let key = self.entries.key(slot);
         let (value, mut context) = match state {
             State::Free => unreachable!("a free slot is in no list"),
@@ -217,6 +246,8 @@ impl<E: Entries> RecordCache<E> {
             key,
             value,
             context,
+            place,
+            slot,
         })
     }
 
@@ -396,3 +427,6 @@ impl<E> Drop for RecordCache<E> {
 }
 
 const NODE_BYTES: usize = 24;
+
+/// So many entries are read ahead of their flush: about what a processor can wait for at once.
+const WARM_AT_ONCE: usize = 16;

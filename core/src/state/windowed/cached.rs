@@ -5,6 +5,7 @@ use std::iter;
 use super::super::byte_store::Direction;
 use super::super::bytes::StoreBytes;
 use super::super::cache::{Entries, Entry, RecordCache};
+use super::super::places::NO_PLACE;
 use super::super::slab::{Payload, Slab};
 use super::super::slot_queue::SlotQueue;
 use super::super::slots::Slots;
@@ -44,6 +45,8 @@ struct CachedKey {
     /// Entries that are reached by their slots alone.
     ghosts: u32,
     passed: PiecesOfKey,
+    /// Where its rows probably are.
+    place: u32,
     is_used: bool,
 }
 
@@ -54,6 +57,7 @@ impl CachedKey {
             deleted: RowsByTime::new(),
             ghosts: 0,
             passed: PiecesOfKey::new(None),
+            place: NO_PLACE,
             is_used,
         }
     }
@@ -301,6 +305,25 @@ impl Entries for RowEntries {
     }
 
     #[inline]
+    fn place(&self, slot: u32) -> u32 {
+        self.keys.slot(self.rows[slot].key).payload.place
+    }
+
+    #[inline]
+    fn set_place(&mut self, slot: u32, place: u32) {
+        self.keys.slot_mut(self.rows[slot].key).place = place;
+    }
+
+    fn warm(&self, slots: &mut [u32]) {
+        for slot in &mut *slots {
+            *slot = self.rows[*slot].key;
+        }
+        for key in slots {
+            *key = self.keys.slot(*key).payload.place;
+        }
+    }
+
+    #[inline]
     fn set_deleted(&mut self, slot: u32, is_deleted: bool) {
         let row = &mut self.rows[slot];
         if row.is_deleted != is_deleted {
@@ -366,6 +389,11 @@ struct Times {
 }
 
 impl CachedKeyRows<'_> {
+    /// Where the rows of the key probably are.
+    pub(super) fn place(&self) -> u32 {
+        self.entries.keys.slot(self.key).payload.place
+    }
+
     /// True for a row that has another value in the cache or is deleted there.
     pub(super) fn knows(&self, row: RowKey<&[u8]>) -> bool {
         let rows = &self.entries.keys.slot(self.key).payload;

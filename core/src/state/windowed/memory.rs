@@ -7,6 +7,7 @@ use std::ops::Bound;
 use super::super::StateError;
 use super::super::byte_store::Direction;
 use super::super::bytes::StoreBytes;
+use super::super::places::Places;
 use super::super::slab::Slab;
 use super::key_rows::{At, KeyRows};
 use super::keys::{KeySchema, RowKey, WindowQuery};
@@ -359,6 +360,20 @@ fn owned(row: RowKey<&[u8]>) -> RowKey<StoreBytes> {
         key: StoreBytes::new(row.key),
         time: row.time,
         tail: row.tail,
+    }
+}
+
+impl Places for InMemoryWindowStore {
+    fn last_place(&self) -> u32 {
+        self.keys.last()
+    }
+
+    fn expect_at(&self, place: u32) {
+        self.keys.expect_at(place);
+    }
+
+    fn warm(&self, places: &[u32]) {
+        self.keys.warm(places);
     }
 }
 

@@ -3,6 +3,7 @@
 use super::super::StateError;
 use super::super::byte_store::Direction;
 use super::super::bytes::StoreBytes;
+use super::super::places::Places;
 use super::super::storage::StoreInit;
 use super::keys::{KeySchema, RowKey, WindowQuery};
 
@@ -11,7 +12,7 @@ use super::keys::{KeySchema, RowKey, WindowQuery};
 ///
 /// The time of a store is the highest time of any row written; rows that are older than it by the
 /// retention or more are not there any longer.
-pub trait ByteWindowStore {
+pub trait ByteWindowStore: Places {
     /// Takes its place in the storage of the task (Java: `StateStore.init`). Rows in memory have
     /// none.
     ///

@@ -176,21 +176,26 @@ impl WindowBytesStore {
 
     /// The rows that `query` asks for, as the cache shows them.
     pub fn scan(&self, query: &WindowQuery<'_>, direction: Direction) -> WindowRows<'_> {
-        let rows = self.rows.scan(query, direction);
+        let rows = || self.rows.scan(query, direction);
         let Some(cache) = self.layers.cache.as_ref().filter(|_| !query.is_empty()) else {
-            return rows;
+            return rows();
         };
         if let Some(key) = query.single_key() {
-            return match cache.scan_key(key, query, direction) {
-                Some(cached) => Box::new(MergedKeyRows::new(cached, rows, direction)),
-                None => rows,
+            let Some(cached) = cache.scan_key(key, query, direction) else {
+                return rows();
             };
+            self.rows.expect_at(cached.place());
+            return Box::new(MergedKeyRows::new(cached, rows(), direction));
         }
         let WindowStoreOptions { schema, order, .. } = self.options;
         let order = order.of(query);
         let cached = self.cached_rows(cache, query, direction);
         Box::new(MergedWindowRows::new(
-            schema, order, direction, cached, rows,
+            schema,
+            order,
+            direction,
+            cached,
+            rows(),
         ))
     }
 
@@ -250,7 +255,11 @@ impl WindowBytesStore {
 
     /// See [`StateStore::next_flushed`](super::super::StateStore::next_flushed).
     pub fn next_flushed(&mut self) -> Result<Option<FlushedEntry>, StateError> {
+        if let Some(places) = self.layers.warm() {
+            self.rows.warm(places);
+        }
         while let Some(entry) = self.layers.pop_queued() {
+            self.rows.expect_at(entry.place);
             let key = entry.key.clone();
             let row = key.lend();
             let old = match self.layers.wants_old(&entry) {
@@ -261,6 +270,7 @@ impl WindowBytesStore {
                 continue;
             }
             self.put_row(row, entry.value.as_deref())?;
+            self.layers.placed(&entry, self.rows.last_place());
             self.append(row, entry.value.as_deref(), &entry.context)?;
             self.bytes.clear();
             self.options.schema.write(row, &mut self.bytes);
