@@ -15,6 +15,7 @@ use eddyline::admin::Admin;
 use eddyline::types::TopicPartition;
 
 use crate::app;
+use crate::keys::Keys;
 use crate::process::{Broker, Guarantee, Side, Usage, WordCountApp, connect, unique};
 
 /// What to count, and how often.
@@ -44,6 +45,12 @@ pub(crate) struct Arguments {
     /// A text to count; the King James Bible without one.
     #[arg(long)]
     text: Option<PathBuf>,
+    /// Counts lines of so many different words instead, each as likely as the others.
+    #[arg(long, conflicts_with = "text")]
+    random_words: Option<u32>,
+    /// The record cache of both, in bytes; 0 for none.
+    #[arg(long, default_value_t = 10 << 20)]
+    cache_max_bytes: u64,
 }
 
 const KING_JAMES: &str = include_str!("../../../examples/data/kjv.txt");
@@ -63,9 +70,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         Some(bootstrap) => Broker::at(bootstrap),
         None => Broker::start("")?,
     };
-    let text = match &arguments.text {
-        Some(file) => std::fs::read_to_string(file)?,
-        None => KING_JAMES.to_owned(),
+    let text = match (&arguments.text, arguments.random_words) {
+        (Some(file), _) => std::fs::read_to_string(file)?,
+        (None, Some(count)) => random_text(count, arguments.lines),
+        (None, None) => KING_JAMES.to_owned(),
     };
     let lines: Vec<&str> = text.lines().cycle().take(arguments.lines).collect();
     let mut expected = BTreeMap::new();
@@ -106,6 +114,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         println!("ratio {:.2}", ours / java);
     }
     Ok(())
+}
+
+/// Lines of ten words of the letters a to j.
+fn random_text(count: u32, lines: usize) -> String {
+    let mut keys = Keys::new(count);
+    let mut text = String::new();
+    for _ in 0..lines {
+        for _ in 0..10 {
+            let digits = keys.next_number().to_string();
+            text.extend(digits.bytes().map(|digit| char::from(digit - b'0' + b'a')));
+            text.push(' ');
+        }
+        text.push('\n');
+    }
+    text
 }
 
 struct WordCount<'a> {
@@ -169,7 +192,11 @@ impl WordCount<'_> {
     }
 
     fn round(&mut self, side: Side) -> Result<Run, Box<dyn Error>> {
-        let config: [(&str, &dyn Display); 2] = [
+        let config: [(&str, &dyn Display); 3] = [
+            (
+                "statestore.cache.max.bytes",
+                &self.arguments.cache_max_bytes,
+            ),
             ("commit.interval.ms", &self.arguments.commit_interval_ms),
             ("processing.guarantee", &self.arguments.guarantee),
         ];
