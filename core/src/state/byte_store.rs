@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use super::StateError;
 use super::bytes::StoreBytes;
-use super::places::Places;
+use super::places::{NoPlaces, Places};
 use super::slab::{Payload, Slab, SlotRange};
 use super::storage::StoreInit;
 
@@ -12,7 +12,7 @@ use super::storage::StoreInit;
 ///
 /// Processors call stores synchronously, and so is this trait. The in-memory rows are
 /// [`InMemoryKeyValueStore`]; an engine on disk is one more implementation.
-pub trait ByteKeyValueStore: Places {
+pub trait ByteKeyValueStore {
     /// Takes its place in the storage of the task (Java: `StateStore.init`). Rows in memory have
     /// none.
     ///
@@ -34,6 +34,11 @@ pub trait ByteKeyValueStore: Places {
         } else {
             "in-memory-state-id"
         }
+    }
+
+    /// Where its rows are, for a cache above them.
+    fn places(&self) -> &dyn Places {
+        &NoPlaces
     }
 
     /// The value of `key`.
@@ -169,21 +174,11 @@ impl Default for InMemoryKeyValueStore {
     }
 }
 
-impl Places for InMemoryKeyValueStore {
-    fn last_place(&self) -> u32 {
-        self.rows.last()
-    }
-
-    fn expect_at(&self, place: u32) {
-        self.rows.expect_at(place);
-    }
-
-    fn warm(&self, places: &[u32]) {
-        self.rows.warm(places);
-    }
-}
-
 impl ByteKeyValueStore for InMemoryKeyValueStore {
+    fn places(&self) -> &dyn Places {
+        &self.rows
+    }
+
     fn get(&self, key: &[u8]) -> Result<Option<StoreBytes>, StateError> {
         let slot = self.rows.find(key);
         Ok(slot.and_then(|slot| self.rows.slot(slot).payload.clone()))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::bytes::StoreBytes;
 use super::cache::{CacheReads, CachedEntry, Entries, RecordCache};
 use super::changelog::{ChangelogBuffer, ChangelogEntry};
+use super::places::Places;
 use super::storage::{StoreInit, TaskStorage};
 use super::value::{NO_HEADERS, ValueFormat};
 use super::{ChangelogRecord, FlushedEntry, StateError};
@@ -108,20 +109,21 @@ impl<E: Entries> Layers<E> {
         }
     }
 
-    /// The next entry on its way down.
-    pub(super) fn pop_queued(&mut self) -> Option<CachedEntry<E::OwnedKey>> {
-        self.cache.as_mut()?.pop_queued()
+    /// The next entry on its way down, whose row is asked for next; `rows` are below.
+    pub(super) fn pop_queued(&mut self, rows: &dyn Places) -> Option<CachedEntry<E::OwnedKey>> {
+        let cache = self.cache.as_mut()?;
+        if let Some(places) = cache.warm() {
+            rows.warm(places);
+        }
+        let entry = cache.pop_queued()?;
+        rows.expect_at(entry.place);
+        Some(entry)
     }
 
-    /// See [`RecordCache::warm`].
-    pub(super) fn warm(&mut self) -> Option<&[u32]> {
-        self.cache.as_mut()?.warm()
-    }
-
-    /// See [`RecordCache::placed`].
-    pub(super) fn placed(&mut self, entry: &CachedEntry<E::OwnedKey>, place: u32) {
+    /// The row of `entry` was just written.
+    pub(super) fn placed(&mut self, entry: &CachedEntry<E::OwnedKey>, rows: &dyn Places) {
         if let Some(cache) = &mut self.cache {
-            cache.placed(entry, place);
+            cache.placed(entry, rows.last_place());
         }
     }
 

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use super::StateError;
 use super::byte_store::{ByteBounds, ByteKeyValueStore, ByteRows, Direction, WriteBatch};
 use super::bytes::StoreBytes;
-use super::places::Places;
 use super::slab::{Payload, Slab};
 use super::slot_queue::SlotQueue;
 
@@ -49,8 +48,6 @@ impl LruMap {
         self.rows.remove(slot);
     }
 }
-
-impl Places for LruMap {}
 
 impl ByteKeyValueStore for LruMap {
     fn state_id_tag(&self) -> &'static str {

@@ -73,7 +73,7 @@ pub use self::key_value::{
     TypedKeyValueStore,
 };
 pub use self::lru::LruMap;
-pub use self::places::{NO_PLACE, Places};
+pub use self::places::{NO_PLACE, NoPlaces, Places};
 pub use self::stack::{KeyValueBytesStore, KeyValueStoreOptions};
 use self::storage::TaskStorage;
 pub use self::typed::FlushedChange;

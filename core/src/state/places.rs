@@ -3,8 +3,8 @@
 /// No place of a row: nothing is known of it.
 pub const NO_PLACE: u32 = u32::MAX;
 
-/// Rows that can say where they are. A place is a hint: what is not there any more is searched for.
-/// Rows on a disk have none.
+/// Where rows are. A place is a hint: what is not there any more is searched for. By default nothing
+/// is known of any.
 pub trait Places {
     /// Where the key is that was found or written last.
     fn last_place(&self) -> u32 {
@@ -19,3 +19,9 @@ pub trait Places {
     /// each.
     fn warm(&self, _places: &[u32]) {}
 }
+
+/// The places of rows that have none, as on a disk.
+#[derive(Clone, Copy, Debug)]
+pub struct NoPlaces;
+
+impl Places for NoPlaces {}

@@ -6,6 +6,7 @@ use std::collections::btree_map;
 
 use super::byte_store::{ByteBounds, Direction, is_empty_range};
 use super::bytes::StoreBytes;
+use super::places::Places;
 use super::slots::Slots;
 use crate::collections::{SlotIndex, hash_bytes};
 
@@ -79,25 +80,6 @@ impl<T: Payload> Slab<T> {
         Some(found)
     }
 
-    /// The slot that was found or filled last.
-    #[inline]
-    pub(crate) fn last(&self) -> u32 {
-        self.last.get()
-    }
-
-    /// The key that is asked for next is probably in `slot`, which spares the search.
-    #[inline]
-    pub(crate) fn expect_at(&self, slot: u32) {
-        self.last.set(slot);
-    }
-
-    /// Reads these slots: see [`Places::warm`](super::places::Places::warm).
-    pub(crate) fn warm(&self, slots: &[u32]) {
-        let slots = slots.iter().filter_map(|slot| self.slots.get(*slot));
-        let known = slots.filter(|slot| !slot.payload.is_hidden() && !slot.key.is_empty());
-        std::hint::black_box(known.count());
-    }
-
     /// Adds an entry whose key is not there yet.
     pub(crate) fn insert(&mut self, key: StoreBytes, payload: T) -> u32 {
         let hash = hash_bytes(&key);
@@ -169,6 +151,23 @@ impl<T: Payload> Slab<T> {
     }
 }
 
+/// The place of a key is its slot.
+impl<T: Payload> Places for Slab<T> {
+    fn last_place(&self) -> u32 {
+        self.last.get()
+    }
+
+    fn expect_at(&self, place: u32) {
+        self.last.set(place);
+    }
+
+    fn warm(&self, places: &[u32]) {
+        let slots = places.iter().filter_map(|place| self.slots.get(*place));
+        let known = slots.filter(|slot| !slot.payload.is_hidden() && !slot.key.is_empty());
+        std::hint::black_box(known.count());
+    }
+}
+
 /// Slots in key order, one way or the other.
 pub(crate) struct SlotRange<'a> {
     range: btree_map::Range<'a, StoreBytes, u32>,
@@ -220,7 +219,7 @@ mod tests {
             slab.warm(&[place]);
             slab.expect_at(place);
             assert_eq!(slab.find(&first), Some(slot));
-            assert_eq!(slab.last(), slot);
+            assert_eq!(slab.last_place(), slot);
             slab.expect_at(place);
             assert_eq!(slab.find(&key(3)), None);
         }

@@ -103,7 +103,7 @@ impl KeyValueBytesStore {
         }
         let found = self.rows.get(key)?;
         if let Some(value) = &found {
-            cache.put_clean(key, value, self.rows.last_place());
+            cache.put_clean(key, value, self.rows.places().last_place());
             self.settle()?;
         }
         Ok(found)
@@ -259,11 +259,7 @@ impl KeyValueBytesStore {
 
     /// See [`StateStore::next_flushed`](super::StateStore::next_flushed).
     pub fn next_flushed(&mut self) -> Result<Option<FlushedEntry>, StateError> {
-        if let Some(places) = self.layers.warm() {
-            self.rows.warm(places);
-        }
-        while let Some(entry) = self.layers.pop_queued() {
-            self.rows.expect_at(entry.place);
+        while let Some(entry) = self.layers.pop_queued(self.rows.places()) {
             let old = match self.layers.wants_old(&entry) {
                 true => self.rows.get(&entry.key)?,
                 false => None,
@@ -272,7 +268,7 @@ impl KeyValueBytesStore {
                 continue;
             }
             self.write_down(&entry)?;
-            self.layers.placed(&entry, self.rows.last_place());
+            self.layers.placed(&entry, self.rows.places());
             let flushed = self.layers.flushed(entry.key.clone(), entry, old);
             if flushed.is_some() {
                 return Ok(flushed);

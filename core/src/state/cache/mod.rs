@@ -276,6 +276,7 @@ impl<E: Entries> RecordCache<E> {
         self.source_records.clear();
         self.dirty.clear();
         self.queued = 0;
+        self.warm = 0;
     }
 
     /// Evicts `slot`, the least recently used entry; true when that begins a flush: it is dirty, and goes

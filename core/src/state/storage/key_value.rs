@@ -3,7 +3,6 @@
 use super::super::StateError;
 use super::super::byte_store::{ByteBounds, ByteKeyValueStore, ByteRows, Direction, WriteBatch};
 use super::super::bytes::StoreBytes;
-use super::super::places::Places;
 use super::StorageError;
 use super::space::Space;
 use super::task::{StoreInit, storage_error};
@@ -46,8 +45,6 @@ pub(in crate::state) fn not_open(store: &str) -> StateError {
         store: store.to_owned(),
     }
 }
-
-impl Places for PersistentKeyValueStore {}
 
 impl ByteKeyValueStore for PersistentKeyValueStore {
     fn is_persistent(&self) -> bool {

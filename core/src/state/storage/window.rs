@@ -7,7 +7,6 @@ use std::ops::Bound;
 use super::super::StateError;
 use super::super::byte_store::Direction;
 use super::super::bytes::StoreBytes;
-use super::super::places::Places;
 use super::super::windowed::{
     ByteWindowStore, KeySchema, RowKey, RowOrder, WindowQuery, WindowRow, WindowRows,
 };
@@ -134,8 +133,6 @@ impl PersistentWindowStore {
         Ok(())
     }
 }
-
-impl Places for PersistentWindowStore {}
 
 impl ByteWindowStore for PersistentWindowStore {
     fn is_persistent(&self) -> bool {

@@ -363,21 +363,11 @@ fn owned(row: RowKey<&[u8]>) -> RowKey<StoreBytes> {
     }
 }
 
-impl Places for InMemoryWindowStore {
-    fn last_place(&self) -> u32 {
-        self.keys.last()
-    }
-
-    fn expect_at(&self, place: u32) {
-        self.keys.expect_at(place);
-    }
-
-    fn warm(&self, places: &[u32]) {
-        self.keys.warm(places);
-    }
-}
-
 impl ByteWindowStore for InMemoryWindowStore {
+    fn places(&self) -> &dyn Places {
+        &self.keys
+    }
+
     fn get(&self, row: RowKey<&[u8]>) -> Result<Option<StoreBytes>, StateError> {
         if row.time < self.live_from() {
             return Ok(None);

@@ -3,7 +3,7 @@
 use super::super::StateError;
 use super::super::byte_store::Direction;
 use super::super::bytes::StoreBytes;
-use super::super::places::Places;
+use super::super::places::{NoPlaces, Places};
 use super::super::storage::StoreInit;
 use super::keys::{KeySchema, RowKey, WindowQuery};
 
@@ -12,7 +12,7 @@ use super::keys::{KeySchema, RowKey, WindowQuery};
 ///
 /// The time of a store is the highest time of any row written; rows that are older than it by the
 /// retention or more are not there any longer.
-pub trait ByteWindowStore: Places {
+pub trait ByteWindowStore {
     /// Takes its place in the storage of the task (Java: `StateStore.init`). Rows in memory have
     /// none.
     ///
@@ -25,6 +25,11 @@ pub trait ByteWindowStore: Places {
     /// True for rows in the storage of the task (Java: `StateStore.persistent`).
     fn is_persistent(&self) -> bool {
         false
+    }
+
+    /// Where its rows are, for a cache above them.
+    fn places(&self) -> &dyn Places {
+        &NoPlaces
     }
 
     /// The value of `row`.

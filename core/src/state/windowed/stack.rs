@@ -184,7 +184,7 @@ impl WindowBytesStore {
             let Some(cached) = cache.scan_key(key, query, direction) else {
                 return rows();
             };
-            self.rows.expect_at(cached.place());
+            self.rows.places().expect_at(cached.place());
             return Box::new(MergedKeyRows::new(cached, rows(), direction));
         }
         let WindowStoreOptions { schema, order, .. } = self.options;
@@ -255,11 +255,7 @@ impl WindowBytesStore {
 
     /// See [`StateStore::next_flushed`](super::super::StateStore::next_flushed).
     pub fn next_flushed(&mut self) -> Result<Option<FlushedEntry>, StateError> {
-        if let Some(places) = self.layers.warm() {
-            self.rows.warm(places);
-        }
-        while let Some(entry) = self.layers.pop_queued() {
-            self.rows.expect_at(entry.place);
+        while let Some(entry) = self.layers.pop_queued(self.rows.places()) {
             let key = entry.key.clone();
             let row = key.lend();
             let old = match self.layers.wants_old(&entry) {
@@ -270,7 +266,7 @@ impl WindowBytesStore {
                 continue;
             }
             self.put_row(row, entry.value.as_deref())?;
-            self.layers.placed(&entry, self.rows.last_place());
+            self.layers.placed(&entry, self.rows.places());
             self.append(row, entry.value.as_deref(), &entry.context)?;
             self.bytes.clear();
             self.options.schema.write(row, &mut self.bytes);
