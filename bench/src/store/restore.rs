@@ -57,5 +57,5 @@ fn record(keys: &mut Keys, timestamp: u32) -> ChangelogRecord {
 /// `max.poll.records` of Java's restore consumer.
 const POLLED: u32 = 1000;
 
-/// As a task does it.
-const BATCH_BYTES: usize = 16 << 20;
+/// `statestore.uncommitted.max.bytes`, as a thread does it.
+const BATCH_BYTES: usize = 64 << 20;

@@ -220,7 +220,8 @@ streams_config! {
     statestore_cache_max_bytes: usize = "statestore.cache.max.bytes", 10 * 1024 * 1024, 0, isize::MAX as usize;
     /// Bytes of uncommitted writes to persistent stores over all threads of this instance, which
     /// wait in memory: above it a thread commits early, and above twice as many it processes no
-    /// more until that commit is over, whatever the guarantee (KIP-892).
+    /// more until that commit is over, whatever the guarantee (KIP-892). Rows that are restored, or
+    /// followed by standbys, may take as many once more.
     statestore_uncommitted_max_bytes: usize = "statestore.uncommitted.max.bytes", 64 * 1024 * 1024, 1, isize::MAX as usize / 2;
     /// Bytes of pages of persistent stores that are kept in memory, over all tasks of this instance;
     /// the system caches the rest of their files. Each task takes an eighth of what is left when it

@@ -210,11 +210,9 @@ impl Changelogs {
         Ok(progress)
     }
 
-    /// Puts what was applied into the storage of persistent stores, where it is worth it or must be.
-    pub(super) fn commit(&self, graph: &ProcessorGraph, must: bool) -> Result<(), StreamsError> {
-        if let Some(storage) = graph.storage()
-            && (must || storage.uncommitted_bytes() >= RESTORED_BYTES_MAX)
-        {
+    /// Puts what was applied into the storage of persistent stores.
+    pub(super) fn commit(&self, graph: &ProcessorGraph) -> Result<(), StreamsError> {
+        if let Some(storage) = graph.storage() {
             storage.commit_restored(|store| {
                 let changelog = self.0.iter().find(|c| &*c.store_name == store)?;
                 let is_there = changelog.position > 0 && !changelog.must_clear;
@@ -427,6 +425,3 @@ impl Changelog {
         }
     }
 }
-
-/// Restored bytes in memory above which they go to the storage.
-const RESTORED_BYTES_MAX: usize = 16 << 20;

@@ -4,6 +4,7 @@ use super::changelogs::{ChangelogPosition, Changelogs, RestoreProgress};
 use crate::error::StreamsError;
 use crate::metrics::{Metrics, names};
 use crate::processor::ProcessorGraph;
+use crate::state::storage::TaskStorage;
 use crate::types::{TaskId, TopicPartition};
 use crate::wire::RecordBatch;
 
@@ -104,14 +105,13 @@ impl StandbyTask {
             .push(partition, batches, next_offset, log_end);
     }
 
-    /// Applies up to `max_records` records.
+    /// Applies up to `max_records` records. What a persistent store has of them waits in memory for
+    /// [`commit`](Self::commit).
     ///
     /// # Errors
     /// When a record cannot be read, or a store cannot take it.
     pub fn update(&mut self, max_records: usize) -> Result<RestoreProgress, StreamsError> {
-        let progress = self.changelogs.follow(&mut self.graph, max_records)?;
-        self.changelogs.commit(&self.graph, false)?;
-        Ok(progress)
+        self.changelogs.follow(&mut self.graph, max_records)
     }
 
     /// True when [`update`](Self::update) has something to apply right away.
@@ -124,7 +124,13 @@ impl StandbyTask {
     /// # Errors
     /// When it cannot be written.
     pub fn commit(&self) -> Result<(), StreamsError> {
-        self.changelogs.commit(&self.graph, true)
+        self.changelogs.commit(&self.graph)
+    }
+
+    /// About how many bytes of persistent stores wait in memory to be committed.
+    pub fn uncommitted_bytes(&self) -> usize {
+        let storage = self.graph.storage();
+        storage.map_or(0, TaskStorage::uncommitted_bytes)
     }
 
     /// Adds what is measured of it.

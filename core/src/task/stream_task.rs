@@ -178,15 +178,25 @@ impl StreamTask {
         group.push(now, graph, partition, batches, next_offset, log_end)
     }
 
-    /// Applies up to `max_records` changelog records.
+    /// Applies up to `max_records` changelog records. What a persistent store has of them waits in
+    /// memory for [`commit_restored`](Self::commit_restored), or until a changelog is at its end.
     ///
     /// # Errors
     /// When a record cannot be read, or a store cannot take it.
     pub fn restore(&mut self, max_records: usize) -> Result<RestoreProgress, StreamsError> {
         let progress = self.changelogs.restore(&mut self.graph, max_records)?;
-        let is_complete = !progress.completed.is_empty();
-        self.changelogs.commit(&self.graph, is_complete)?;
+        if !progress.completed.is_empty() {
+            self.commit_restored()?;
+        }
         Ok(progress)
+    }
+
+    /// Puts what was restored so far into the storage of persistent stores.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn commit_restored(&self) -> Result<(), StreamsError> {
+        self.changelogs.commit(&self.graph)
     }
 
     /// Its nodes and stores.

@@ -100,6 +100,16 @@ impl Overlay {
         })
     }
 
+    /// All keys with what was written for them, in order: the batch of a commit. It needs no index.
+    pub(super) fn sorted(&self) -> Vec<(StoreBytes, Option<StoreBytes>)> {
+        let slots = self.writes.visible().map(|slot| self.writes.slot(slot));
+        let mut rows: Vec<_> = slots
+            .map(|slot| (slot.key.clone(), slot.payload.value().cloned()))
+            .collect();
+        rows.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        rows
+    }
+
     /// Forgets what was written for keys below `key`.
     pub(super) fn forget_below(&mut self, key: &[u8]) {
         use std::ops::Bound::{Excluded, Unbounded};

@@ -306,14 +306,10 @@ impl Inner {
 
 impl SpaceState {
     fn writes(&self, sealed: &Writes) -> SpaceWrites {
-        let everything = (Bound::Unbounded, Bound::Unbounded);
-        let rows = sealed.overlay.range(everything, Direction::Forward);
         SpaceWrites {
             space: self.id,
             remove: sealed.removal(),
-            rows: rows
-                .map(|(key, value)| (key.clone(), value.cloned()))
-                .collect(),
+            rows: sealed.overlay.sorted(),
         }
     }
 }

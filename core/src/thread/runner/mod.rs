@@ -369,6 +369,7 @@ impl TaskRunner {
             budget.max_restored
         };
         more |= self.update_standbys(max_updates)?;
+        self.store_restored()?;
         self.expire_kept();
         self.clean_up_when_due();
         self.commit_when_due(now)?;

@@ -5,7 +5,7 @@ use super::standby::Role;
 use crate::error::StreamsError;
 use crate::group::TaskAssignment;
 use crate::state::storage::StorageError;
-use crate::task::StreamTask;
+use crate::task::{StreamTask, TaskState};
 use crate::time::{Instant, WallClock};
 use crate::trace::Level;
 use crate::types::TaskId;
@@ -125,8 +125,10 @@ impl TaskRunner {
         stored
     }
 
+    /// What a commit puts into the storages.
     fn uncommitted_bytes(&self) -> usize {
-        self.tasks.values().map(StreamTask::uncommitted_bytes).sum()
+        let running = self.tasks.values().filter(|task| !is_restoring(task));
+        running.map(StreamTask::uncommitted_bytes).sum()
     }
 
     fn uncommitted_max_bytes(&self) -> usize {
@@ -142,4 +144,32 @@ impl TaskRunner {
     pub(super) fn is_store_full(&self) -> bool {
         self.uncommitted_bytes() >= self.uncommitted_max_bytes().saturating_mul(2)
     }
+
+    /// Puts restored rows into the storages while they take more memory than they may: all of the
+    /// task that has most. Rows come in no order, so that every batch writes most pages of a tree,
+    /// and few large ones write less than many small ones (5 million rows of 12 and 16 bytes:
+    /// 276 k/s in batches of 16 MB, 470 in batches of 64, 593 in batches of 256).
+    pub(super) fn store_restored(&self) -> Result<(), StreamsError> {
+        let restoring = self.tasks.values().filter(|task| is_restoring(task));
+        let restoring = restoring.map(|task| (task.uncommitted_bytes(), task.id));
+        let copies = self.standbys.values();
+        let copies = copies.map(|copy| (copy.uncommitted_bytes(), copy.id));
+        let mut waiting: Vec<(usize, TaskId)> = restoring.chain(copies).collect();
+        waiting.sort_unstable();
+        let mut bytes: usize = waiting.iter().map(|(bytes, _)| bytes).sum();
+        while bytes >= self.uncommitted_max_bytes()
+            && let Some((most, id)) = waiting.pop()
+        {
+            match self.tasks.get(&id) {
+                Some(task) => task.commit_restored()?,
+                None => self.standbys[&id].commit()?,
+            }
+            bytes -= most;
+        }
+        Ok(())
+    }
+}
+
+fn is_restoring(task: &StreamTask) -> bool {
+    task.state == TaskState::Restoring
 }

@@ -79,7 +79,7 @@ impl World {
             said: Vec::new(),
             events: Vec::new(),
         };
-        let counts = ["in", "ticks", "out", CHANGELOG].map(|topic| (topic.into(), 1));
+        let counts = ["in", "ticks", "out", CHANGELOG].map(|topic| (topic.into(), 2));
         world.tell(RunnerMessage::PartitionCounts(counts.to_vec()));
         world.tell(RunnerMessage::Ready(true));
         world
@@ -110,8 +110,12 @@ impl World {
     }
 
     pub(super) fn started(&mut self, topic: &str, end: Option<i64>) {
+        self.started_at(TopicPartition::new(topic, 0), end);
+    }
+
+    fn started_at(&mut self, partition: TopicPartition, end: Option<i64>) {
         self.tell(RunnerMessage::Started {
-            partition: TopicPartition::new(topic, 0),
+            partition,
             offset: 0,
             end,
             metadata: String::new(),
@@ -119,9 +123,13 @@ impl World {
     }
 
     pub(super) fn records(&mut self, topic: &str, from: i64, keys: &[&str]) {
+        self.records_at(TopicPartition::new(topic, 0), from, keys);
+    }
+
+    fn records_at(&mut self, partition: TopicPartition, from: i64, keys: &[&str]) {
         let next_offset = from + keys.len() as i64;
         self.tell(RunnerMessage::Records {
-            partition: TopicPartition::new(topic, 0),
+            partition,
             batches: batches(from, keys),
             next_offset,
             log_end: next_offset,
@@ -386,4 +394,75 @@ fn a_cache_that_gets_less_memory_evicts_at_once() {
     // As much as there was before.
     world.runner.share_memory(0);
     assert_eq!(world.runner.budget.max_bytes(), 10 * 1024 * 1024);
+}
+
+/// A runner with a persistent store that may have 10 000 bytes in memory; its task runs, and
+/// restoring of another one begins.
+fn restoring_another() -> World {
+    let mut world = World::with(&[
+        ("default.dsl.store", "rocksDB"),
+        ("statestore.uncommitted.max.bytes", "10000"),
+        ("statestore.cache.max.bytes", "0"),
+    ]);
+    let other = TaskAssignment {
+        task: OTHER,
+        partitions: vec![TopicPartition::new("in", 1)],
+    };
+    world.assign(vec![assigned(), other], Vec::new());
+    world.started(CHANGELOG, Some(0));
+    world.started("in", None);
+    world.started_at(TopicPartition::new(CHANGELOG, 1), Some(1_000_000));
+    assert_eq!(world.state(), Some(TaskState::Running));
+    world.wait(300);
+    world.take();
+    world
+}
+
+const OTHER: TaskId = TaskId::new(0, 1);
+
+/// How many bytes of restored rows wait, and the offset that the storage is at.
+fn restored(world: &World) -> (usize, Option<i64>) {
+    let task = &world.runner.tasks[&OTHER];
+    let storage = task.graph().storage().expect("is persistent");
+    (task.uncommitted_bytes(), storage.committed_offset("counts"))
+}
+
+fn keys(numbers: std::ops::Range<i64>) -> Vec<String> {
+    numbers.map(|number| format!("key{number:06}")).collect()
+}
+
+#[test]
+fn restored_rows_go_to_the_storage_when_they_take_as_much_memory_as_they_may() {
+    let mut world = restoring_another();
+    let changelog = TopicPartition::new(CHANGELOG, 1);
+    let mut offsets = std::collections::BTreeSet::new();
+    for from in (0..1000).step_by(10) {
+        let keys = keys(from..from + 10);
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        world.records_at(changelog.clone(), from, &keys);
+        let (bytes, offset) = restored(&world);
+        assert!(bytes < 10_000);
+        offsets.extend(offset);
+    }
+    // A row of a hundred bytes.
+    assert!((8..=12).contains(&offsets.len()), "{offsets:?}");
+}
+
+#[test]
+fn restored_rows_are_no_reason_to_commit() {
+    let mut world = restoring_another();
+    let restored_keys = keys(0..100);
+    let restored_keys: Vec<&str> = restored_keys.iter().map(String::as_str).collect();
+    world.records_at(TopicPartition::new(CHANGELOG, 1), 0, &restored_keys);
+    let (bytes, _) = restored(&world);
+    assert!((8_000..10_000).contains(&bytes), "{bytes}");
+    let processed = keys(0..50);
+    let processed: Vec<&str> = processed.iter().map(String::as_str).collect();
+    world.records("in", 0, &processed);
+    assert!(
+        world.take().commits.is_empty(),
+        "only the clock asks for one"
+    );
+    world.wait(300);
+    assert_eq!(world.take().commits, [50]);
 }
