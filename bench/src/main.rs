@@ -1,5 +1,6 @@
 //! Benchmarks, side by side with Kafka Streams in one run.
 
+mod allocations;
 mod app;
 mod dsl;
 mod failover;
@@ -13,15 +14,9 @@ mod rounds;
 mod store;
 mod word_count;
 
-use std::alloc::System;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-
-/// Counts allocations: costs a few nanoseconds for each, on our side alone.
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 #[derive(Parser)]
 #[command(about = "Benchmarks, side by side with Kafka Streams in one run.")]

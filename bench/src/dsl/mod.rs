@@ -13,9 +13,8 @@ mod topologies;
 
 use std::time::Duration;
 
-use stats_alloc::INSTRUMENTED_SYSTEM;
-
 use self::task::TaskCase;
+use crate::allocations;
 use crate::java_side::JavaSide;
 use crate::rounds::{Case, Plan, print};
 
@@ -125,25 +124,25 @@ fn hops(plan: &Plan, keys: u32, java: &mut Option<JavaSide>) {
     let java = many.1.zip(none.1).map(|(many, none)| per_hop(many, none));
     let against = java.map_or_else(String::new, |java| format!("  Java {java:.1} ns"));
     println!("a hop: {ours:.1} ns{against}");
-    let (many, none) = (allocations("hops-20", keys), allocations("hops-0", keys));
-    println!(
-        "a record: {none:.2} allocations without a hop, {many:.2} with 20 hops: {:.3} a hop",
-        (many - none) / 20.0
-    );
+    let counted = allocations("hops-20", keys).zip(allocations("hops-0", keys));
+    if let Some((many, none)) = counted {
+        println!(
+            "a record: {none:.2} allocations without a hop, {many:.2} with 20 hops: {:.3} a hop",
+            (many - none) / 20.0
+        );
+    }
 }
 
-/// How often a record of this case allocates.
-fn allocations(name: &str, keys: u32) -> f64 {
+/// How often a record of this case allocates, where that is counted.
+fn allocations(name: &str, keys: u32) -> Option<f64> {
     let mut case = TaskCase::new(name, keys);
     let (mut records, mut allocated) = (0, 0);
     for _ in 0..200 {
         case.prepare(500);
-        let before = INSTRUMENTED_SYSTEM.stats();
+        let before = allocations::count()?;
         case.operate(500);
-        let after = INSTRUMENTED_SYSTEM.stats();
         records += 500;
-        allocated += after.allocations + after.reallocations;
-        allocated -= before.allocations + before.reallocations;
+        allocated += allocations::count()? - before;
     }
-    allocated as f64 / f64::from(records)
+    Some(allocated as f64 / f64::from(records))
 }

@@ -19,8 +19,8 @@ use eddyline_core::config::StreamsConfig;
 use eddyline_core::state::StateStore;
 use eddyline_core::state::storage::TaskStorage;
 use eddyline_core::types::{Headers, RecordContext, TaskId};
-use stats_alloc::{INSTRUMENTED_SYSTEM, Stats};
 
+use crate::allocations::live_bytes;
 use crate::java_side::JavaSide;
 use crate::rounds::{Case, Plan, print};
 
@@ -94,12 +94,15 @@ pub(crate) fn run(arguments: &Arguments) {
 fn measure(plan: &Plan, name: &str, keys: u32, java: &mut Option<JavaSide>) {
     let before = live_bytes();
     let mut case = build(name, keys);
-    let bytes = live_bytes().saturating_sub(before);
+    let bytes = before
+        .zip(live_bytes())
+        .map(|(before, now)| now.saturating_sub(before));
     let java_bytes = java.as_mut().and_then(|java| java.open(name, keys));
     // Java's versioned store has its rows outside of the heap.
     let java_bytes = java_bytes.filter(|_| !name.starts_with("versioned"));
     print(&format!("{name} {keys}"), plan.measure(&mut *case, java));
-    if name.starts_with("put/memory/plain") || name.contains("-put/memory/plain") {
+    let is_weighed = name.starts_with("put/memory/plain") || name.contains("-put/memory/plain");
+    if let Some(bytes) = bytes.filter(|_| is_weighed) {
         let per_key = |bytes: usize| bytes as f64 / f64::from(keys);
         let (ours, java) = (per_key(bytes), java_bytes.map(per_key));
         let against = java.map(|java| format!("  Java {java:.1}  ratio {:.2}", ours / java));
@@ -251,16 +254,6 @@ impl Drop for TemporaryDirectory {
         // What is left is the system's to clean.
         let _ = std::fs::remove_dir_all(&self.0);
     }
-}
-
-/// Bytes that are allocated now.
-fn live_bytes() -> usize {
-    let Stats {
-        bytes_allocated,
-        bytes_deallocated,
-        ..
-    } = INSTRUMENTED_SYSTEM.stats();
-    bytes_allocated.saturating_sub(bytes_deallocated)
 }
 
 /// `statestore.cache.max.bytes` of cached cases: nothing is evicted at 100 thousand rows.
