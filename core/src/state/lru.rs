@@ -1,12 +1,13 @@
 //! Rows that make room for others (Java: `MemoryNavigableLRUCache`).
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 use super::StateError;
 use super::byte_store::{ByteBounds, ByteKeyValueStore, ByteRows, Direction, WriteBatch};
 use super::bytes::StoreBytes;
 use super::slab::{Payload, Slab};
-use super::slot_queue::SlotQueue;
+use super::slot_queue::{NO_TURN, SlotQueue, Turns};
 
 /// At most so many rows in memory: a further one pushes out the one that was read or written longest
 /// ago. Ranges do not count as reads.
@@ -20,15 +21,32 @@ pub struct LruMap {
 }
 
 #[derive(Debug)]
-struct Row(Option<StoreBytes>);
+struct Row {
+    /// `None` in a free slot.
+    value: Option<StoreBytes>,
+    turn: Cell<u32>,
+}
 
 impl Payload for Row {
     fn is_hidden(&self) -> bool {
-        self.0.is_none()
+        self.value.is_none()
     }
 
     fn free() -> Self {
-        Self(None)
+        Self {
+            value: None,
+            turn: Cell::new(NO_TURN),
+        }
+    }
+}
+
+impl Turns for Slab<Row> {
+    fn turn(&self, slot: u32) -> u32 {
+        self.slot(slot).payload.turn.get()
+    }
+
+    fn set_turn(&self, slot: u32, turn: u32) {
+        self.slot(slot).payload.turn.set(turn);
     }
 }
 
@@ -44,7 +62,7 @@ impl LruMap {
     }
 
     fn remove(&mut self, slot: u32) {
-        self.recent.remove(slot);
+        self.recent.remove(slot, &self.rows);
         self.rows.remove(slot);
     }
 }
@@ -58,22 +76,25 @@ impl ByteKeyValueStore for LruMap {
         let Some(slot) = self.rows.find(key) else {
             return Ok(None);
         };
-        self.recent.push_back(slot);
-        Ok(self.rows.slot(slot).payload.0.clone())
+        self.recent.push_back(slot, &self.rows);
+        Ok(self.rows.slot(slot).payload.value.clone())
     }
 
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), StateError> {
         if let Some(slot) = self.rows.find(key) {
-            let own = &mut self.rows.slot_mut(slot).0;
+            let own = &mut self.rows.slot_mut(slot).value;
             own.get_or_insert(StoreBytes::EMPTY).assign(value);
-            self.recent.push_back(slot);
+            self.recent.push_back(slot, &self.rows);
             return Ok(());
         }
-        let row = Row(Some(StoreBytes::new(value)));
+        let row = Row {
+            value: Some(StoreBytes::new(value)),
+            ..Row::free()
+        };
         let slot = self.rows.insert(StoreBytes::new(key), row);
-        self.recent.push_back(slot);
+        self.recent.push_back(slot, &self.rows);
         while self.rows.len() > self.max_entries
-            && let Some(eldest) = self.recent.front()
+            && let Some(eldest) = self.recent.front(&self.rows)
         {
             self.evicted.push_back(self.rows.slot(eldest).key.clone());
             self.remove(eldest);
@@ -102,7 +123,7 @@ impl ByteKeyValueStore for LruMap {
         let slots = self.rows.range(bounds, direction);
         Box::new(slots.filter_map(|slot| {
             let slot = self.rows.slot(slot);
-            Some(Ok((slot.key.clone(), slot.payload.0.clone()?)))
+            Some(Ok((slot.key.clone(), slot.payload.value.clone()?)))
         }))
     }
 

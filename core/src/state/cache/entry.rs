@@ -1,8 +1,12 @@
 //! The entries of a cache.
 
+use std::cell::Cell;
+
 use super::super::bytes::StoreBytes;
 use super::super::places::NO_PLACE;
 use super::super::slab::Payload;
+use super::super::slot_queue::{NO_TURN, Turns};
+use super::entries::Entries;
 use crate::types::{Headers, RecordContext};
 
 /// An entry that leaves the dirty state.
@@ -35,8 +39,10 @@ pub(in crate::state) struct Entry {
     /// Where its row probably is, where the keys do not know.
     pub(super) place: u32,
     pub(super) state: State,
-    /// In the list of dirty and queued entries.
-    pub(super) is_linked: bool,
+    /// Its turn among the dirty and queued entries.
+    pub(super) dirty_turn: Cell<u32>,
+    /// Its turn among the recently used entries.
+    pub(in crate::state) recent_turn: Cell<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +61,12 @@ impl Entry {
     #[inline]
     pub(in crate::state) fn is_resident(&self) -> bool {
         self.state == State::Resident
+    }
+
+    /// True for a dirty or queued entry.
+    #[inline]
+    pub(super) fn is_linked(&self) -> bool {
+        self.dirty_turn.get() != NO_TURN
     }
 }
 
@@ -75,7 +87,23 @@ impl Payload for Entry {
             epoch: 0,
             place: NO_PLACE,
             state: State::Free,
-            is_linked: false,
+            dirty_turn: Cell::new(NO_TURN),
+            recent_turn: Cell::new(NO_TURN),
         }
+    }
+}
+
+/// The turns of entries in the list of what is dirty and queued.
+pub(super) struct DirtyTurns<'a, E>(pub(super) &'a E);
+
+impl<E: Entries> Turns for DirtyTurns<'_, E> {
+    #[inline]
+    fn turn(&self, slot: u32) -> u32 {
+        self.0.entry(slot).dirty_turn.get()
+    }
+
+    #[inline]
+    fn set_turn(&self, slot: u32, turn: u32) {
+        self.0.entry(slot).dirty_turn.set(turn);
     }
 }

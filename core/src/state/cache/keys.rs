@@ -3,7 +3,7 @@
 use super::super::byte_store::{ByteBounds, Direction};
 use super::super::bytes::StoreBytes;
 use super::super::slab::{Slab, SlotRange};
-use super::super::slot_queue::SlotQueue;
+use super::super::slot_queue::{SlotQueue, Turns};
 use super::RecordCache;
 use super::entries::Entries;
 use super::entry::Entry;
@@ -91,21 +91,34 @@ impl Entries for KeyEntries {
 
     #[inline]
     fn promote(&self, slot: u32) {
-        self.recent.push_back(slot);
+        self.recent.push_back(slot, &self.entries);
     }
 
     #[inline]
     fn eldest(&mut self) -> Option<u32> {
-        self.recent.front()
+        self.recent.front(&self.entries)
     }
 
     #[inline]
     fn retire(&mut self, slot: u32) {
-        self.recent.remove(slot);
+        self.recent.remove(slot, &self.entries);
     }
 
     fn clear(&mut self) {
         *self = Self::default();
+    }
+}
+
+/// Those of entries by when they were last used.
+impl Turns for Slab<Entry> {
+    #[inline]
+    fn turn(&self, slot: u32) -> u32 {
+        self.slot(slot).payload.recent_turn.get()
+    }
+
+    #[inline]
+    fn set_turn(&self, slot: u32, turn: u32) {
+        self.slot(slot).payload.recent_turn.set(turn);
     }
 }
 

@@ -10,12 +10,12 @@ use std::cell::Cell;
 use super::budget::CacheBudget;
 use super::bytes::StoreBytes;
 use super::slab::Payload;
-use super::slot_queue::SlotQueue;
+use super::slot_queue::{NO_TURN, SlotQueue};
 use crate::types::RecordContext;
 
 pub(super) use self::entries::Entries;
-use self::entry::State;
 pub(super) use self::entry::{CachedEntry, Entry};
+use self::entry::{DirtyTurns, State};
 pub(super) use self::keys::{CacheRange, KeyEntries};
 use self::origin::{SourceRecords, Topics};
 
@@ -167,11 +167,15 @@ impl<E: Entries> RecordCache<E> {
         let size_bytes = self.entry_size(key, Some(value));
         let slot = self.slot_for(key, false, size_bytes);
         let entry = self.entries.entry_mut(slot);
-        assert!(!entry.is_linked, "a clean value must not hide a dirty one");
+        assert!(
+            !entry.is_linked(),
+            "a clean value must not hide a dirty one"
+        );
         *entry = Entry {
             value: Some(value.clone()),
             size_bytes: entry.size_bytes,
             state: State::Resident,
+            recent_turn: entry.recent_turn.clone(),
             ..Entry::free()
         };
         self.entries.set_place(slot, place);
@@ -192,7 +196,8 @@ impl<E: Entries> RecordCache<E> {
         }
         self.warm = self.queued.min(WARM_AT_ONCE);
         self.ahead.clear();
-        self.dirty.first(self.warm, &mut self.ahead);
+        let turns = DirtyTurns(&self.entries);
+        self.dirty.first(self.warm, &turns, &mut self.ahead);
         self.entries.warm(&mut self.ahead);
         Some(&self.ahead)
     }
@@ -213,11 +218,10 @@ impl<E: Entries> RecordCache<E> {
             }
             self.end_flush();
         }
-        let slot = self.dirty.pop_front()?;
+        let slot = self.dirty.pop_front(&DirtyTurns(&self.entries))?;
         self.queued -= 1;
         self.warm = self.warm.saturating_sub(1);
-        let entry = self.entries.entry_mut(slot);
-        entry.is_linked = false;
+        let entry = self.entries.entry(slot);
         let (state, is_tombstone) = (entry.state, entry.value.is_none());
         let place = self.entries.place(slot);
         let key = self.entries.key(slot);
@@ -289,7 +293,7 @@ impl<E: Entries> RecordCache<E> {
         let entry = self.entries.entry_mut(slot);
         let size_bytes = entry.size_bytes as usize;
         self.size_bytes -= size_bytes;
-        if !entry.is_linked {
+        if !entry.is_linked() {
             self.entries.remove(slot);
             self.budget.give_back(size_bytes);
             return false;
@@ -301,7 +305,7 @@ impl<E: Entries> RecordCache<E> {
         }
         self.leaving_bytes += size_bytes;
         if !is_flushing {
-            self.dirty.push_front(slot);
+            self.dirty.push_front(slot, &DirtyTurns(&self.entries));
         }
         self.begin_flush();
         !is_flushing
@@ -314,7 +318,7 @@ impl<E: Entries> RecordCache<E> {
             .give_back(std::mem::take(&mut self.leaving_bytes));
         while let Some(slot) = self.flushed_tombstones.pop() {
             let entry = self.entries.entry(slot);
-            let is_flushed = entry.is_resident() && !entry.is_linked;
+            let is_flushed = entry.is_resident() && !entry.is_linked();
             if is_flushed && entry.value.is_none() {
                 let size_bytes = entry.size_bytes as usize;
                 self.entries.retire(slot);
@@ -368,13 +372,11 @@ impl<E: Entries> RecordCache<E> {
     fn mark_dirty(&mut self, slot: u32) {
         let epoch = self.epoch;
         let entry = self.entries.entry_mut(slot);
-        if entry.is_linked && entry.epoch != epoch {
+        if entry.is_linked() && entry.epoch != epoch {
             self.leave_ghost(slot);
         }
-        self.dirty.push_back(slot);
-        let entry = self.entries.entry_mut(slot);
-        entry.is_linked = true;
-        entry.epoch = epoch;
+        self.dirty.push_back(slot, &DirtyTurns(&self.entries));
+        self.entries.entry_mut(slot).epoch = epoch;
     }
 
     /// Moves a queued value to a slot of its own, in its place in the queue.
@@ -384,10 +386,12 @@ impl<E: Entries> RecordCache<E> {
             value: entry.value.take(),
             headers: std::mem::take(&mut entry.headers),
             state: State::Ghost,
+            dirty_turn: Cell::new(NO_TURN),
+            recent_turn: Cell::new(NO_TURN),
             ..*entry
         };
         let ghost = self.entries.insert_ghost(slot, ghost);
-        self.dirty.replace(slot, ghost);
+        self.dirty.replace(slot, ghost, &DirtyTurns(&self.entries));
         let source_record = self.source_records.take(slot);
         self.source_records.set(ghost, &source_record);
     }

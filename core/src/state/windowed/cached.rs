@@ -1,5 +1,6 @@
 //! What the record cache of a window or session store knows, key by key.
 
+use std::cell::RefCell;
 use std::iter;
 
 use super::super::byte_store::Direction;
@@ -7,7 +8,7 @@ use super::super::bytes::StoreBytes;
 use super::super::cache::{Entries, Entry, RecordCache};
 use super::super::places::NO_PLACE;
 use super::super::slab::{Payload, Slab};
-use super::super::slot_queue::SlotQueue;
+use super::super::slot_queue::{NO_TURN, SlotQueue, Turns};
 use super::super::slots::Slots;
 use super::key_rows::{At, KeyRange, RowsByTime};
 use super::keys::{CACHE_SUFFIX_BYTES, KeySchema, RowKey, WindowQuery};
@@ -27,6 +28,8 @@ pub(in crate::state) struct RowEntries {
     /// [`Row`]s and [`Passes`], the most recently used last.
     recent: SlotQueue,
     passes: Passes,
+    /// The turns of passes by their numbers.
+    pass_turns: RefCell<Vec<u32>>,
 }
 
 #[derive(Debug)]
@@ -144,6 +147,7 @@ impl RowEntries {
             rows: Slots::new(),
             recent: SlotQueue::default(),
             passes: Passes::new(),
+            pass_turns: RefCell::default(),
         }
     }
 
@@ -167,9 +171,9 @@ impl RowEntries {
         let rows = &self.keys.slot(key).payload;
         if rows.both(places, direction).nth(FEW).is_some() {
             let has_none = |from, to| rows.has_none(from, to);
-            let over = |pass| self.recent.remove(pass_turn(pass));
+            let over = |pass| self.recent.remove(pass_turn(pass), self);
             let pass = self.passes.add(&rows.passed, stretch, has_none, over);
-            return self.recent.push_back(pass_turn(pass));
+            return self.recent.push_back(pass_turn(pass), self);
         }
         for (_, slot) in rows.both(places, direction) {
             if self.rows[slot].entry.is_resident() {
@@ -188,14 +192,14 @@ impl RowEntries {
             let found = passed.find(|(_, slot)| {
                 let turn = row_turn(*slot);
                 self.rows[*slot].entry.is_resident()
-                    && self.recent.is_before(turn, pass_turn(number))
+                    && SlotQueue::is_before(turn, pass_turn(number), self)
             });
             if let Some((at, slot)) = found {
                 self.passes.begin_at(&rows.passed, stretch, at);
                 return Some(slot);
             }
             if let Some(pass) = self.passes.forget(&rows.passed, stretch) {
-                self.recent.remove(pass_turn(pass));
+                self.recent.remove(pass_turn(pass), self);
                 return None;
             }
         }
@@ -207,7 +211,7 @@ impl RowEntries {
         let rows = &self.keys.slot(key).payload;
         let has_none = |from, to| rows.has_none(from, to);
         if let Some(pass) = self.passes.leave(&rows.passed, gone, has_none) {
-            self.recent.remove(pass_turn(pass));
+            self.recent.remove(pass_turn(pass), self);
         }
         if rows.is_empty() {
             self.keys.remove(key);
@@ -222,6 +226,32 @@ impl RowEntries {
             entry: Entry::free(),
         };
         self.rows.remove(slot, free)
+    }
+}
+
+/// Of rows and of passes: see [`row_turn`] and [`pass_turn`].
+impl Turns for RowEntries {
+    #[inline]
+    fn turn(&self, number: u32) -> u32 {
+        match number % 2 {
+            0 => self.rows[number / 2].entry.recent_turn.get(),
+            _ => {
+                let turns = self.pass_turns.borrow();
+                turns.get(number as usize / 2).copied().unwrap_or(NO_TURN)
+            }
+        }
+    }
+
+    #[inline]
+    fn set_turn(&self, number: u32, turn: u32) {
+        if number.is_multiple_of(2) {
+            return self.rows[number / 2].entry.recent_turn.set(turn);
+        }
+        let (pass, turns) = (number as usize / 2, &mut *self.pass_turns.borrow_mut());
+        if turns.len() <= pass {
+            turns.resize(pass + 1, NO_TURN);
+        }
+        turns[pass] = turn;
     }
 }
 
@@ -337,12 +367,12 @@ impl Entries for RowEntries {
 
     #[inline]
     fn promote(&self, slot: u32) {
-        self.recent.push_back(row_turn(slot));
+        self.recent.push_back(row_turn(slot), self);
     }
 
     fn eldest(&mut self) -> Option<u32> {
         loop {
-            let turn = self.recent.front()?;
+            let turn = self.recent.front(self)?;
             let number = turn / 2;
             if turn == pass_turn(number) {
                 match self.first_passed(number) {
@@ -355,13 +385,13 @@ impl Entries for RowEntries {
             if !self.passes.hold(passed, row.at) {
                 return Some(number);
             }
-            self.recent.remove(turn);
+            self.recent.remove(turn, self);
         }
     }
 
     #[inline]
     fn retire(&mut self, slot: u32) {
-        self.recent.remove(row_turn(slot));
+        self.recent.remove(row_turn(slot), self);
     }
 
     fn clear(&mut self) {
