@@ -77,10 +77,16 @@ impl CachedKey {
 
     /// True when there is no row from one place to another.
     fn has_none(&self, from: At, to: At) -> bool {
-        let is_behind = |rows: &RowsByTime<u32>| rows.first().is_none_or(|first| to < first);
-        from > to
-            || (is_behind(&self.live) && is_behind(&self.deleted))
-            || self.both((from, to), Direction::Forward).next().is_none()
+        self.ends_outside(from, to) || self.both((from, to), Direction::Forward).next().is_none()
+    }
+
+    /// True when the first and the last row tell that there is none from one place to another.
+    fn ends_outside(&self, from: At, to: At) -> bool {
+        let is_outside = |rows: &RowsByTime<u32>| {
+            rows.first().is_none_or(|first| to < first)
+                || rows.last().is_none_or(|last| last < from)
+        };
+        from > to || (is_outside(&self.live) && is_outside(&self.deleted))
     }
 
     const fn rows_mut(&mut self, is_deleted: bool) -> &mut RowsByTime<u32> {
@@ -169,17 +175,31 @@ impl RowEntries {
             direction,
         } = stretch;
         let rows = &self.keys.slot(key).payload;
-        if rows.both(places, direction).nth(FEW).is_some() {
-            let has_none = |from, to| rows.has_none(from, to);
-            let over = |pass| self.recent.remove(pass_turn(pass), self);
-            let pass = self.passes.add(&rows.passed, stretch, has_none, over);
-            return self.recent.push_back(pass_turn(pass), self);
+        if rows.ends_outside(places.0, places.1) {
+            return;
         }
+        let (mut few, mut count) = ([0; FEW], 0);
         for (_, slot) in rows.both(places, direction) {
-            if self.rows[slot].entry.is_resident() {
-                self.promote(slot);
+            if count == FEW {
+                return self.pass_over(stretch);
+            }
+            few[count] = slot;
+            count += 1;
+        }
+        for slot in &few[..count] {
+            if self.rows[*slot].entry.is_resident() {
+                self.promote(*slot);
             }
         }
+    }
+
+    /// Promotes the rows of a stretch by one turn for all.
+    fn pass_over(&self, stretch: Stretch) {
+        let rows = &self.keys.slot(stretch.key).payload;
+        let has_none = |from, to| rows.has_none(from, to);
+        let over = |pass| self.recent.remove(pass_turn(pass), self);
+        let pass = self.passes.add(&rows.passed, stretch, has_none, over);
+        self.recent.push_back(pass_turn(pass), self);
     }
 
     /// The first of the rows that the pass at the front made the last ones, if there is one that

@@ -231,6 +231,15 @@ impl<V> RowsByTime<V> {
         }
     }
 
+    /// Where the last row stands.
+    pub(super) fn last(&self) -> Option<At> {
+        match &self.0 {
+            Rows::One(row) => Some(row.0),
+            Rows::Few(rows) => rows.last().map(|row| row.0),
+            Rows::Many(rows) => rows.keys().next_back().copied(),
+        }
+    }
+
     /// The rows from one place to another, in order.
     #[inline]
     pub(super) fn range(&self, (from, to): (At, At), direction: Direction) -> KeyRange<'_, V> {
