@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use eddyline_core::config::StreamsConfig;
-use eddyline_core::error::StreamsError;
-use eddyline_core::processor::{OutgoingRecord, ProcessorGraph, PunctuationType, RecordSink};
+use eddyline_core::processor::{ProcessorGraph, PunctuationType, RecordSink};
 use eddyline_core::state::CacheBudget;
 use eddyline_core::task::{RecordCollector, StreamTask, TaskState};
 use eddyline_core::time::Now;
+use eddyline_core::topology::Subtopology;
 use eddyline_core::types::{Headers, TaskId, TopicName, TopicPartition};
 use eddyline_core::wire::{RecordBatch, RecordBatchBuilder, assign_offsets, decode_batches};
 
@@ -18,7 +18,7 @@ use crate::rounds::Case;
 
 pub(super) struct TaskCase {
     task: StreamTask,
-    collector: Rc<RefCell<Collector>>,
+    collector: Rc<RefCell<RecordCollector>>,
     inputs: Vec<Input>,
     /// How many of the inputs are fed from outside.
     fed: usize,
@@ -61,10 +61,16 @@ impl TaskCase {
             .map(|t| TopicPartition::new(t.clone(), 0))
             .collect();
 
-        let collector = Rc::new(RefCell::new(Collector(RecordCollector::new(config))));
+        let mut collector = RecordCollector::new(config);
         let now = Now::default();
-        collector.borrow_mut().0.set_now(now);
-        let sink: Rc<RefCell<dyn RecordSink>> = Rc::<RefCell<Collector>>::clone(&collector);
+        collector.set_now(now);
+        for subtopology in &subtopologies {
+            for topic in outputs(subtopology) {
+                collector.set_partition_count(topic.clone(), 1);
+            }
+        }
+        let collector = Rc::new(RefCell::new(collector));
+        let sink: Rc<RefCell<dyn RecordSink>> = Rc::<RefCell<RecordCollector>>::clone(&collector);
         let budget = CacheBudget::new(config.statestore_cache_max_bytes());
         let id = TaskId::new(0, 0);
         let graph = ProcessorGraph::new(&topology, id, &ids, config, &budget, sink);
@@ -135,7 +141,6 @@ impl TaskCase {
     /// Hands what was sent to topics that this task reads back to it; true when there was any.
     fn deliver(&mut self) -> bool {
         let mut collector = self.collector.borrow_mut();
-        let collector = &mut collector.0;
         if self.fed < self.inputs.len() {
             collector.seal_all();
         }
@@ -154,12 +159,11 @@ impl TaskCase {
 
     fn process(&mut self) {
         loop {
-            while self.task.process(self.now, 1).expect("is processed") > 0 {
-                let stream_time = PunctuationType::StreamTime;
-                self.task
-                    .punctuate(stream_time, self.now)
-                    .expect("is processed");
-            }
+            let processed = self.task.process(self.now, usize::MAX);
+            processed.expect("is processed");
+            let stream_time = PunctuationType::StreamTime;
+            let punctuated = self.task.punctuate(stream_time, self.now);
+            punctuated.expect("is processed");
             if !self.deliver() {
                 return;
             }
@@ -182,7 +186,7 @@ impl Case for TaskCase {
 
     fn commit(&mut self) {
         self.task.prepare_commit(self.now).expect("is flushed");
-        self.collector.borrow_mut().0.seal_all();
+        self.collector.borrow_mut().seal_all();
         if self.deliver() {
             self.process();
         }
@@ -190,6 +194,15 @@ impl Case for TaskCase {
             .post_commit(|_| None)
             .expect("stores are in memory");
     }
+}
+
+/// Every topic that is written to.
+fn outputs(subtopology: &Subtopology) -> impl Iterator<Item = &TopicName> {
+    let changelogs = subtopology.changelog_topics.iter().map(|topic| &topic.name);
+    let sinks = subtopology.sink_topics.iter();
+    sinks
+        .chain(&subtopology.repartition_sink_topics)
+        .chain(changelogs)
 }
 
 fn config() -> StreamsConfig {
@@ -216,20 +229,4 @@ fn push(task: &mut StreamTask, now: Now, input: &mut Input, batch: RecordBatch) 
     let end = input.next_offset;
     task.push(now, &input.partition, vec![batch], end, end)
         .expect("is read");
-}
-
-/// The collector of production; every topic has one partition.
-struct Collector(RecordCollector);
-
-impl RecordSink for Collector {
-    fn send(&mut self, record: OutgoingRecord<'_>) -> Result<(), StreamsError> {
-        if !self.0.knows(record.topic) {
-            self.0.set_partition_count(record.topic.clone(), 1);
-        }
-        self.0.send(record)
-    }
-
-    fn partition_count(&self, _: &TopicName) -> Option<i32> {
-        Some(1)
-    }
 }

@@ -306,14 +306,15 @@ struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
-    #[inline]
+    #[inline(always)]
     fn byte(&mut self) -> Option<u8> {
         let byte = *self.to_end.get(self.at)?;
         self.at += 1;
         Some(byte)
     }
 
-    #[inline]
+    /// Seven of them in a record, most of one byte: what reads one byte is part of its reader.
+    #[inline(always)]
     fn varint(&mut self) -> Result<i64, RecordError> {
         let value = match self.byte() {
             Some(only) if only < 0x80 => Some(u64::from(only)),
@@ -327,7 +328,6 @@ impl Cursor<'_> {
 
     /// `None` where it does not end. (An option of a number comes back in registers, a result with
     /// its reason through memory.)
-    #[inline]
     fn longer_varint(&mut self, first: u8) -> Option<u64> {
         let mut value = u64::from(first & 0x7f);
         let mut shift = 7;

@@ -126,8 +126,8 @@ public final class DslBench implements Rounds.Case {
       task.resumePollingForPartitionsWithAvailableSpace();
       task.updateLags();
       while (task.process(NOW)) {
-        task.maybePunctuateStreamTime();
       }
+      task.maybePunctuateStreamTime();
     } while (deliver());
   }
 
