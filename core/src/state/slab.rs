@@ -135,6 +135,11 @@ impl<T: Payload> Slab<T> {
         SlotRange { range, direction }
     }
 
+    /// True once somebody asked for a range.
+    pub(crate) fn is_ordered(&self) -> bool {
+        self.ordered.get().is_some()
+    }
+
     /// The slots of entries that can be found by key, in no order that means anything.
     pub(crate) fn visible(&self) -> impl Iterator<Item = u32> {
         let slots = self.slots.iter();

@@ -1,5 +1,7 @@
 //! Writes that are not in the storage yet.
 
+use std::ops::Bound;
+
 use super::super::byte_store::{ByteBounds, Direction};
 use super::super::bytes::StoreBytes;
 use super::super::slab::{Payload, Slab};
@@ -100,22 +102,27 @@ impl Overlay {
         })
     }
 
-    /// All keys with what was written for them, in order: the batch of a commit. It needs no index.
+    /// All keys with what was written for them, in order: the batch of a commit. It makes no index,
+    /// and uses one that somebody needed.
     pub(super) fn sorted(&self) -> Vec<(StoreBytes, Option<StoreBytes>)> {
-        let slots = self.writes.visible().map(|slot| self.writes.slot(slot));
-        let mut rows: Vec<_> = slots
-            .map(|slot| (slot.key.clone(), slot.payload.value().cloned()))
-            .collect();
+        let row = |slot| {
+            let slot = self.writes.slot(slot);
+            (slot.key.clone(), slot.payload.value().cloned())
+        };
+        if self.writes.is_ordered() {
+            let everything = (Bound::Unbounded, Bound::Unbounded);
+            let slots = self.writes.range(everything, Direction::Forward);
+            return slots.map(row).collect();
+        }
+        let mut rows: Vec<_> = self.writes.visible().map(row).collect();
         rows.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         rows
     }
 
     /// Forgets what was written for keys below `key`.
     pub(super) fn forget_below(&mut self, key: &[u8]) {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let range = self
-            .writes
-            .range((Unbounded, Excluded(key)), Direction::Forward);
+        let below = (Bound::Unbounded, Bound::Excluded(key));
+        let range = self.writes.range(below, Direction::Forward);
         let slots: Vec<u32> = range.collect();
         for slot in slots {
             self.bytes -= ENTRY_BYTES + self.writes.slot(slot).key.len();
