@@ -135,6 +135,7 @@ fn hops(plan: &Plan, keys: u32, java: &mut Option<JavaSide>) {
 
 /// How often a record of this case allocates, where that is counted.
 fn allocations(name: &str, keys: u32) -> Option<f64> {
+    allocations::count()?;
     let mut case = TaskCase::new(name, keys);
     let (mut records, mut allocated) = (0, 0);
     for _ in 0..200 {

@@ -270,6 +270,9 @@ pub(crate) fn prefix_bounds<'a>(prefix: &'a [u8], end: Option<&'a [u8]>) -> Byte
     )
 }
 
+/// Every key.
+pub(crate) const ALL_KEYS: ByteBounds<'static> = (Bound::Unbounded, Bound::Unbounded);
+
 /// True for ranges that an ordered map would refuse.
 pub(crate) fn is_empty_range(bounds: ByteBounds<'_>) -> bool {
     match bounds {

@@ -7,7 +7,7 @@ use super::StateError;
 use super::byte_store::{ByteBounds, ByteKeyValueStore, ByteRows, Direction, WriteBatch};
 use super::bytes::StoreBytes;
 use super::slab::{Payload, Slab};
-use super::slot_queue::{NO_TURN, SlotQueue, Turns};
+use super::slot_queue::{NO_TURN, Queued, SlotQueue};
 
 /// At most so many rows in memory: a further one pushes out the one that was read or written longest
 /// ago. Ranges do not count as reads.
@@ -40,13 +40,9 @@ impl Payload for Row {
     }
 }
 
-impl Turns for Slab<Row> {
-    fn turn(&self, slot: u32) -> u32 {
-        self.slot(slot).payload.turn.get()
-    }
-
-    fn set_turn(&self, slot: u32, turn: u32) {
-        self.slot(slot).payload.turn.set(turn);
+impl Queued for Row {
+    fn turn(&self) -> &Cell<u32> {
+        &self.turn
     }
 }
 

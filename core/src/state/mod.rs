@@ -60,6 +60,7 @@ pub use self::builder::{
     KeyValueBytesStoreSupplier, KeyValueStoreBuilder, StoreBuilder, Stores,
     TimestampedKeyValueStoreBuilder, TimestampedKeyValueStoreWithHeadersBuilder, TypedStoreBuilder,
 };
+pub(crate) use self::byte_store::ALL_KEYS;
 pub use self::byte_store::{
     ByteBounds, ByteKeyValueStore, ByteRow, ByteRows, Direction, InMemoryKeyValueStore, WriteBatch,
     prefix_end,

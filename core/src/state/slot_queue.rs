@@ -1,7 +1,9 @@
 //! A queue of slot numbers whose members may go to its end again.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+
+use super::slab::{Payload, Slab};
 
 /// Slots in a queue, each once.
 ///
@@ -23,6 +25,24 @@ pub(crate) trait Turns {
 
     /// From now on it is this one.
     fn set_turn(&self, slot: u32, turn: u32);
+}
+
+/// What is in a slot that is queued.
+pub(crate) trait Queued {
+    /// Its turn.
+    fn turn(&self) -> &Cell<u32>;
+}
+
+impl<T: Payload + Queued> Turns for Slab<T> {
+    #[inline]
+    fn turn(&self, slot: u32) -> u32 {
+        self.slot(slot).payload.turn().get()
+    }
+
+    #[inline]
+    fn set_turn(&self, slot: u32, turn: u32) {
+        self.slot(slot).payload.turn().set(turn);
+    }
 }
 
 /// Not queued.
@@ -189,8 +209,6 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
     use proptest::prelude::*;
 
     use super::*;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,7 +10,8 @@ use super::time_tracker::TimeTracker;
 use crate::processor::{ProcessorError, TaskContext};
 use crate::serde::{Serde, SerdeError, SerdeRef};
 use crate::state::{
-    Direction, KeyValueBytesStoreSupplier, KeyValueStore, KeyValueStoreBuilder, StateError, Stores,
+    ALL_KEYS, Direction, KeyValueBytesStoreSupplier, KeyValueStore, KeyValueStoreBuilder,
+    StateError, Stores,
 };
 
 /// The stream that a record is of.
@@ -324,7 +324,7 @@ impl<K: 'static, V1: 'static, V2: 'static> UnmatchedStore<K, V1, V2> {
             time.set_min_time(i64::MAX);
             let (mut seen, mut until) = (0, 0);
             let (mut left_is_open, mut right_is_open) = (false, !has_right_side);
-            for row in store.bytes().range(ALL, Direction::Forward) {
+            for row in store.bytes().range(ALL_KEYS, Direction::Forward) {
                 let (key, values) = row?;
                 let (timestamp, side) = prefix(&key)?;
                 time.set_min_time(timestamp);
@@ -345,7 +345,7 @@ impl<K: 'static, V1: 'static, V2: 'static> UnmatchedStore<K, V1, V2> {
             }
             if !has_right_side
                 && left_is_open
-                && let Some(last) = store.bytes().range(ALL, Direction::Backward).next()
+                && let Some(last) = store.bytes().range(ALL_KEYS, Direction::Backward).next()
             {
                 time.set_min_time(prefix(&last?.0)?.0);
             }
@@ -359,8 +359,6 @@ impl<K: 'static, V1: 'static, V2: 'static> UnmatchedStore<K, V1, V2> {
         Ok(expired)
     }
 }
-
-const ALL: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Unbounded, Bound::Unbounded);
 
 #[cfg(test)]
 mod tests {

@@ -2,11 +2,10 @@
 //! `RocksDBTimeOrderedKeyValueBuffer`).
 
 use std::any::Any;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use super::super::builder::TypedStoreBuilder;
-use super::super::byte_store::Direction;
+use super::super::byte_store::{ALL_KEYS, Direction};
 use super::super::bytes::StoreBytes;
 use super::super::changelog::{ChangelogBuffer, ChangelogEntry};
 use super::super::serdes::StoreSerdes;
@@ -182,8 +181,7 @@ impl<K, V> TimeOrderedKeyValueBuffer<K, V> {
     }
 
     fn scan(&self) -> Result<SpaceRows, StateError> {
-        let all = (Bound::Unbounded, Bound::Unbounded);
-        Ok(self.rows()?.scan(all, Direction::Forward))
+        Ok(self.rows()?.scan(ALL_KEYS, Direction::Forward))
     }
 
     fn first_row(&self) -> Result<Option<(StoreBytes, StoreBytes)>, StateError> {

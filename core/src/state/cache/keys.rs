@@ -1,9 +1,11 @@
 //! The entries of a key-value store.
 
+use std::cell::Cell;
+
 use super::super::byte_store::{ByteBounds, Direction};
 use super::super::bytes::StoreBytes;
 use super::super::slab::{Slab, SlotRange};
-use super::super::slot_queue::{SlotQueue, Turns};
+use super::super::slot_queue::{Queued, SlotQueue};
 use super::RecordCache;
 use super::entries::Entries;
 use super::entry::Entry;
@@ -109,16 +111,11 @@ impl Entries for KeyEntries {
     }
 }
 
-/// Those of entries by when they were last used.
-impl Turns for Slab<Entry> {
+/// By when it was last used.
+impl Queued for Entry {
     #[inline]
-    fn turn(&self, slot: u32) -> u32 {
-        self.slot(slot).payload.recent_turn.get()
-    }
-
-    #[inline]
-    fn set_turn(&self, slot: u32, turn: u32) {
-        self.slot(slot).payload.recent_turn.set(turn);
+    fn turn(&self) -> &Cell<u32> {
+        &self.recent_turn
     }
 }
 

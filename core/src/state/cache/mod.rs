@@ -370,13 +370,12 @@ impl<E: Entries> RecordCache<E> {
     /// Makes `slot` the last of the dirty ones; a value of it that is queued stays queued.
     #[inline]
     fn mark_dirty(&mut self, slot: u32) {
-        let epoch = self.epoch;
-        let entry = self.entries.entry_mut(slot);
-        if entry.is_linked() && entry.epoch != epoch {
+        let entry = self.entries.entry(slot);
+        if entry.is_linked() && entry.epoch != self.epoch {
             self.leave_ghost(slot);
         }
         self.dirty.push_back(slot, &DirtyTurns(&self.entries));
-        self.entries.entry_mut(slot).epoch = epoch;
+        self.entries.entry_mut(slot).epoch = self.epoch;
     }
 
     /// Moves a queued value to a slot of its own, in its place in the queue.

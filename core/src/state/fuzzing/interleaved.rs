@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Action, BUDGETS, Direction, EVERYTHING, KINDS, KeyValueBytesStore, Kind, Op, Row, Rows, build,
+    ALL_KEYS, Action, BUDGETS, Direction, KINDS, KeyValueBytesStore, Kind, Op, Row, Rows, build,
     collect, contains, lend, records, set, stored,
 };
 use crate::state::CacheBudget;
@@ -158,7 +158,7 @@ impl Run {
         let expected = self.view.get(key);
         assert_eq!(found.as_deref(), expected.map(Vec::as_slice));
         if self.kind.is_cached && self.kind.listener.is_some() {
-            let rows = collect(self.store.rows().range(EVERYTHING, Direction::Forward));
+            let rows = collect(self.store.rows().range(ALL_KEYS, Direction::Forward));
             let expected: Vec<Row> = self.downstream.clone().into_iter().collect();
             assert_eq!(rows, expected, "written down before forwarded");
         }
@@ -171,8 +171,8 @@ impl Run {
         self.store.begin_flush();
         assert!(!self.store.has_pending(), "nothing is left dirty");
         self.replay();
-        self.scan(EVERYTHING, Direction::Backward);
-        let rows = collect(self.store.rows().range(EVERYTHING, Direction::Forward));
+        self.scan(ALL_KEYS, Direction::Backward);
+        let rows = collect(self.store.rows().range(ALL_KEYS, Direction::Forward));
         let expected: Vec<Row> = self.view.clone().into_iter().collect();
         assert_eq!(rows, expected);
         assert_eq!(self.replayed, self.view);

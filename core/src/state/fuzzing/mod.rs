@@ -9,7 +9,7 @@ mod model;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use super::byte_store::{ByteBounds, ByteRows, Direction, InMemoryKeyValueStore};
+use super::byte_store::{ALL_KEYS, ByteBounds, ByteRows, Direction, InMemoryKeyValueStore};
 use super::stack::{KeyValueBytesStore, KeyValueStoreOptions};
 use super::value::ValueFormat;
 use super::{CacheBudget, ChangelogRecord};
@@ -212,8 +212,6 @@ fn contains(bounds: ByteBounds<'_>, key: &[u8]) -> bool {
             Bound::Unbounded => true,
         }
 }
-
-const EVERYTHING: ByteBounds<'static> = (Bound::Unbounded, Bound::Unbounded);
 
 type Row = (Vec<u8>, Vec<u8>);
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;

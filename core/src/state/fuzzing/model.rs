@@ -2,7 +2,7 @@
 //! comes out must be equal, in order and in context.
 
 use super::{
-    Action, BUDGETS, Direction, EVERYTHING, KINDS, KeyValueBytesStore, Kind, Op, Row, Rows, build,
+    ALL_KEYS, Action, BUDGETS, Direction, KINDS, KeyValueBytesStore, Kind, Op, Row, Rows, build,
     collect, contains, lend, logged, records, set, stored,
 };
 use crate::state::byte_store::{ByteBounds, prefix_bounds, prefix_end};
@@ -68,7 +68,7 @@ fn settle(store: &mut KeyValueBytesStore, model: &mut Model) {
     }
     assert!(!store.has_pending());
     assert_eq!(flushed, std::mem::take(&mut model.forwarded));
-    let rows = collect(store.rows().range(EVERYTHING, Direction::Forward));
+    let rows = collect(store.rows().range(ALL_KEYS, Direction::Forward));
     let expected: Vec<Row> = model.rows.clone().into_iter().collect();
     assert_eq!(rows, expected);
     let num_entries = store.approximate_num_entries();

@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use super::super::byte_store::{ByteBounds, Direction};
+use super::super::byte_store::{ALL_KEYS, ByteBounds, Direction};
 use super::super::bytes::StoreBytes;
 use super::super::slab::{Payload, Slab};
 
@@ -110,8 +110,7 @@ impl Overlay {
             (slot.key.clone(), slot.payload.value().cloned())
         };
         if self.writes.is_ordered() {
-            let everything = (Bound::Unbounded, Bound::Unbounded);
-            let slots = self.writes.range(everything, Direction::Forward);
+            let slots = self.writes.range(ALL_KEYS, Direction::Forward);
             return slots.map(row).collect();
         }
         let mut rows: Vec<_> = self.writes.visible().map(row).collect();

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::iter::Peekable;
 use std::ops::Bound;
 
-use super::super::byte_store::{ByteBounds, ByteRow, Direction, is_empty_range};
+use super::super::byte_store::{ALL_KEYS, ByteBounds, ByteRow, Direction, is_empty_range};
 use super::super::bytes::StoreBytes;
 use super::overlay::Overlay;
 use super::task::TaskStorage;
@@ -74,13 +74,12 @@ impl SpaceState {
         let mut newer = std::mem::replace(&mut self.open, Writes::new(time));
         if let Some(older) = self.sealed.take() {
             // The commit before was refused: this one takes its writes along.
-            let everything = (Bound::Unbounded, Bound::Unbounded);
             let floor = newer.remove_below.clone();
             let mut merged = older;
             if let Some(floor) = &floor {
                 merged.overlay.forget_below(floor);
             }
-            for (key, value) in newer.overlay.range(everything, Direction::Forward) {
+            for (key, value) in newer.overlay.range(ALL_KEYS, Direction::Forward) {
                 merged.overlay.put(key, value.cloned());
             }
             newer.overlay = merged.overlay;

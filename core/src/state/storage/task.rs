@@ -3,11 +3,10 @@
 use std::cell::{Ref, RefCell, RefMut};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Bound;
 use std::rc::Rc;
 
 use super::super::StateError;
-use super::super::byte_store::Direction;
+use super::super::byte_store::{ALL_KEYS, Direction};
 use super::super::bytes::StoreBytes;
 use super::metadata::{Header, StoreEntry, store_key, store_name};
 use super::space::{Space, SpaceState, Writes};
@@ -87,8 +86,7 @@ impl TaskStorage {
             None => true,
         };
         let mut entries = BTreeMap::new();
-        let everything = (Bound::Unbounded, Bound::Unbounded);
-        let rows = storage.read(METADATA_SPACE, everything, Direction::Forward, usize::MAX)?;
+        let rows = storage.read(METADATA_SPACE, ALL_KEYS, Direction::Forward, usize::MAX)?;
         for (key, value) in rows {
             if *key == *HEADER_KEY {
                 continue;

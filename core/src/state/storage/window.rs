@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::ops::Bound;
 
 use super::super::StateError;
-use super::super::byte_store::Direction;
+use super::super::byte_store::{ALL_KEYS, Direction};
 use super::super::bytes::StoreBytes;
 use super::super::windowed::{
     ByteWindowStore, KeySchema, RowKey, RowOrder, WindowQuery, WindowRow, WindowRows,
@@ -83,8 +83,7 @@ impl PersistentWindowStore {
         if let Some(known) = self.lowest_segment.get() {
             return Ok(known);
         }
-        let all = (Bound::Unbounded, Bound::Unbounded);
-        let first = space.scan(all, Direction::Forward).next().transpose();
+        let first = space.scan(ALL_KEYS, Direction::Forward).next().transpose();
         let first = first.map_err(|error| self.error(&error))?;
         let lowest = match first {
             None => i64::MAX,

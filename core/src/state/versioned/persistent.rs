@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, RangeInclusive};
 
 use super::super::StateError;
-use super::super::byte_store::Direction;
+use super::super::byte_store::{ALL_KEYS, Direction};
 use super::super::bytes::StoreBytes;
 use super::super::storage::{Space, StoreInit, not_open, storage_error};
 use super::rows::{ByteVersionedStore, ByteVersions, VersionedBytes, VisitVersion, owned};
@@ -252,8 +252,7 @@ impl ByteVersionedStore for PersistentVersionedKeyValueStore {
         // Rows of a key lie apart.
         let mut keys: BTreeMap<StoreBytes, (Option<Version<StoreBytes>>, Vec<SegmentRow>)> =
             BTreeMap::new();
-        let all = (Bound::Unbounded, Bound::Unbounded);
-        for row in self.space()?.scan(all, Direction::Forward) {
+        for row in self.space()?.scan(ALL_KEYS, Direction::Forward) {
             let (key, value) = row.map_err(|error| storage_error(&self.name, &error))?;
             if let Some((segment, key)) = split_row_key(&key) {
                 let row = SegmentRow::read(segment, &value).ok_or_else(|| self.corrupt())?;

@@ -1,10 +1,9 @@
 //! The storage boundary of versioned stores.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
 use super::super::StateError;
-use super::super::byte_store::Direction;
+use super::super::byte_store::{ALL_KEYS, Direction};
 use super::super::bytes::StoreBytes;
 use super::super::slab::{Payload, Slab};
 use super::super::storage::StoreInit;
@@ -212,8 +211,7 @@ impl ByteVersionedStore for InMemoryVersionedKeyValueStore {
     }
 
     fn visit(&self, visit: VisitVersion<'_>) -> Result<(), StateError> {
-        let all = (Bound::Unbounded, Bound::Unbounded);
-        for slot in self.keys.range(all, Direction::Forward) {
+        for slot in self.keys.range(ALL_KEYS, Direction::Forward) {
             let slot = self.keys.slot(slot);
             slot.payload.visit(|timestamp, value| {
                 visit(&slot.key, timestamp, value.map(|value| &**value));
