@@ -14,7 +14,7 @@ use eddyline_core::time::WallClock;
 use eddyline_core::types::TaskId;
 use eddyline_core::wire::Uuid;
 
-use super::engine::RedbStorage;
+use super::engine::FileStorage;
 use super::page_cache::PageCache;
 use super::sync::Syncer;
 
@@ -153,15 +153,14 @@ impl StateDirectory {
         open.remove(&task);
     }
 
-    fn open_task(self: &Arc<Self>, task: TaskId) -> Result<RedbStorage, StorageError> {
+    fn open_task(self: &Arc<Self>, task: TaskId) -> Result<FileStorage, StorageError> {
         let path = self.path.join(task.to_string());
         // Gives the task back where anything fails.
         let held = self.hold(task).ok_or_else(|| StorageError::Locked {
             place: path.display().to_string(),
         })?;
         fs::create_dir_all(&path).map_err(|error| failed(&path, &error))?;
-        let file = path.join("state.redb");
-        RedbStorage::open(&file, &self.syncer, self.pages.share(), held)
+        FileStorage::open(&path, &self.syncer, self.pages.share(), held)
     }
 }
 

@@ -1,155 +1,92 @@
-//! The storage of a task in a redb file: a table for each space.
-//!
-//! Batches are applied without waiting for the disk; the [`Syncer`] makes them durable once a second,
-//! on a thread of its own. A crash goes back to the last batch that was made durable, whole: redb
-//! never overwrites a page of a durable state, and verifies checksums of the one it opens.
+//! The storage of a task in a file: a [`Tree`] that a thread of its own makes durable once a second.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::VecDeque;
+use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use eddyline_core::state::storage::{Removal, SpaceWrites, Storage, StorageBatch, StorageError};
+use eddyline_core::state::storage::tree::{Disk, Tree};
+use eddyline_core::state::storage::{Storage, StorageBatch, StorageError};
 use eddyline_core::state::{ByteBounds, ByteRow, Direction, StoreBytes};
-use redb::{
-    Database, Durability, Error, ReadOnlyTable, ReadableDatabase, ReadableTableMetadata,
-    TableDefinition, TableError, WriteTransaction,
-};
 
 use super::directory::{HeldTask, failed};
 use super::page_cache::PageShare;
 use super::sync::Syncer;
 
-type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;
-
 /// The storage of one task.
-pub(super) struct RedbStorage {
-    place: PathBuf,
+pub(super) struct FileStorage {
     file: Arc<TaskFile>,
-    /// Every space as the last batch left it; `None` was not written to yet.
-    rows: RefCell<BTreeMap<u16, Option<Arc<Rows>>>>,
     _pages: PageShare,
     _held: HeldTask,
 }
 
-/// A file with what the [`Syncer`] has to know of it.
+/// The tree of a task, shared with the [`Syncer`].
 pub(super) struct TaskFile {
-    database: Database,
-    is_dirty: AtomicBool,
+    tree: Mutex<Tree>,
+    disk: Arc<FileDisk>,
+    /// Held by whoever writes a checkpoint: there is one at a time.
+    checkpoint: Mutex<()>,
 }
 
 impl TaskFile {
-    /// Makes everything that was written durable.
-    pub(super) fn sync(&self) -> Result<(), Error> {
-        if !self.is_dirty.swap(false, Ordering::AcqRel) {
+    /// Makes everything that was written durable. Whoever processes goes on meanwhile.
+    pub(super) fn sync(&self) -> Result<(), StorageError> {
+        let _one = lock(&self.checkpoint);
+        let Some(checkpoint) = lock(&self.tree).begin_checkpoint()? else {
             return Ok(());
-        }
-        let synced = self.commit_durably();
-        if synced.is_err() {
-            self.is_dirty.store(true, Ordering::Release);
-        }
-        synced
-    }
-
-    fn commit_durably(&self) -> Result<(), Error> {
-        let mut write = self.database.begin_write()?;
-        write.set_durability(Durability::Immediate)?;
-        // Otherwise opening after a crash reads the whole file.
-        write.set_quick_repair(true);
-        Ok(write.commit()?)
+        };
+        let written = checkpoint.write(&*self.disk);
+        lock(&self.tree).end_checkpoint(written)
     }
 }
 
-impl RedbStorage {
-    /// Opens a file, or makes one. It keeps as many bytes of pages in memory as `pages` says; the
-    /// system caches the rest.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl FileStorage {
+    /// Opens the file of a task in `directory`, or makes one. It keeps as many bytes of leaves in
+    /// memory as `pages` says; the system caches the rest.
     pub(super) fn open(
-        path: &Path,
+        directory: &Path,
         syncer: &Syncer,
         pages: PageShare,
         held: HeldTask,
     ) -> Result<Self, StorageError> {
-        let open = || {
-            Ok(Database::builder()
-                .set_cache_size(pages.bytes())
-                .create(path)?)
-        };
-        let database = guarded(path, open)?;
+        let path = directory.join(FILE);
+        if !path.exists() {
+            // What a crash leaves of it is not taken for a file that was damaged.
+            let fresh = directory.join(format!("{FILE}.new"));
+            Tree::create(&FileDisk::open(&fresh)?)?;
+            fs::rename(&fresh, &path).map_err(|error| failed(&path, &error))?;
+        }
+        let disk = Arc::new(FileDisk::open(&path)?);
+        let place = path.display().to_string();
+        let tree = Tree::open(Arc::clone(&disk) as Arc<dyn Disk>, &place, pages.bytes())?;
         let file = Arc::new(TaskFile {
-            database,
-            is_dirty: AtomicBool::new(false),
+            tree: Mutex::new(tree),
+            disk,
+            checkpoint: Mutex::new(()),
         });
         syncer.watch(&file);
         Ok(Self {
-            place: path.to_owned(),
             file,
-            rows: RefCell::new(BTreeMap::new()),
             _pages: pages,
             _held: held,
         })
     }
 
-    fn guarded<T>(&self, act: impl FnOnce() -> Result<T, Error>) -> Result<T, StorageError> {
-        guarded(&self.place, act)
-    }
-
-    /// The rows of `space`, opened once a batch.
-    fn rows(&self, space: u16) -> Result<Option<Arc<Rows>>, StorageError> {
-        if let Some(known) = self.rows.borrow().get(&space) {
-            return Ok(known.clone());
-        }
-        let rows = self.guarded(|| {
-            let read = self.file.database.begin_read()?;
-            match read.open_table(TableDefinition::new(&table_name(space))) {
-                Ok(rows) => Ok(Some(Arc::new(rows))),
-                Err(TableError::TableDoesNotExist(_)) => Ok(None),
-                Err(error) => Err(error.into()),
-            }
-        })?;
-        self.rows.borrow_mut().insert(space, rows.clone());
-        Ok(rows)
-    }
-
-    fn apply(&self, batch: &StorageBatch) -> Result<(), Error> {
-        let mut write = self.file.database.begin_write()?;
-        write.set_durability(Durability::None)?;
-        for writes in &batch.spaces {
-            apply_to_space(&write, writes)?;
-        }
-        Ok(write.commit()?)
+    fn tree(&self) -> MutexGuard<'_, Tree> {
+        lock(&self.file.tree)
     }
 }
 
-fn apply_to_space(write: &WriteTransaction, writes: &SpaceWrites) -> Result<(), Error> {
-    let name = table_name(writes.space);
-    let definition = TableDefinition::<&[u8], &[u8]>::new(&name);
-    if writes.remove == Removal::Everything {
-        write.delete_table(definition)?;
-    }
-    let mut rows = write.open_table(definition)?;
-    if let Removal::Below(key) = &writes.remove {
-        rows.retain_in::<&[u8], _>(..&key[..], |_, _| false)?;
-    }
-    for (key, value) in &writes.rows {
-        match value {
-            Some(value) => drop(rows.insert(&key[..], &value[..])?),
-            None => drop(rows.remove(&key[..])?),
-        }
-    }
-    Ok(())
-}
+/// What the rows of a task are in.
+pub(super) const FILE: &str = "state.rows";
 
-impl Storage for RedbStorage {
+impl Storage for FileStorage {
     fn get(&self, space: u16, key: &[u8]) -> Result<Option<StoreBytes>, StorageError> {
-        let Some(rows) = self.rows(space)? else {
-            return Ok(None);
-        };
-        self.guarded(|| {
-            let found = rows.get(key)?;
-            Ok(found.map(|value| StoreBytes::new(value.value())))
-        })
+        self.tree().get(space, key)
     }
 
     fn read(
@@ -159,76 +96,109 @@ impl Storage for RedbStorage {
         direction: Direction,
         max_rows: usize,
     ) -> Result<VecDeque<ByteRow>, StorageError> {
-        let Some(table) = self.rows(space)? else {
-            return Ok(VecDeque::new());
-        };
-        self.guarded(|| {
-            let mut rows = VecDeque::new();
-            let mut range = table.range::<&[u8]>(bounds)?;
-            for _ in 0..max_rows {
-                let row = match direction {
-                    Direction::Forward => range.next(),
-                    Direction::Backward => range.next_back(),
-                };
-                let Some(row) = row else { break };
-                let (key, value) = row?;
-                rows.push_back((StoreBytes::new(key.value()), StoreBytes::new(value.value())));
-            }
-            Ok(rows)
-        })
+        self.tree().read(space, bounds, direction, max_rows)
     }
 
     fn approximate_len(&self, space: u16) -> Result<u64, StorageError> {
-        match self.rows(space)? {
-            Some(rows) => self.guarded(|| Ok(rows.len()?)),
-            None => Ok(0),
-        }
+        Ok(self.tree().len(space))
     }
 
     fn write(&mut self, batch: &StorageBatch) -> Result<(), StorageError> {
-        // Whoever reads keeps the pages that it reads from being used again.
-        self.rows.borrow_mut().clear();
-        self.guarded(|| self.apply(batch))?;
-        self.file.is_dirty.store(true, Ordering::Release);
-        Ok(())
+        self.tree().write(batch)
     }
 
     fn flush(&mut self) -> Result<(), StorageError> {
-        self.guarded(|| self.file.sync())
+        self.file.sync()
     }
 }
 
-fn table_name(space: u16) -> String {
-    space.to_string()
+/// A file as a [`Disk`].
+struct FileDisk {
+    file: File,
+    path: PathBuf,
 }
 
-/// Whatever redb finds wrong as an error: it is strict with itself where it runs with assertions.
-fn guarded<T>(path: &Path, act: impl FnOnce() -> Result<T, Error>) -> Result<T, StorageError> {
-    match catch_unwind(AssertUnwindSafe(act)) {
-        Ok(result) => result.map_err(|error| storage_error(path, error)),
-        Err(_) => Err(StorageError::Damaged {
-            place: path.display().to_string(),
-            message: "its pages do not go together".to_owned(),
-        }),
+impl FileDisk {
+    fn open(path: &Path) -> Result<Self, StorageError> {
+        let mut options = OpenOptions::new();
+        let opened = options.read(true).write(true).create(true).truncate(false);
+        let file = opened.open(path).map_err(|error| failed(path, &error))?;
+        let path = path.to_owned();
+        Ok(Self { file, path })
     }
 }
 
-fn storage_error(path: &Path, error: Error) -> StorageError {
-    let place = path.display().to_string();
-    match error {
-        Error::DatabaseAlreadyOpen => StorageError::Locked { place },
-        Error::Io(error) => failed(path, &error),
-        Error::UpgradeRequired(version) => StorageError::Damaged {
-            place,
-            message: format!("its file format {version} is too old"),
-        },
-        Error::Corrupted(_) | Error::RepairAborted => StorageError::Damaged {
-            place,
-            message: error.to_string(),
-        },
-        error => StorageError::Io {
-            place,
-            message: error.to_string(),
-        },
+impl Disk for FileDisk {
+    fn len(&self) -> Result<u64, StorageError> {
+        let metadata = self.file.metadata();
+        metadata
+            .map(|metadata| metadata.len())
+            .map_err(|error| failed(&self.path, &error))
+    }
+
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<(), StorageError> {
+        let read = place::read_exact_at(&self.file, bytes, offset);
+        read.map_err(|error| failed(&self.path, &error))
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        let written = place::write_all_at(&self.file, bytes, offset);
+        written.map_err(|error| failed(&self.path, &error))
+    }
+
+    fn sync(&self) -> Result<(), StorageError> {
+        let synced = self.file.sync_data();
+        synced.map_err(|error| failed(&self.path, &error))
+    }
+}
+
+/// Reading and writing at a place, which every system has under a name of its own.
+#[cfg(unix)]
+mod place {
+    use std::fs::File;
+    use std::io;
+    use std::os::unix::fs::FileExt;
+
+    pub(super) fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        file.read_exact_at(bytes, offset)
+    }
+
+    pub(super) fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        file.write_all_at(bytes, offset)
+    }
+}
+
+#[cfg(windows)]
+mod place {
+    use std::fs::File;
+    use std::io;
+    use std::os::windows::fs::FileExt;
+
+    pub(super) fn read_exact_at(
+        file: &File,
+        mut bytes: &mut [u8],
+        mut offset: u64,
+    ) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let read = file.seek_read(bytes, offset)?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            bytes = &mut bytes[read..];
+            offset += read as u64;
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_all_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let written = file.seek_write(bytes, offset)?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            bytes = &bytes[written..];
+            offset += written as u64;
+        }
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Persistent stores on disk: `<state.dir>/<application.id>/<task>/state.redb`.
+//! Persistent stores on disk: `<state.dir>/<application.id>/<task>/state.rows`.
 
 mod directory;
 mod engine;

@@ -141,8 +141,8 @@ fn a_crash_leaves_whole_batches() {
         let other = TaskId::new(9, i32::from(number));
         let copy = dir.0.join("app").join(other.to_string());
         fs::create_dir(&copy).expect("a directory");
-        let file = dir.0.join("app").join(TASK.to_string()).join("state.redb");
-        fs::copy(file, copy.join("state.redb")).expect("is copied");
+        let file = dir.0.join("app").join(TASK.to_string()).join("state.rows");
+        fs::copy(file, copy.join("state.rows")).expect("is copied");
         let crashed = storages.open(other).expect("is opened after a crash");
         let values: Vec<String> = rows(crashed.as_ref(), 7)
             .into_iter()
@@ -229,7 +229,7 @@ fn the_state_of_tasks_that_are_elsewhere_is_removed_once_it_is_old() {
     let held = storages.open(stays).expect("is opened");
     let app = dir.0.join("app");
     fs::create_dir(app.join("0_1x")).expect("a directory of somebody");
-    let modified = fs::metadata(app.join("0_0/state.redb")).and_then(|data| data.modified());
+    let modified = fs::metadata(app.join("0_0/state.rows")).and_then(|data| data.modified());
     let modified = modified.expect("is there").duration_since(UNIX_EPOCH);
     let modified_ms = modified.expect("after 1970").as_millis() as i64;
     let clean = |before_ms| storages.clean_removed_tasks(WallClock(before_ms));
@@ -258,7 +258,7 @@ fn a_damaged_file_is_an_error_that_says_so() {
         .expect("is written");
     storage.flush().expect("is synced");
     drop(storage);
-    let path = dir.0.join("app").join(TASK.to_string()).join("state.redb");
+    let path = dir.0.join("app").join(TASK.to_string()).join("state.rows");
     let good = fs::read(&path).expect("is read");
     let check = |bytes: &[u8]| {
         fs::write(&path, bytes).expect("is written");

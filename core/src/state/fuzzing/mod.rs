@@ -19,6 +19,7 @@ pub(crate) use self::disk::Disk;
 pub use self::interleaved::check_interleaved;
 pub use self::model::check_exact;
 pub use super::buffer::fuzzing::{buffer_changelogs, change_buffer, join_buffer};
+pub use super::storage::tree::fuzzing::tree;
 pub use super::versioned::fuzzing::{version_rows, versions};
 pub use super::windowed::fuzzing::windows;
 

@@ -23,6 +23,7 @@ mod space;
 mod task;
 #[cfg(test)]
 mod tests;
+pub mod tree;
 mod window;
 mod window_rows;
 
