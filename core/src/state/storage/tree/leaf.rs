@@ -167,6 +167,8 @@ pub(super) fn build(pieces: &[Piece<'_>], max_bytes: usize) -> Vec<Leaf> {
         total.div_ceil(filled)
     };
     let mut builder = Builder {
+        left: total,
+        leaves_left: leaves,
         target: total.div_ceil(leaves),
         rows: Vec::with_capacity(total.div_ceil(leaves) + max_bytes / 4),
         offsets: Vec::new(),
@@ -183,6 +185,9 @@ pub(super) fn build(pieces: &[Piece<'_>], max_bytes: usize) -> Vec<Leaf> {
 }
 
 struct Builder {
+    /// What is not in a leaf that is done, and for how many leaves it is.
+    left: usize,
+    leaves_left: usize,
     /// A leaf that takes as much is done.
     target: usize,
     rows: Vec<u8>,
@@ -234,6 +239,9 @@ impl Builder {
         if len == 0 {
             return;
         }
+        self.left = self.left.saturating_sub(self.size());
+        self.leaves_left = self.leaves_left.saturating_sub(1).max(1);
+        self.target = self.left.div_ceil(self.leaves_left);
         self.offsets.push(self.rows.len() as u32);
         for offset in self.offsets.drain(..) {
             self.rows.extend(offset.to_le_bytes());
@@ -337,7 +345,7 @@ mod tests {
         let largest = cut.iter().map(|leaf| leaf.bytes.len()).max();
         let smallest = cut.iter().map(|leaf| leaf.bytes.len()).min();
         assert!(
-            largest <= Some(1000) && smallest >= Some(600),
+            largest <= Some(1000) && smallest >= Some(700),
             "{largest:?} {smallest:?}"
         );
         // And so they are where they are made of one that was.
