@@ -55,6 +55,11 @@ fn windows() {
 }
 
 #[test]
+fn tree() {
+    replay("tree", state::fuzzing::tree);
+}
+
+#[test]
 fn versions() {
     replay("versions", |data| {
         state::fuzzing::version_rows(data);

@@ -29,7 +29,7 @@ const PROCESS: &str = "kafka-streams-process-metadata";
 
 /// The first line of the marker.
 const FORMAT: &str = "eddyline state directory, format ";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The directory of one application, which this process has for itself while it is held:
 /// [`KafkaStreams`](crate::KafkaStreams) does so by itself, and an event loop of one's own gives
@@ -267,7 +267,11 @@ fn check_marker(path: &Path, application_id: &str) -> Result<(), StorageError> {
             place,
             message: format!("format {version}; this version knows {VERSION}"),
         }),
-        Some(Ok(VERSION)) => {
+        Some(Ok(version)) if version < VERSION => Err(StorageError::Foreign {
+            place,
+            message: format!("format {version} is of an earlier one; this version knows {VERSION}"),
+        }),
+        Some(Ok(_)) => {
             let owner = lines.next().unwrap_or("nobody");
             let message = format!("it is of {owner}");
             Err(StorageError::Foreign { place, message })

@@ -201,9 +201,11 @@ fn a_directory_that_is_not_ours_is_left_alone() {
         StorageError::Foreign { .. }
     ));
     let header = "eddyline state directory, format";
-    let error = foreign("eddyline", &format!("{header} 1\napplication.id=other\n"));
+    let error = foreign("eddyline", &format!("{header} 2\napplication.id=other\n"));
     assert!(matches!(&error, StorageError::Foreign { message, .. } if message.contains("other")));
-    let error = foreign("eddyline", &format!("{header} 2\napplication.id=app\n"));
+    let error = foreign("eddyline", &format!("{header} 1\napplication.id=app\n"));
+    assert!(matches!(&error, StorageError::Foreign { message, .. } if message.contains("earlier")));
+    let error = foreign("eddyline", &format!("{header} 3\napplication.id=app\n"));
     assert!(matches!(error, StorageError::Newer { .. }), "{error}");
 }
 

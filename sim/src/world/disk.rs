@@ -1,18 +1,19 @@
 //! The disk of an instance: what it keeps when everything in memory is lost.
 
 use std::cell::RefCell;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use eddyline_core::rng::Rng;
-use eddyline_core::state::storage::{
-    InMemoryStorage, Storage, StorageBatch, StorageError, StorageFactory,
-};
+use eddyline_core::state::storage::tree::{MemoryDisk, Tree, TreeStorage};
+use eddyline_core::state::storage::{Storage, StorageBatch, StorageError, StorageFactory};
 use eddyline_core::state::{ByteBounds, ByteRow, Direction, StoreBytes};
 use eddyline_core::types::TaskId;
 
-/// A disk that is written without waiting for it: a crash leaves what was synced and any number of
-/// the batches behind it. A batch that is torn is one that is not there.
+/// The files of the tasks of an instance, as production has them, but for the checkpoints: there is
+/// one a batch. A crash happens before any of those that nobody waited for, or in the middle of one.
 #[derive(Clone, Default)]
 pub(super) struct Disk(Rc<RefCell<State>>);
 
@@ -25,21 +26,32 @@ struct State {
 }
 
 /// What is there of one task.
-#[derive(Default)]
 struct TaskFile {
-    batches: Vec<StorageBatch>,
-    /// How many of them no crash takes away.
-    synced: usize,
+    disk: Arc<MemoryDisk>,
     is_open: bool,
 }
 
+/// Little enough that leaves come and go.
+const CACHE_BYTES: usize = 16 << 10;
+
+/// A disk becomes full in the middle of a checkpoint.
+const LAST_WRITES: u64 = 1;
+
 impl TaskFile {
-    fn rows(&self) -> Result<InMemoryStorage, StorageError> {
-        let mut rows = InMemoryStorage::new();
-        for batch in &self.batches {
-            rows.write(batch)?;
-        }
-        Ok(rows)
+    fn create(task: TaskId) -> Result<Self, StorageError> {
+        let disk = Arc::new(MemoryDisk::new());
+        Tree::create(&*disk).map_err(|error| named(error, task))?;
+        disk.settle();
+        let is_open = false;
+        Ok(Self { disk, is_open })
+    }
+
+    fn rows(disk: Arc<MemoryDisk>, task: TaskId) -> Result<TreeStorage, StorageError> {
+        Ok(TreeStorage::new(Tree::open(
+            disk,
+            &format!("the state of task {task}"),
+            CACHE_BYTES,
+        )?))
     }
 }
 
@@ -47,16 +59,18 @@ impl Disk {
     /// The instance stopped where it was.
     pub(super) fn crash(&self, rng: &mut Rng) {
         for file in self.0.borrow_mut().tasks.values_mut() {
-            let unsynced = (file.batches.len() - file.synced) as u64;
-            let kept = file.synced + rng.below(unsynced + 1) as usize;
-            file.batches.truncate(kept);
-            file.synced = kept;
+            file.disk.crash_earlier(rng);
         }
     }
 
     /// From now on there is no room, or there is again.
     pub(super) fn fill(&self, is_full: bool) {
-        self.0.borrow_mut().is_full = is_full;
+        let mut state = self.0.borrow_mut();
+        state.is_full = is_full;
+        let writes = is_full.then_some(LAST_WRITES);
+        for file in state.tasks.values() {
+            file.disk.limit_writes(writes);
+        }
     }
 
     /// Every task that has a file.
@@ -70,39 +84,69 @@ impl Disk {
     }
 
     /// What is in the file of a task.
-    pub(super) fn rows(&self, task: TaskId) -> Result<InMemoryStorage, StorageError> {
+    pub(super) fn rows(&self, task: TaskId) -> Result<Box<dyn Storage>, StorageError> {
         let state = self.0.borrow();
-        state
-            .tasks
-            .get(&task)
-            .map_or_else(|| Ok(InMemoryStorage::new()), TaskFile::rows)
+        let file = match state.tasks.get(&task) {
+            Some(file) => Arc::new(MemoryDisk::clone(&file.disk)),
+            None => TaskFile::create(task)?.disk,
+        };
+        Ok(Box::new(TaskFile::rows(file, task)?))
     }
 
-    /// Loses the first row of the last batch, to see that somebody notices.
+    /// Loses the first row of the first store, to see that somebody notices.
     #[cfg(test)]
     pub(super) fn tear(&self) {
-        for file in self.0.borrow_mut().tasks.values_mut() {
-            if let Some(writes) = file.batches.last_mut().and_then(|b| b.spaces.first_mut())
-                && !writes.rows.is_empty()
-            {
-                writes.rows.remove(0);
-            }
+        use eddyline_core::state::storage::{Removal, SpaceWrites};
+        use std::ops::Bound;
+
+        for (task, file) in &self.0.borrow().tasks {
+            let mut rows = TaskFile::rows(Arc::clone(&file.disk), *task).expect("is whole");
+            let all = (Bound::Unbounded, Bound::Unbounded);
+            let first = rows.read(1, all, Direction::Forward, 1).expect("is whole");
+            let first = first.into_iter().map(|(key, _)| (key, None)).collect();
+            let writes = SpaceWrites {
+                space: 1,
+                remove: Removal::Nothing,
+                rows: first,
+            };
+            let spaces = vec![writes];
+            rows.write(&StorageBatch { spaces }).expect("has room");
+            rows.flush().expect("has room");
         }
+    }
+}
+
+/// An error of a disk in memory, as that of a file.
+fn named(error: StorageError, task: TaskId) -> StorageError {
+    let place = format!("the state of task {task}");
+    match error {
+        StorageError::Full { .. } => StorageError::Full { place },
+        error => error,
     }
 }
 
 impl StorageFactory for Disk {
     fn open(&self, task: TaskId) -> Result<Box<dyn Storage>, StorageError> {
         let mut state = self.0.borrow_mut();
-        let file = state.tasks.entry(task).or_default();
-        if std::mem::replace(&mut file.is_open, true) {
+        let is_full = state.is_full;
+        let file = match state.tasks.entry(task) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => {
+                let file = free.insert(TaskFile::create(task)?);
+                file.disk.limit_writes(is_full.then_some(LAST_WRITES));
+                file
+            }
+        };
+        if file.is_open {
             let place = format!("the state of task {task}");
             return Err(StorageError::Locked { place });
         }
+        let rows = TaskFile::rows(Arc::clone(&file.disk), task)?;
+        file.is_open = true;
         Ok(Box::new(OpenFile {
             disk: self.clone(),
             task,
-            rows: file.rows()?,
+            rows,
         }))
     }
 }
@@ -111,7 +155,7 @@ impl StorageFactory for Disk {
 struct OpenFile {
     disk: Disk,
     task: TaskId,
-    rows: InMemoryStorage,
+    rows: TreeStorage,
 }
 
 impl Storage for OpenFile {
@@ -134,20 +178,15 @@ impl Storage for OpenFile {
     }
 
     fn write(&mut self, batch: &StorageBatch) -> Result<(), StorageError> {
-        let mut state = self.disk.0.borrow_mut();
-        if state.is_full {
-            let place = format!("the state of task {}", self.task);
-            return Err(StorageError::Full { place });
-        }
-        state.written.insert(self.task);
-        let file = state.tasks.entry(self.task).or_default();
-        file.batches.push(batch.clone());
-        self.rows.write(batch)
+        self.disk.0.borrow_mut().written.insert(self.task);
+        let written = self.rows.write(batch).and_then(|()| self.rows.flush());
+        written.map_err(|error| named(error, self.task))
     }
 
     fn flush(&mut self) -> Result<(), StorageError> {
-        if let Some(file) = self.disk.0.borrow_mut().tasks.get_mut(&self.task) {
-            file.synced = file.batches.len();
+        self.rows.flush().map_err(|error| named(error, self.task))?;
+        if let Some(file) = self.disk.0.borrow().tasks.get(&self.task) {
+            file.disk.settle();
         }
         Ok(())
     }

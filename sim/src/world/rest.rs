@@ -19,11 +19,12 @@ use super::instance::StreamThread;
 use crate::broker::{GroupState, PartitionLog};
 
 /// A disk with one file, to be looked at.
-struct OneFile(RefCell<Option<InMemoryStorage>>);
+struct OneFile(RefCell<Option<Box<dyn Storage>>>);
 
 impl StorageFactory for OneFile {
     fn open(&self, _task: TaskId) -> Result<Box<dyn Storage>, StorageError> {
-        Ok(Box::new(self.0.take().unwrap_or_default()))
+        let rows = self.0.take();
+        Ok(rows.unwrap_or_else(|| Box::<InMemoryStorage>::default()))
     }
 }
 

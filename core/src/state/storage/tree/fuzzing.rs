@@ -3,18 +3,23 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::super::super::byte_store::{ALL_KEYS, ByteBounds, Direction};
 use super::super::super::bytes::StoreBytes;
 use super::super::{Removal, SpaceWrites, StorageBatch, StorageError};
-use super::file::DATA_START;
+use super::extents::Extent;
+use super::file::{DATA_START, read_root, root_to_bytes};
+use super::leaf::Leaf;
+use super::memory_disk::MemoryDisk;
+use super::page::Page;
 use super::pool::{Disk, Shape};
 use super::{Checkpoint, Tree};
 use crate::rng::{Rng, SeedTree};
 
-/// Any bytes are a history.
+/// Any bytes are a history, and pieces of a file.
 pub fn tree(data: &[u8]) {
+    check_pieces(data);
     let (head, ops) = data.split_at(data.len().min(2));
     let byte = |at: usize| usize::from(head.get(at).copied().unwrap_or(0));
     let shape = Shape {
@@ -36,7 +41,7 @@ type Spaces = BTreeMap<u16, Rows>;
 struct History {
     shape: Shape,
     cache_max_bytes: usize,
-    disk: Arc<CrashingDisk>,
+    disk: Arc<MemoryDisk>,
     tree: Tree,
     rng: Rng,
     /// What the tree should have.
@@ -49,7 +54,7 @@ struct History {
 
 impl History {
     fn new(shape: Shape, cache_max_bytes: usize) -> Self {
-        let disk = Arc::new(CrashingDisk::default());
+        let disk = Arc::new(MemoryDisk::default());
         Tree::create(&*disk).expect("has room");
         let tree = Tree::open_shaped(disk.clone(), "disk", cache_max_bytes, shape);
         Self {
@@ -78,8 +83,7 @@ impl History {
             11 => self.begin(),
             12 | 13 => self.finish(None),
             14 => {
-                let (from, to) = (self.disk.written(), u64::from(a % 16));
-                self.finish(Some(from + to));
+                self.finish(Some(u64::from(a % 16)));
                 self.reopen(b.is_multiple_of(2));
             }
             _ if a.is_multiple_of(4) => self.reopen(true),
@@ -184,9 +188,9 @@ impl History {
         let Some((checkpoint, rows)) = self.begun.take() else {
             return;
         };
-        self.disk.fail_after(writes);
+        self.disk.limit_writes(writes);
         let written = checkpoint.write(&*self.disk);
-        self.disk.fail_after(None);
+        self.disk.limit_writes(None);
         match self.tree.end_checkpoint(written) {
             Ok(()) => self.durable = vec![rows],
             Err(error) => {
@@ -220,8 +224,14 @@ impl History {
     /// A byte of the file changes: it is noticed, or was of no use.
     fn check_damaged(&mut self, a: u8, b: u8, c: u8) {
         self.finish(None);
-        let damaged = Arc::new(self.disk.copy());
-        let at = damaged.flip(u64::from_be_bytes([0, 0, 0, 0, 0, a, b, c]), 1 + c % 255);
+        let damaged = Arc::new(MemoryDisk::clone(&self.disk));
+        let len = damaged.len().expect("is read");
+        let at = u64::from_be_bytes([0, 0, 0, 0, 0, a, b, c]) % len;
+        let mut byte = [0];
+        damaged.read_at(at, &mut byte).expect("is there");
+        damaged
+            .write_at(at, &[byte[0] ^ (1 + c % 255)])
+            .expect("has room");
         let opened = Tree::open_shaped(damaged, "disk", self.cache_max_bytes, self.shape);
         let found = opened.and_then(|mut tree| rows(&mut tree));
         match found {
@@ -229,6 +239,25 @@ impl History {
             Ok(found) => assert!(at < DATA_START || self.durable.contains(&found)),
             Err(error) => assert!(matches!(error, StorageError::Damaged { .. }), "{error}"),
         }
+    }
+}
+
+/// Bytes that nobody wrote are refused, or read without a panic.
+fn check_pieces(data: &[u8]) {
+    if let Some(leaf) = Leaf::read(data.to_vec(), 0) {
+        for at in 0..leaf.len() {
+            let (key, value) = leaf.row(at);
+            assert!(key.len() + value.len() < data.len());
+            assert!(leaf.search(key, 0..leaf.len()).0 < leaf.len());
+        }
+    }
+    let (offset, bytes, crc) = (0, data.len() as u32, 0);
+    let extent = Extent { offset, bytes, crc };
+    if let Some(page) = Page::read(data, extent) {
+        assert_eq!(page.to_bytes(), data);
+    }
+    if let Some(spaces) = read_root(data) {
+        assert_eq!(root_to_bytes(&spaces), data);
     }
 }
 
@@ -259,105 +288,6 @@ fn rows(tree: &mut Tree) -> Result<Spaces, StorageError> {
         }
     }
     Ok(spaces)
-}
-
-/// A disk that loses in a crash what was not synced, sector by sector.
-#[derive(Default)]
-struct CrashingDisk(Mutex<Bytes>);
-
-#[derive(Clone, Default)]
-struct Bytes {
-    synced: Vec<u8>,
-    now: Vec<u8>,
-    writes: Vec<(usize, Vec<u8>)>,
-    written: u64,
-    fail_at: Option<u64>,
-}
-
-const SECTOR: usize = 512;
-
-impl CrashingDisk {
-    fn bytes(&self) -> std::sync::MutexGuard<'_, Bytes> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn written(&self) -> u64 {
-        self.bytes().written
-    }
-
-    fn fail_after(&self, writes: Option<u64>) {
-        self.bytes().fail_at = writes;
-    }
-
-    fn copy(&self) -> Self {
-        Self(Mutex::new(self.bytes().clone()))
-    }
-
-    fn flip(&self, at: u64, bits: u8) -> u64 {
-        let mut bytes = self.bytes();
-        let at = at as usize % bytes.now.len();
-        bytes.now[at] ^= bits;
-        at as u64
-    }
-
-    fn crash(&self, rng: &mut Rng) {
-        let mut bytes = self.bytes();
-        let mut kept = std::mem::take(&mut bytes.synced);
-        for (offset, written) in std::mem::take(&mut bytes.writes) {
-            for (at, sector) in written.chunks(SECTOR).enumerate() {
-                let start = offset + at * SECTOR;
-                if rng.below(2) == 0 {
-                    put(&mut kept, start, sector);
-                }
-            }
-        }
-        bytes.now.clone_from(&kept);
-        bytes.synced = kept;
-    }
-}
-
-fn put(bytes: &mut Vec<u8>, offset: usize, written: &[u8]) {
-    let end = offset + written.len();
-    bytes.resize(bytes.len().max(end), 0);
-    bytes[offset..end].copy_from_slice(written);
-}
-
-impl Disk for CrashingDisk {
-    fn len(&self) -> Result<u64, StorageError> {
-        Ok(self.bytes().now.len() as u64)
-    }
-
-    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<(), StorageError> {
-        let disk = self.bytes();
-        let start = offset as usize;
-        let read = disk.now.get(start..start + bytes.len());
-        let read = read.ok_or_else(|| StorageError::Damaged {
-            place: "disk".to_owned(),
-            message: "it ends before".to_owned(),
-        })?;
-        bytes.copy_from_slice(read);
-        Ok(())
-    }
-
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
-        let mut disk = self.bytes();
-        disk.written += 1;
-        if disk.fail_at.is_some_and(|at| disk.written > at) {
-            let place = "disk".to_owned();
-            return Err(StorageError::Full { place });
-        }
-        put(&mut disk.now, offset as usize, bytes);
-        disk.writes.push((offset as usize, bytes.to_vec()));
-        Ok(())
-    }
-
-    fn sync(&self) -> Result<(), StorageError> {
-        let mut disk = self.bytes();
-        disk.writes.clear();
-        let now = disk.now.clone();
-        disk.synced = now;
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -18,9 +18,11 @@ mod extents;
 mod file;
 pub(in crate::state) mod fuzzing;
 mod leaf;
+mod memory_disk;
 mod page;
 mod pool;
 mod space;
+mod storage;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -31,9 +33,11 @@ use super::{Removal, SpaceWrites, StorageBatch, StorageError};
 
 pub use self::checkpoint::Checkpoint;
 use self::extents::Extent;
+pub use self::memory_disk::MemoryDisk;
 pub use self::pool::Disk;
 use self::pool::Pool;
 use self::space::Space;
+pub use self::storage::TreeStorage;
 
 /// Rows in numbered spaces in a file, for a [`Storage`](super::Storage) that is on disk.
 ///
