@@ -29,6 +29,25 @@ pub(super) struct TaskFile {
 }
 
 impl TaskFile {
+    /// The file in `directory`, which is made where there is none.
+    fn open(directory: &Path, cache_max_bytes: usize) -> Result<Self, StorageError> {
+        let path = directory.join(FILE);
+        if !path.exists() {
+            // What a crash leaves of it is not taken for a file that was damaged.
+            let fresh = directory.join(format!("{FILE}.new"));
+            Tree::create(&FileDisk::open(&fresh)?)?;
+            fs::rename(&fresh, &path).map_err(|error| failed(&path, &error))?;
+        }
+        let disk = Arc::new(FileDisk::open(&path)?);
+        let place = path.display().to_string();
+        let tree = Tree::open(Arc::clone(&disk) as Arc<dyn Disk>, &place, cache_max_bytes)?;
+        Ok(Self {
+            tree: Mutex::new(tree),
+            disk,
+            checkpoint: Mutex::new(()),
+        })
+    }
+
     /// Makes everything that was written durable. Whoever processes goes on meanwhile.
     pub(super) fn sync(&self) -> Result<(), StorageError> {
         let _one = lock(&self.checkpoint);
@@ -53,21 +72,7 @@ impl FileStorage {
         pages: PageShare,
         held: HeldTask,
     ) -> Result<Self, StorageError> {
-        let path = directory.join(FILE);
-        if !path.exists() {
-            // What a crash leaves of it is not taken for a file that was damaged.
-            let fresh = directory.join(format!("{FILE}.new"));
-            Tree::create(&FileDisk::open(&fresh)?)?;
-            fs::rename(&fresh, &path).map_err(|error| failed(&path, &error))?;
-        }
-        let disk = Arc::new(FileDisk::open(&path)?);
-        let place = path.display().to_string();
-        let tree = Tree::open(Arc::clone(&disk) as Arc<dyn Disk>, &place, pages.bytes())?;
-        let file = Arc::new(TaskFile {
-            tree: Mutex::new(tree),
-            disk,
-            checkpoint: Mutex::new(()),
-        });
+        let file = Arc::new(TaskFile::open(directory, pages.bytes())?);
         syncer.watch(&file);
         Ok(Self {
             file,
@@ -82,7 +87,7 @@ impl FileStorage {
 }
 
 /// What the rows of a task are in.
-pub(super) const FILE: &str = "state.rows";
+const FILE: &str = "state.rows";
 
 impl Storage for FileStorage {
     fn get(&self, space: u16, key: &[u8]) -> Result<Option<StoreBytes>, StorageError> {
@@ -146,6 +151,11 @@ impl Disk for FileDisk {
         written.map_err(|error| failed(&self.path, &error))
     }
 
+    fn truncate(&self, len: u64) -> Result<(), StorageError> {
+        let cut = self.file.set_len(len);
+        cut.map_err(|error| failed(&self.path, &error))
+    }
+
     fn sync(&self) -> Result<(), StorageError> {
         let synced = self.file.sync_data();
         synced.map_err(|error| failed(&self.path, &error))
@@ -200,5 +210,79 @@ mod place {
             offset += written as u64;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::ops::Bound;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use eddyline_core::state::storage::{Removal, SpaceWrites};
+
+    use super::*;
+
+    fn rows(file: &TaskFile) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let all = (Bound::Unbounded, Bound::Unbounded);
+        let rows = lock(&file.tree).read(1, all, Direction::Forward, usize::MAX);
+        let rows = rows.expect("is read").into_iter();
+        rows.map(|(key, value)| (key.to_vec(), value.to_vec()))
+            .collect()
+    }
+
+    /// Leaves are read, written to, spilled and written out at once.
+    #[test]
+    fn what_is_written_during_checkpoints_is_there() {
+        let name = format!("eddyline-engine-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        fs::create_dir_all(&directory).expect("a directory");
+        let file = TaskFile::open(&directory, 64 << 10).expect("is opened");
+        let mut model = BTreeMap::new();
+        let is_done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_done.load(Ordering::Relaxed) {
+                    file.sync().expect("is written");
+                }
+            });
+            let mut number = 1_u32;
+            for batch in 0..300_u32 {
+                let mut writes = BTreeMap::new();
+                for _ in 0..200 {
+                    number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    let key = (number >> 16) % 20_000;
+                    let value = (number % 7 != 0).then(|| vec![batch as u8; 30]);
+                    writes.insert(key.to_be_bytes().to_vec(), value);
+                }
+                for (key, value) in &writes {
+                    match value {
+                        Some(value) => model.insert(key.clone(), value.clone()),
+                        None => model.remove(key),
+                    };
+                }
+                let stored = |bytes: &Vec<u8>| StoreBytes::new(bytes);
+                let rows = writes
+                    .iter()
+                    .map(|(key, value)| (stored(key), value.as_ref().map(stored)));
+                let writes = SpaceWrites {
+                    space: 1,
+                    remove: Removal::Nothing,
+                    rows: rows.collect(),
+                };
+                let spaces = vec![writes];
+                let written = lock(&file.tree).write(&StorageBatch { spaces });
+                written.expect("is written");
+            }
+            is_done.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(rows(&file), model);
+        file.sync().expect("is written");
+        drop(file);
+        let file = TaskFile::open(&directory, 0).expect("is opened");
+        assert_eq!(rows(&file), model);
+        drop(file);
+        fs::remove_dir_all(directory).expect("is removed");
     }
 }

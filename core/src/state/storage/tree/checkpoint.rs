@@ -170,15 +170,16 @@ impl Tree {
         &mut self,
         written: Result<(), StorageError>,
     ) -> Result<(), StorageError> {
-        match &written {
-            Ok(()) => {
-                for extent in self.leaving.drain(..) {
-                    self.pool.extents.give(extent);
-                }
+        let ended = written.and_then(|()| {
+            for extent in self.leaving.drain(..) {
+                self.pool.extents.give(extent);
             }
-            Err(error) => self.failure = Some(error.clone()),
+            self.pool.shrink()
+        });
+        if let Err(error) = &ended {
+            self.failure = Some(error.clone());
         }
-        written
+        ended
     }
 
     /// Makes the state as it is durable.
@@ -212,6 +213,7 @@ fn place_page(page: &mut Page, pool: &mut Pool, writes: &mut Vec<(u64, Arc<[u8]>
             writes.push((extent.offset, Arc::clone(leaf.bytes())));
             at.extent = Some(extent);
         }
+        at.is_spilled = false;
     }
     let extent = place(page.to_bytes(), pool, writes);
     page.extent = Some(extent);

@@ -25,6 +25,7 @@ struct Content {
 #[derive(Clone, Debug)]
 enum Event {
     Write(usize, Box<[u8]>),
+    Truncate(usize),
     Sync,
 }
 
@@ -84,13 +85,16 @@ impl Content {
         self.settle(synced.map_or(0, |at| at + 1));
         let mut kept = std::mem::take(&mut self.settled);
         for event in self.events.drain(..) {
-            let Event::Write(offset, bytes) = event else {
-                continue;
-            };
-            for (at, sector) in bytes.chunks(SECTOR_BYTES).enumerate() {
-                if rng.chance(1, 2) {
-                    put(&mut kept, offset + at * SECTOR_BYTES, sector);
+            match event {
+                Event::Write(offset, bytes) => {
+                    for (at, sector) in bytes.chunks(SECTOR_BYTES).enumerate() {
+                        if rng.chance(1, 2) {
+                            put(&mut kept, offset + at * SECTOR_BYTES, sector);
+                        }
+                    }
                 }
+                Event::Truncate(len) if rng.chance(1, 2) => kept.truncate(len),
+                Event::Truncate(_) | Event::Sync => {}
             }
         }
         self.now.clone_from(&kept);
@@ -102,6 +106,7 @@ impl Content {
         for event in self.events.drain(..events) {
             match event {
                 Event::Write(offset, bytes) => put(&mut self.settled, offset, &bytes),
+                Event::Truncate(len) => self.settled.truncate(len),
                 Event::Sync => self.syncs = self.syncs.saturating_sub(1),
             }
         }
@@ -142,6 +147,14 @@ impl Disk for MemoryDisk {
         let offset = usize::try_from(offset).map_err(|_| full())?;
         put(&mut content.now, offset, bytes);
         content.events.push(Event::Write(offset, Box::from(bytes)));
+        Ok(())
+    }
+
+    fn truncate(&self, len: u64) -> Result<(), StorageError> {
+        let mut content = self.content();
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        content.now.truncate(len);
+        content.events.push(Event::Truncate(len));
         Ok(())
     }
 

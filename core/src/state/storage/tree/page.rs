@@ -27,6 +27,8 @@ pub(super) struct LeafPlace {
     /// Somebody read it since it was last considered for eviction.
     pub(super) is_used: bool,
     pub(super) extent: Option<Extent>,
+    /// No checkpoint has the extent yet.
+    pub(super) is_spilled: bool,
     pub(super) cached: Option<Leaf>,
 }
 
@@ -176,6 +178,7 @@ impl Page {
                 rows,
                 is_used: false,
                 extent: Some(extent),
+                is_spilled: false,
                 cached: None,
             });
         }

@@ -37,6 +37,12 @@ pub trait Disk: Send + Sync {
     /// When it cannot be written.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StorageError>;
 
+    /// Cuts off what is behind `len` bytes.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn truncate(&self, len: u64) -> Result<(), StorageError>;
+
     /// Waits until everything written is safe from a crash.
     ///
     /// # Errors
@@ -122,13 +128,17 @@ impl Pool {
             rows: leaf.len() as u32,
             is_used: true,
             extent: None,
+            is_spilled: false,
             cached: Some(leaf),
         }
     }
 
     /// Nobody reads the leaf at `place` any more, but for a durable state.
     pub(super) fn forget(&mut self, place: &LeafPlace) {
-        self.freed.extend(place.extent);
+        match place.extent {
+            Some(extent) if place.is_spilled => self.extents.give(extent),
+            extent => self.freed.extend(extent),
+        }
         if let Some(leaf) = &place.cached {
             self.cached_bytes -= leaf.bytes().len();
         }
@@ -139,6 +149,15 @@ impl Pool {
         let bytes = bytes.len() as u32;
         let offset = self.extents.take(bytes);
         Extent { offset, bytes, crc }
+    }
+
+    /// Gives the end of the file back to the system where half of it is of no use.
+    pub(super) fn shrink(&self) -> Result<(), StorageError> {
+        let end = self.extents.end();
+        if end < self.disk.len()? / 2 {
+            self.disk.truncate(end)?;
+        }
+        Ok(())
     }
 
     /// Takes the leaf at `place` out of memory, unless somebody used it since this was tried last.
@@ -156,7 +175,7 @@ impl Pool {
                 self.extents.give(extent);
                 return Err(error);
             }
-            place.extent = Some(extent);
+            (place.extent, place.is_spilled) = (Some(extent), true);
         }
         self.cached_bytes -= leaf.bytes().len();
         place.cached = None;
