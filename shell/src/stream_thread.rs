@@ -5,14 +5,17 @@
 //! by `buffer.memory`.
 
 use std::any::Any;
+use std::convert::Infallible;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{self, Duration};
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, never, select, unbounded};
+use crossbeam_channel::{
+    Receiver, RecvTimeoutError, Sender, TryRecvError, bounded, never, select, unbounded,
+};
 use eddyline_core::config::StreamsConfig;
 use eddyline_core::error::StreamsError;
 use eddyline_core::rng::SeedTree;
@@ -112,6 +115,8 @@ pub(crate) struct StreamThread {
     queries: Sender<Job>,
     client: JoinHandle<()>,
     runner: JoinHandle<()>,
+    /// Nothing comes; it is cut off when the runner's thread ends.
+    runner_ends: Receiver<Infallible>,
 }
 
 impl StreamThread {
@@ -135,7 +140,9 @@ impl StreamThread {
         let name = thread_name(&application.config, index);
         let spawn = |suffix: &str| std::thread::Builder::new().name(format!("{name}{suffix}"));
         let (shared, back) = (application.clone(), mailbox.clone());
+        let (runs, runner_ends) = bounded(0);
         let runner = spawn("").spawn(move || {
+            let _runs = runs;
             mark_stream_thread();
             run_tasks(&shared, index, &from_client, asked, &back);
         })?;
@@ -154,6 +161,7 @@ impl StreamThread {
             queries,
             client,
             runner,
+            runner_ends,
         })
     }
 
@@ -199,11 +207,16 @@ impl StreamThread {
         metadata.recv().ok()
     }
 
-    /// Waits for both threads where both have ended or are about to.
-    pub(crate) fn join(self) {
+    /// Waits for both threads: that of the client, which is about to end, and until then for that of
+    /// the runner, which may be held up by code of the user.
+    pub(crate) fn join(self, until: Option<time::Instant>) {
         // A panic was reported when it happened.
         let _ = self.client.join();
-        if self.runner.is_finished() {
+        let waited = match until {
+            Some(until) => self.runner_ends.recv_deadline(until),
+            None => self.runner_ends.recv().map_err(RecvTimeoutError::from),
+        };
+        if waited == Err(RecvTimeoutError::Disconnected) {
             let _ = self.runner.join();
         }
     }

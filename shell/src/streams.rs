@@ -368,7 +368,7 @@ impl RunningStreams {
         if !state.is_closed() {
             return Err(CloseError::TimedOut);
         }
-        self.shared.join();
+        self.shared.join(until);
         Ok(())
     }
 }

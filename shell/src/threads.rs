@@ -390,12 +390,12 @@ impl Shared {
         self.close_threads(timeout_ms);
     }
 
-    /// Waits for threads that have ended.
-    pub(crate) fn join(&self) {
+    /// Waits for threads that have ended or are about to.
+    pub(crate) fn join(&self, until: Option<Instant>) {
         let places = std::mem::take(&mut self.lock().threads);
         let threads = places.into_values().filter_map(|place| place.thread);
         for thread in threads.filter_map(Arc::into_inner) {
-            thread.join();
+            thread.join(until);
         }
     }
 

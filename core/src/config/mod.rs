@@ -223,9 +223,8 @@ streams_config! {
     /// more until that commit is over, whatever the guarantee (KIP-892). Rows that are restored, or
     /// followed by standbys, may take as many once more.
     statestore_uncommitted_max_bytes: usize = "statestore.uncommitted.max.bytes", 64 * 1024 * 1024, 1, isize::MAX as usize / 2;
-    /// Bytes of pages of persistent stores that are kept in memory, over all tasks of this instance;
-    /// the system caches the rest of their files. Each task takes an eighth of what is left when it
-    /// opens, 64 MB of the default for the first. (Java bounds RocksDB in a `RocksDBConfigSetter`, and
+    /// Bytes of rows of persistent stores that are kept in memory, over all tasks of this instance,
+    /// which share them evenly; the system caches the rest of their files. (Java bounds RocksDB in a `RocksDBConfigSetter`, and
     /// gives every store 98 MB without one.)
     statestore_page_cache_max_bytes: usize = "statestore.page.cache.max.bytes", 512 * 1024 * 1024, 0, isize::MAX as usize;
     /// The longest that user code may keep a thread busy before the member leaves the group.

@@ -16,7 +16,7 @@ use super::sync::Syncer;
 /// The storage of one task.
 pub(super) struct FileStorage {
     file: Arc<TaskFile>,
-    _pages: PageShare,
+    pages: PageShare,
     _held: HeldTask,
 }
 
@@ -76,7 +76,7 @@ impl FileStorage {
         syncer.watch(&file);
         Ok(Self {
             file,
-            _pages: pages,
+            pages,
             _held: held,
         })
     }
@@ -109,7 +109,9 @@ impl Storage for FileStorage {
     }
 
     fn write(&mut self, batch: &StorageBatch) -> Result<(), StorageError> {
-        self.tree().write(batch)
+        let mut tree = self.tree();
+        tree.set_cache_max_bytes(self.pages.bytes());
+        tree.write(batch)
     }
 
     fn flush(&mut self) -> Result<(), StorageError> {

@@ -111,6 +111,11 @@ impl Tree {
         self.spaces.values().all(|space| space.rows == 0)
     }
 
+    /// How much of the leaves may stay in memory from the next call on.
+    pub fn set_cache_max_bytes(&mut self, bytes: usize) {
+        self.cache_max_bytes = bytes;
+    }
+
     /// Applies `batch`, in memory as far as it fits.
     ///
     /// # Errors
