@@ -136,7 +136,7 @@ impl FileDisk {
 }
 
 impl Disk for FileDisk {
-    fn len(&self) -> Result<u64, StorageError> {
+    fn size(&self) -> Result<u64, StorageError> {
         let metadata = self.file.metadata();
         metadata
             .map(|metadata| metadata.len())
@@ -255,7 +255,7 @@ mod tests {
                 for _ in 0..200 {
                     number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                     let key = (number >> 16) % 20_000;
-                    let value = (number % 7 != 0).then(|| vec![batch as u8; 30]);
+                    let value = (!number.is_multiple_of(7)).then(|| vec![batch as u8; 30]);
                     writes.insert(key.to_be_bytes().to_vec(), value);
                 }
                 for (key, value) in &writes {

@@ -37,7 +37,7 @@
 //! `counts`.
 //!
 //! Half of the seeds keep their stores on disks, of which a crash may lose any number of the latest
-//! batches, and which may be full.
+//! batches, or sectors of the last ones, and which may be full.
 //!
 //! Not tried yet: clocks that jump, retention by time, topics that grow or vanish, leaders
 //! that lose records, brokers of several versions, punctuators.

@@ -95,7 +95,7 @@ impl Tree {
         disk.sync()?;
         let mut pool = Pool {
             place: place.into(),
-            extents: Extents::up_to(disk.len()?),
+            extents: Extents::up_to(disk.size()?),
             disk,
             freed: Vec::new(),
             cached_bytes: 0,

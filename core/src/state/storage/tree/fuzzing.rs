@@ -225,7 +225,7 @@ impl History {
     fn check_damaged(&mut self, a: u8, b: u8, c: u8) {
         self.finish(None);
         let damaged = Arc::new(MemoryDisk::clone(&self.disk));
-        let len = damaged.len().expect("is read");
+        let len = damaged.size().expect("is read");
         let at = u64::from_be_bytes([0, 0, 0, 0, 0, a, b, c]) % len;
         let mut byte = [0];
         damaged.read_at(at, &mut byte).expect("is there");
@@ -266,7 +266,7 @@ fn key(number: u16) -> Vec<u8> {
     let len = usize::from(number % 13) * 3;
     let bytes = number.to_be_bytes().into_iter();
     let tail = std::iter::repeat_n(number as u8, len);
-    let start = usize::from(number % 17 == 0);
+    let start = usize::from(number.is_multiple_of(17));
     bytes
         .chain(tail)
         .skip(start)

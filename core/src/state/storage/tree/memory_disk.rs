@@ -120,7 +120,7 @@ fn put(bytes: &mut Vec<u8>, offset: usize, written: &[u8]) {
 }
 
 impl Disk for MemoryDisk {
-    fn len(&self) -> Result<u64, StorageError> {
+    fn size(&self) -> Result<u64, StorageError> {
         Ok(self.content().now.len() as u64)
     }
 
@@ -180,7 +180,7 @@ mod tests {
     use crate::rng::SeedTree;
 
     fn content(disk: &MemoryDisk) -> Vec<u8> {
-        let mut bytes = vec![0; disk.len().expect("is read") as usize];
+        let mut bytes = vec![0; disk.size().expect("is read") as usize];
         disk.read_at(0, &mut bytes).expect("is read");
         bytes
     }

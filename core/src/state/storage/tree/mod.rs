@@ -106,11 +106,6 @@ impl Tree {
         self.spaces.get(&space).map_or(0, |space| space.rows)
     }
 
-    /// True when no space has rows.
-    pub fn is_empty(&self) -> bool {
-        self.spaces.values().all(|space| space.rows == 0)
-    }
-
     /// How much of the leaves may stay in memory from the next call on.
     pub fn set_cache_max_bytes(&mut self, bytes: usize) {
         self.cache_max_bytes = bytes;

@@ -14,15 +14,7 @@ pub trait Disk: Send + Sync {
     ///
     /// # Errors
     /// When it cannot be read.
-    fn len(&self) -> Result<u64, StorageError>;
-
-    /// True when it has none.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    fn is_empty(&self) -> Result<bool, StorageError> {
-        Ok(self.len()? == 0)
-    }
+    fn size(&self) -> Result<u64, StorageError>;
 
     /// Fills `bytes` with those from `offset` on.
     ///
@@ -154,7 +146,7 @@ impl Pool {
     /// Gives the end of the file back to the system where half of it is of no use.
     pub(super) fn shrink(&self) -> Result<(), StorageError> {
         let end = self.extents.end();
-        if end < self.disk.len()? / 2 {
+        if end < self.disk.size()? / 2 {
             self.disk.truncate(end)?;
         }
         Ok(())
