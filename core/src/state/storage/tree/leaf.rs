@@ -103,7 +103,7 @@ impl Leaf {
     }
 
     /// As [`search`](Self::search) from row `from` on, for a key that is probably near it.
-    fn search_from(&self, key: &[u8], from: usize) -> (usize, bool) {
+    pub(super) fn search_from(&self, key: &[u8], from: usize) -> (usize, bool) {
         let (mut low, mut step) = (from, 1);
         while low + step < self.len() && self.key(low + step) < key {
             low += step;

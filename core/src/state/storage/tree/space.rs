@@ -170,22 +170,22 @@ impl Space {
     }
 }
 
+fn above((at, is_there): (usize, bool)) -> usize {
+    at + usize::from(is_there)
+}
+
 /// The rows of `leaf` within `bounds`.
 fn within(leaf: &Leaf, bounds: ByteBounds<'_>) -> Range<usize> {
-    let first = |key: &[u8]| leaf.search(key, 0..leaf.len());
-    let above = |key: &[u8]| {
-        let (at, is_there) = first(key);
-        at + usize::from(is_there)
-    };
     let start = match bounds.0 {
-        Bound::Included(key) => first(key).0,
-        Bound::Excluded(key) => above(key),
+        Bound::Included(key) => leaf.search(key, 0..leaf.len()).0,
+        Bound::Excluded(key) => above(leaf.search(key, 0..leaf.len())),
         Bound::Unbounded => 0,
     };
+    // Most ranges are short.
     let end = match bounds.1 {
-        Bound::Included(key) => above(key),
-        Bound::Excluded(key) => first(key).0,
+        Bound::Included(key) => above(leaf.search_from(key, start)),
+        Bound::Excluded(key) => leaf.search_from(key, start).0,
         Bound::Unbounded => leaf.len(),
     };
-    start..end.max(start)
+    start..end
 }
