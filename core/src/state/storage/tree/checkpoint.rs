@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::StorageError;
-use super::extents::{Extent, Extents};
+use super::extents::{Extent, Extents, UNIT};
 use super::file::{DATA_START, SpaceEntry, Superblock, read_root, root_to_bytes};
 use super::page::Page;
 use super::pool::{Disk, Pool, Shape};
@@ -26,13 +26,13 @@ impl Checkpoint {
     ///
     /// # Errors
     /// When it cannot be written. The file has the state before it, or this one.
-    pub fn write(&self, disk: &dyn Disk) -> Result<(), StorageError> {
+    pub fn write(self, disk: &dyn Disk) -> Result<(), StorageError> {
         let mut together = Vec::new();
         let mut start = 0;
         for (offset, bytes) in &self.writes {
-            let hole = (start + together.len() as u64).abs_diff(*offset);
-            let is_near = *offset >= start && hole < u64::from(HOLE_BYTES_MAX);
-            if !is_near || together.len() + bytes.len() > WRITE_BYTES {
+            let hole = offset.checked_sub(start + together.len() as u64);
+            let is_next = hole.is_some_and(|hole| hole < UNIT);
+            if !is_next || together.len() + bytes.len() > WRITE_BYTES {
                 write_some(disk, start, &together)?;
                 together.clear();
                 start = *offset;
@@ -54,9 +54,6 @@ const SHAPE: Shape = Shape {
     leaf_bytes_max: 8 << 10,
     page_leaves_max: 128,
 };
-
-/// What is between two pieces in neighbouring units.
-const HOLE_BYTES_MAX: u32 = 512;
 
 impl Tree {
     /// Makes an empty file of `disk`, which a tree can be opened from.
@@ -115,6 +112,7 @@ impl Tree {
             pool,
             cache_max_bytes,
             hand: Hand::default(),
+            held_bytes: 0,
             generation,
             root,
             leaving: Vec::new(),
@@ -170,6 +168,7 @@ impl Tree {
         &mut self,
         written: Result<(), StorageError>,
     ) -> Result<(), StorageError> {
+        self.held_bytes = 0;
         let ended = written.and_then(|()| {
             for extent in self.leaving.drain(..) {
                 self.pool.extents.give(extent);
@@ -243,15 +242,18 @@ fn read_spaces(
     for entry in entries {
         let mut space = Space {
             pages: Vec::with_capacity(entry.pages.len()),
-            rows: entry.rows,
+            rows: 0,
         };
         for extent in entry.pages {
             let page = Page::read(&pool.read(extent)?, extent);
             let page = page.ok_or_else(|| pool.damaged("a page cannot be read"))?;
             used.extend(page.leaves.iter().filter_map(|leaf| leaf.extent));
+            let rows = page.leaves.iter().map(|leaf| u64::from(leaf.rows));
+            space.rows += rows.sum::<u64>();
             space.pages.push(page);
         }
-        if space.pages.is_empty() || spaces.insert(entry.id, space).is_some() {
+        let is_whole = space.rows == entry.rows && space.rows > 0;
+        if !is_whole || spaces.insert(entry.id, space).is_some() {
             return Err(pool.damaged("its list of pages cannot be read"));
         }
     }

@@ -20,7 +20,7 @@ impl Extent {
 }
 
 /// Extents begin at multiples of this: small, as a leaf is of any length.
-const UNIT: u64 = 512;
+pub(super) const UNIT: u64 = 512;
 
 /// What is free up to the end of the file, and where the end is. It is not stored: whoever opens a
 /// file sees what is used.

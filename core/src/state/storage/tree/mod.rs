@@ -49,6 +49,8 @@ pub struct Tree {
     /// How much of the leaves may stay in memory.
     cache_max_bytes: usize,
     hand: Hand,
+    /// Up to so many bytes of leaves nothing could be evicted, as they are being written.
+    held_bytes: usize,
     /// How many checkpoints were begun.
     generation: u64,
     root: Option<Extent>,
@@ -167,7 +169,7 @@ impl Tree {
     /// Takes leaves out of memory until the others fit, those first that nobody used for a round.
     #[inline]
     fn evict(&mut self) -> Result<(), StorageError> {
-        if self.pool.cached_bytes > self.cache_max_bytes {
+        if self.pool.cached_bytes > self.cache_max_bytes.max(self.held_bytes) {
             return self.evict_leaves();
         }
         Ok(())
@@ -202,6 +204,8 @@ impl Tree {
             }
             (self.hand.page, self.hand.leaf) = (self.hand.page + 1, 0);
         }
+        // Not again for every leaf that is read until they are written.
+        self.held_bytes = self.pool.cached_bytes + self.cache_max_bytes / 8;
         Ok(())
     }
 }
