@@ -29,16 +29,20 @@ impl Checkpoint {
     pub fn write(self, disk: &dyn Disk) -> Result<(), StorageError> {
         let mut together = Vec::new();
         let mut start = 0;
-        for (offset, bytes) in &self.writes {
+        // What is not held any more may be read from the file; what was replaced is gone then.
+        let mut held = Vec::new();
+        for (offset, bytes) in self.writes {
             let hole = offset.checked_sub(start + together.len() as u64);
             let is_next = hole.is_some_and(|hole| hole < UNIT);
             if !is_next || together.len() + bytes.len() > WRITE_BYTES {
                 write_some(disk, start, &together)?;
                 together.clear();
-                start = *offset;
+                held.clear();
+                start = offset;
             }
-            together.resize((*offset - start) as usize, 0);
-            together.extend_from_slice(bytes);
+            together.resize((offset - start) as usize, 0);
+            together.extend_from_slice(&bytes);
+            held.push(bytes);
         }
         write_some(disk, start, &together)?;
         disk.sync()?;
@@ -258,4 +262,81 @@ fn read_spaces(
         }
     }
     Ok((spaces, used))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::super::super::super::byte_store::{ALL_KEYS, Direction};
+    use super::super::super::super::bytes::StoreBytes;
+    use super::super::super::{Removal, SpaceWrites, StorageBatch};
+    use super::super::MemoryDisk;
+    use super::*;
+
+    /// A disk to which somebody writes who reads all rows meanwhile.
+    struct Nosy {
+        disk: Arc<MemoryDisk>,
+        tree: Mutex<Tree>,
+    }
+
+    impl Nosy {
+        fn read(&self) -> Result<(), StorageError> {
+            let mut tree = self.tree.lock().expect("nobody panicked");
+            for _ in 0..3 {
+                let rows = tree.read(1, ALL_KEYS, Direction::Forward, usize::MAX)?;
+                assert_eq!(rows.len(), 2000);
+            }
+            Ok(())
+        }
+    }
+
+    impl Disk for Nosy {
+        fn size(&self) -> Result<u64, StorageError> {
+            self.disk.size()
+        }
+
+        fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<(), StorageError> {
+            self.disk.read_at(offset, bytes)
+        }
+
+        fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
+            self.read()?;
+            self.disk.write_at(offset, bytes)
+        }
+
+        fn truncate(&self, len: u64) -> Result<(), StorageError> {
+            self.disk.truncate(len)
+        }
+
+        fn sync(&self) -> Result<(), StorageError> {
+            self.read()?;
+            self.disk.sync()
+        }
+    }
+
+    #[test]
+    fn what_is_being_written_stays_in_memory() {
+        let disk = Arc::new(MemoryDisk::new());
+        Tree::create(&*disk).expect("has room");
+        let mut tree = Tree::open(disk.clone(), "disk", 1 << 20).expect("is new");
+        let row = |number: u16| {
+            let key = StoreBytes::new(&number.to_be_bytes());
+            (key, Some(StoreBytes::new(&[7; 100])))
+        };
+        let writes = SpaceWrites {
+            space: 1,
+            remove: Removal::Nothing,
+            rows: (0..2000).map(row).collect(),
+        };
+        let spaces = vec![writes];
+        tree.write(&StorageBatch { spaces }).expect("has room");
+        let begun = tree.begin_checkpoint().expect("has room");
+        tree.set_cache_max_bytes(0);
+        let tree = Mutex::new(tree);
+        let nosy = Nosy { disk, tree };
+        let written = begun.expect("something changed").write(&nosy);
+        let mut tree = nosy.tree.lock().expect("nobody panicked");
+        tree.end_checkpoint(written).expect("is whole");
+    }
 }
