@@ -62,7 +62,8 @@ pub trait Storage {
     fn approximate_len(&self, space: u16) -> Result<u64, StorageError>;
 
     /// Applies all of `batch` or nothing. Returns without waiting for a disk: a crash may lose the
-    /// latest batches, but never one without those after it, nor a part of one.
+    /// latest batches, but never one without those after it, nor a part of one. Where it fails, a
+    /// storage may fail until it is opened again, as after a crash.
     fn write(&mut self, batch: &StorageBatch) -> Result<(), StorageError>;
 
     /// Waits until everything written is safe from a crash: for a clean close, never while records

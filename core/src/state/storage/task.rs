@@ -178,7 +178,7 @@ impl TaskStorage {
     /// `StateStore.commit`).
     ///
     /// # Errors
-    /// When the storage cannot be written. It is then what it was, and so is what was set apart.
+    /// When the storage cannot be written. What was set apart is what it was.
     pub fn commit(&self, offset_of: impl Fn(&str) -> Option<i64>) -> Result<(), StorageError> {
         let mut inner = self.inner_mut();
         let mut batch = StorageBatch::default();
