@@ -3,35 +3,53 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::super::byte_store::{ByteBounds, ByteRow, Direction};
 use super::super::bytes::StoreBytes;
-use super::super::storage::{
-    InMemoryStorage, Storage, StorageBatch, StorageError, StorageFactory, TaskStorage,
-};
+use super::super::storage::tree::{MemoryDisk, TreeStorage, small_tree};
+use super::super::storage::{Storage, StorageBatch, StorageError, StorageFactory, TaskStorage};
 use crate::types::TaskId;
 
-/// The storage of one task, from one life to the next. Clones share it.
-#[derive(Clone, Default)]
-pub(crate) struct Disk(Rc<RefCell<InMemoryStorage>>);
+/// The storage of one task, from one life to the next: the engine of production, with leaves so
+/// small that a few rows make a tree. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Disk {
+    file: Arc<MemoryDisk>,
+    rows: Rc<RefCell<TreeStorage>>,
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        let file = Arc::new(MemoryDisk::new());
+        let rows = small_tree(&file).expect("memory has room");
+        let rows = Rc::new(RefCell::new(rows));
+        Self { file, rows }
+    }
+}
 
 impl Disk {
     /// What a task that starts finds.
     pub(crate) fn task_storage(&self) -> TaskStorage {
-        let storage = TaskStorage::open(Box::new(self.clone()), "app", TaskId::new(0, 0));
+        let storage = self.open(TASK).expect("memory does not fail");
+        let storage = TaskStorage::open(storage, "app", TASK);
         storage.expect("memory does not fail")
     }
 }
 
+const TASK: TaskId = TaskId::new(0, 0);
+
 impl StorageFactory for Disk {
     fn open(&self, _task: TaskId) -> Result<Box<dyn Storage>, StorageError> {
+        self.rows.borrow_mut().flush()?;
+        *self.rows.borrow_mut() = small_tree(&self.file)?;
         Ok(Box::new(self.clone()))
     }
 }
 
 impl Storage for Disk {
     fn get(&self, space: u16, key: &[u8]) -> Result<Option<StoreBytes>, StorageError> {
-        self.0.borrow().get(space, key)
+        self.rows.borrow().get(space, key)
     }
 
     fn read(
@@ -41,18 +59,19 @@ impl Storage for Disk {
         direction: Direction,
         max_rows: usize,
     ) -> Result<VecDeque<ByteRow>, StorageError> {
-        self.0.borrow().read(space, bounds, direction, max_rows)
+        let rows = self.rows.borrow();
+        rows.read(space, bounds, direction, max_rows)
     }
 
     fn approximate_len(&self, space: u16) -> Result<u64, StorageError> {
-        self.0.borrow().approximate_len(space)
+        self.rows.borrow().approximate_len(space)
     }
 
     fn write(&mut self, batch: &StorageBatch) -> Result<(), StorageError> {
-        self.0.borrow_mut().write(batch)
+        self.rows.borrow_mut().write(batch)
     }
 
     fn flush(&mut self) -> Result<(), StorageError> {
-        Ok(())
+        self.rows.borrow_mut().flush()
     }
 }

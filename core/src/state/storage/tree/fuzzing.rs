@@ -14,8 +14,22 @@ use super::leaf::Leaf;
 use super::memory_disk::MemoryDisk;
 use super::page::Page;
 use super::pool::{Disk, Shape};
-use super::{Checkpoint, Tree};
+use super::{Checkpoint, Tree, TreeStorage};
 use crate::rng::{Rng, SeedTree};
+
+/// What is on `disk`, which may be empty, as a tree of pages and leaves even where it has few rows.
+pub(in crate::state) fn small_tree(disk: &Arc<MemoryDisk>) -> Result<TreeStorage, StorageError> {
+    let shape = Shape {
+        leaf_bytes_max: 128,
+        page_leaves_max: 4,
+    };
+    if disk.size()? == 0 {
+        Tree::create(&**disk)?;
+    }
+    let disk = Arc::clone(disk) as Arc<dyn Disk>;
+    let tree = Tree::open_shaped(disk, "disk", 512, shape)?;
+    Ok(TreeStorage::new(tree))
+}
 
 /// Any bytes are a history, and pieces of a file.
 pub fn tree(data: &[u8]) {

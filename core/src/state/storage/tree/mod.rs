@@ -33,6 +33,7 @@ use super::{Removal, SpaceWrites, StorageBatch, StorageError};
 
 pub use self::checkpoint::Checkpoint;
 use self::extents::Extent;
+pub(in crate::state) use self::fuzzing::small_tree;
 pub use self::memory_disk::MemoryDisk;
 pub use self::pool::Disk;
 use self::pool::Pool;
