@@ -226,9 +226,9 @@ pub struct SpaceRows {
 }
 
 /// Most walks end after a few rows, and long ones pay for a search once in so many. Twice as many
-/// each time: of what is read for 100 rows a sixth is read in vain, with four times as many it was
+/// each time: of what is read for 100 rows a ninth is read in vain, with four times as many it was
 /// most of it.
-const FIRST_PIECE_ROWS: usize = 8;
+const FIRST_PIECE_ROWS: usize = 16;
 const PIECE_ROWS_MAX: usize = 256;
 
 impl SpaceRows {

@@ -80,6 +80,21 @@ impl Leaf {
         row[NUMBER..].split_at(number(row, 0))
     }
 
+    /// Keys and values of `rows`.
+    pub(super) fn rows(
+        &self,
+        rows: Range<usize>,
+    ) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> + ExactSizeIterator {
+        let table = self.bytes.len() - NUMBER * (self.len() + 2);
+        let offsets = table + NUMBER * rows.start..table + NUMBER * (rows.end + 1);
+        let (offsets, _) = self.bytes[offsets].as_chunks::<NUMBER>();
+        offsets.windows(2).map(|ends| {
+            let [start, end] = [ends[0], ends[1]].map(|end| u32::from_le_bytes(end) as usize);
+            let row = &self.bytes[start..end];
+            row[NUMBER..].split_at(number(row, 0))
+        })
+    }
+
     #[inline]
     pub(super) fn key(&self, at: usize) -> &[u8] {
         let start = self.offset(at);

@@ -59,14 +59,12 @@ impl Space {
                 Direction::Forward => within.end < leaf.len(),
                 Direction::Backward => within.start > 0,
             };
-            let row = |at| {
-                let (key, value) = leaf.row(at);
-                (StoreBytes::new(key), StoreBytes::new(value))
-            };
+            let row = |(key, value): (&[u8], &[u8])| (StoreBytes::new(key), StoreBytes::new(value));
             let left = max_rows - rows.len();
+            let found = leaf.rows(within);
             match direction {
-                Direction::Forward => rows.extend(within.take(left).map(row)),
-                Direction::Backward => rows.extend(within.rev().take(left).map(row)),
+                Direction::Forward => rows.extend(found.take(left).map(row)),
+                Direction::Backward => rows.extend(found.rev().take(left).map(row)),
             }
             next = self.next(page, at, direction).filter(|_| !is_last);
         }
