@@ -203,7 +203,14 @@ struct Group<'a> {
 /// Those of `writes` whose keys are below `fence`, and the others.
 pub(super) fn split<'a>(writes: &'a [Write], fence: Option<&[u8]>) -> (&'a [Write], &'a [Write]) {
     let own = fence.map_or(writes.len(), |fence| {
-        writes.partition_point(|(key, _)| **key < *fence)
+        let is_below = |(key, _): &Write| **key < *fence;
+        // Few of many go to one leaf.
+        let mut some = 1;
+        while writes.get(some).is_some_and(is_below) {
+            some *= 2;
+        }
+        let some = some.min(writes.len());
+        writes[..some].partition_point(is_below)
     });
     writes.split_at(own)
 }
