@@ -40,9 +40,9 @@ const CACHE_BYTES: usize = 16 << 10;
 const LAST_WRITES: u64 = 1;
 
 impl TaskFile {
-    fn create(task: TaskId) -> Result<Self, StorageError> {
+    fn create() -> Result<Self, StorageError> {
         let disk = Arc::new(MemoryDisk::new());
-        Tree::create(&*disk).map_err(|error| named(error, task))?;
+        Tree::create(&*disk)?;
         disk.settle();
         let is_open = false;
         Ok(Self { disk, is_open })
@@ -90,7 +90,7 @@ impl Disk {
         let state = self.0.borrow();
         let file = match state.tasks.get(&task) {
             Some(file) => Arc::new(MemoryDisk::clone(&file.disk)),
-            None => TaskFile::create(task)?.disk,
+            None => TaskFile::create()?.disk,
         };
         Ok(Box::new(TaskFile::rows(file, task)?))
     }
@@ -131,7 +131,7 @@ impl StorageFactory for Disk {
         let file = match state.tasks.entry(task) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(free) => {
-                let file = free.insert(TaskFile::create(task)?);
+                let file = free.insert(TaskFile::create()?);
                 file.disk.limit_writes(is_full.then_some(LAST_WRITES));
                 file
             }
@@ -180,12 +180,11 @@ impl Storage for OpenFile {
         #[cfg(test)]
         let batch = &self.disk.torn(batch);
         self.disk.0.borrow_mut().written.insert(self.task);
-        let written = self.rows.write(batch).and_then(|()| self.rows.flush());
+        let written = self.rows.write(batch);
         written.map_err(|error| named(error, self.task))
     }
 
     fn flush(&mut self) -> Result<(), StorageError> {
-        self.rows.flush().map_err(|error| named(error, self.task))?;
         if let Some(file) = self.disk.0.borrow().tasks.get(&self.task) {
             file.disk.settle();
         }

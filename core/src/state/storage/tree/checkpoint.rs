@@ -252,8 +252,7 @@ fn read_spaces(
             let page = Page::read(&pool.read(extent)?, extent);
             let page = page.ok_or_else(|| pool.damaged("a page cannot be read"))?;
             used.extend(page.leaves.iter().filter_map(|leaf| leaf.extent));
-            let rows = page.leaves.iter().map(|leaf| u64::from(leaf.rows));
-            space.rows += rows.sum::<u64>();
+            space.rows += page.rows();
             space.pages.push(page);
         }
         let is_whole = space.rows == entry.rows && space.rows > 0;

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::{Buf, BufMut};
+
 /// A piece of the file that was written once, with the checksum of what is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Extent {
@@ -16,6 +18,25 @@ impl Extent {
     fn end(&self) -> Option<u64> {
         let room = u64::from(self.bytes).checked_next_multiple_of(UNIT)?;
         self.offset.checked_add(room)
+    }
+
+    /// Appends `extent` to what leads to it; where there is none, one of no bytes.
+    pub(super) fn put(extent: Option<Self>, to: &mut Vec<u8>) {
+        let (offset, bytes, crc) = (0, 0, 0);
+        let extent = extent.unwrap_or(Self { offset, bytes, crc });
+        to.put_u64_le(extent.offset);
+        to.put_u32_le(extent.bytes);
+        to.put_u32_le(extent.crc);
+    }
+
+    /// `None` where there is none, or one of no bytes.
+    pub(super) fn read(from: &mut &[u8]) -> Option<Self> {
+        let extent = Self {
+            offset: from.try_get_u64_le().ok()?,
+            bytes: from.try_get_u32_le().ok()?,
+            crc: from.try_get_u32_le().ok()?,
+        };
+        (extent.bytes > 0).then_some(extent)
     }
 }
 

@@ -4,7 +4,6 @@ use bytes::{Buf, BufMut};
 
 use super::super::StorageError;
 use super::extents::Extent;
-use super::page::{put_extent, read_extent};
 use super::pool::Pool;
 
 /// The two superblocks begin at multiples of this, a block of any disk.
@@ -36,7 +35,7 @@ impl Superblock {
         bytes.put_slice(MAGIC);
         bytes.put_u32_le(VERSION);
         bytes.put_u64_le(self.generation);
-        put_extent(&mut bytes, self.root);
+        Extent::put(self.root, &mut bytes);
         bytes.resize(SUPERBLOCK_BYTES - 4, 0);
         bytes.put_u32_le(crc32c::crc32c(&bytes));
         bytes
@@ -69,7 +68,7 @@ impl Superblock {
         block = content.strip_prefix(MAGIC).filter(|_| is_whole)?;
         let version = block.try_get_u32_le().ok()?;
         let generation = block.try_get_u64_le().ok()?;
-        let root = read_extent(&mut block);
+        let root = Extent::read(&mut block);
         Some((version, Self { generation, root }))
     }
 }
@@ -89,7 +88,7 @@ pub(super) fn root_to_bytes(spaces: &[SpaceEntry]) -> Vec<u8> {
         bytes.put_u64_le(space.rows);
         bytes.put_u32_le(space.pages.len() as u32);
         for page in &space.pages {
-            put_extent(&mut bytes, Some(*page));
+            Extent::put(Some(*page), &mut bytes);
         }
     }
     bytes
@@ -102,7 +101,7 @@ pub(super) fn read_root(mut bytes: &[u8]) -> Option<Vec<SpaceEntry>> {
         let id = bytes.try_get_u16_le().ok()?;
         let rows = bytes.try_get_u64_le().ok()?;
         let pages = bytes.try_get_u32_le().ok()?;
-        let pages = (0..pages).map(|_| read_extent(&mut bytes));
+        let pages = (0..pages).map(|_| Extent::read(&mut bytes));
         let pages = pages.collect::<Option<Vec<_>>>()?;
         spaces.push(SpaceEntry { id, rows, pages });
     }

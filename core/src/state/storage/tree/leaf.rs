@@ -1,5 +1,6 @@
 //! The rows of a leaf, as they lie in the file.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -66,11 +67,18 @@ impl Leaf {
         self.len as usize
     }
 
+    /// Where each row begins, and the one before it ends.
+    #[inline]
+    fn offsets(&self) -> &[[u8; NUMBER]] {
+        let end = self.bytes.len() - NUMBER;
+        let table = &self.bytes[end - NUMBER * (self.len() + 1)..end];
+        table.as_chunks().0
+    }
+
     /// Where row `at` begins, and the row before it ends.
     #[inline]
     fn offset(&self, at: usize) -> usize {
-        let table = self.bytes.len() - NUMBER * (self.len() + 2);
-        number(&self.bytes, table + NUMBER * at)
+        u32::from_le_bytes(self.offsets()[at]) as usize
     }
 
     /// Key and value of row `at`.
@@ -85,10 +93,8 @@ impl Leaf {
         &self,
         rows: Range<usize>,
     ) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> + ExactSizeIterator {
-        let table = self.bytes.len() - NUMBER * (self.len() + 2);
-        let offsets = table + NUMBER * rows.start..table + NUMBER * (rows.end + 1);
-        let (offsets, _) = self.bytes[offsets].as_chunks::<NUMBER>();
-        offsets.windows(2).map(|ends| {
+        let ends = &self.offsets()[rows.start..=rows.end];
+        ends.windows(2).map(|ends| {
             let [start, end] = [ends[0], ends[1]].map(|end| u32::from_le_bytes(end) as usize);
             let row = &self.bytes[start..end];
             row[NUMBER..].split_at(number(row, 0))
@@ -109,9 +115,9 @@ impl Leaf {
         while low < high {
             let middle = low.midpoint(high);
             match self.key(middle).cmp(key) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Equal => return (middle, true),
-                std::cmp::Ordering::Greater => high = middle,
+                Ordering::Less => low = middle + 1,
+                Ordering::Equal => return (middle, true),
+                Ordering::Greater => high = middle,
             }
         }
         (low, false)
@@ -166,14 +172,9 @@ pub(super) fn merge<'a>(leaf: &'a Leaf, writes: &'a [Write], pieces: &mut Vec<Pi
     }
 }
 
-/// What `pieces` take together.
-pub(super) fn size(pieces: &[Piece<'_>]) -> usize {
-    pieces.iter().map(Piece::size).sum()
-}
-
 /// The leaves of `pieces`, all about as large, none much above `max_bytes` but for one large row.
 pub(super) fn build(pieces: &[Piece<'_>], max_bytes: usize) -> Vec<Leaf> {
-    let total = size(pieces);
+    let total: usize = pieces.iter().map(Piece::size).sum();
     // Rows that come in order leave room for those that come between them.
     let filled = max_bytes / 4 * 3;
     let leaves = if total + FRAME <= max_bytes {

@@ -38,6 +38,11 @@ impl Page {
         self.leaves.first().map_or(&[], |leaf| &leaf.fence)
     }
 
+    /// How many rows its leaves have.
+    pub(super) fn rows(&self) -> u64 {
+        self.leaves.iter().map(|leaf| u64::from(leaf.rows)).sum()
+    }
+
     /// The leaf that `key` is in, if it is anywhere.
     #[inline]
     pub(super) fn find(&self, key: &[u8]) -> usize {
@@ -152,7 +157,7 @@ impl Page {
         let mut bytes = Vec::with_capacity(self.leaves.len() * 64);
         bytes.put_u32_le(self.leaves.len() as u32);
         for leaf in &self.leaves {
-            put_extent(&mut bytes, leaf.extent);
+            Extent::put(leaf.extent, &mut bytes);
             bytes.put_u32_le(leaf.rows);
             bytes.put_u32_le(leaf.fence.len() as u32);
             bytes.put_slice(&leaf.fence);
@@ -168,7 +173,7 @@ impl Page {
             extent: Some(extent),
         };
         for _ in 0..leaves {
-            let extent = read_extent(&mut bytes)?;
+            let extent = Extent::read(&mut bytes)?;
             let rows = bytes.try_get_u32_le().ok()?;
             let fence_len = bytes.try_get_u32_le().ok()? as usize;
             let (fence, rest) = bytes.split_at_checked(fence_len)?;
@@ -213,26 +218,4 @@ pub(super) fn split<'a>(writes: &'a [Write], fence: Option<&[u8]>) -> (&'a [Writ
         writes[..some].partition_point(is_below)
     });
     writes.split_at(own)
-}
-
-pub(super) fn put_extent(bytes: &mut Vec<u8>, extent: Option<Extent>) {
-    let nowhere = Extent {
-        offset: 0,
-        bytes: 0,
-        crc: 0,
-    };
-    let extent = extent.unwrap_or(nowhere);
-    bytes.put_u64_le(extent.offset);
-    bytes.put_u32_le(extent.bytes);
-    bytes.put_u32_le(extent.crc);
-}
-
-/// `None` where there is none, or one of no bytes.
-pub(super) fn read_extent(bytes: &mut &[u8]) -> Option<Extent> {
-    let extent = Extent {
-        offset: bytes.try_get_u64_le().ok()?,
-        bytes: bytes.try_get_u32_le().ok()?,
-        crc: bytes.try_get_u32_le().ok()?,
-    };
-    (extent.bytes > 0).then_some(extent)
 }

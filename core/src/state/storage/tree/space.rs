@@ -126,8 +126,7 @@ impl Space {
     pub(super) fn remove_below(&mut self, pool: &mut Pool, key: &[u8]) -> Result<(), StorageError> {
         let whole = self.find(key);
         for page in self.pages.drain(..whole) {
-            let rows: u64 = page.leaves.iter().map(|leaf| u64::from(leaf.rows)).sum();
-            self.rows = self.rows.saturating_sub(rows);
+            self.rows = self.rows.saturating_sub(page.rows());
             page.forget(pool);
         }
         if let Some(page) = self.pages.first_mut() {

@@ -8,8 +8,8 @@ use super::super::super::bytes::StoreBytes;
 use super::super::{Storage, StorageBatch, StorageError};
 use super::Tree;
 
-/// A [`Tree`] for the one thread that has it: [`flush`](Storage::flush) is a checkpoint, and
-/// nothing else is.
+/// A [`Tree`] for the one thread that has it, which waits for the disk: every batch is a
+/// checkpoint.
 #[derive(Debug)]
 pub struct TreeStorage(RefCell<Tree>);
 
@@ -41,7 +41,9 @@ impl Storage for TreeStorage {
     }
 
     fn write(&mut self, batch: &StorageBatch) -> Result<(), StorageError> {
-        self.0.get_mut().write(batch)
+        let tree = self.0.get_mut();
+        tree.write(batch)?;
+        tree.checkpoint()
     }
 
     fn flush(&mut self) -> Result<(), StorageError> {
